@@ -1,0 +1,94 @@
+/**
+ * What a person is told when something ends: one row a case, found by its code in the
+ * documentation and in the tests. SQLSTATEs are those that Pgpool-II or PostgreSQL use for the
+ * same event.
+ */
+export interface Failure {
+  readonly severity: "ERROR" | "FATAL";
+  readonly sqlstate: string;
+  readonly message: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+export const FAILURES = {
+  "too-many-clients": {
+    severity: "FATAL",
+    sqlstate: "53300",
+    message: "Sorry, too many clients already",
+    hint: "Raise num_init_children, or let clients disconnect when they are done.",
+  },
+  "all-backends-down": {
+    severity: "FATAL",
+    sqlstate: "08S01",
+    message: "pgpool is not accepting any new connections",
+    detail: "all backend nodes are down, pgpool requires at least one valid node",
+    hint: "repair the backend nodes and restart pgpool",
+  },
+  "no-primary": {
+    severity: "ERROR",
+    sqlstate: "57P03",
+    message: "no primary node is known at the moment",
+    hint: 'A failover may be running; try again, or look at "pgquorum status".',
+  },
+  "backend-lost": {
+    severity: "FATAL",
+    sqlstate: "08006",
+    message: "the connection to the backend was lost",
+    hint: "Connect again; the outcome of the statement that was running is unknown.",
+  },
+  "authentication-timeout": {
+    severity: "FATAL",
+    sqlstate: "08P01",
+    message: "authentication timeout",
+    hint: "The client sent nothing for authentication_timeout seconds.",
+  },
+  "protocol-violation": {
+    severity: "FATAL",
+    sqlstate: "08P01",
+    message: "invalid frontend message",
+  },
+  "unsupported-protocol": {
+    severity: "FATAL",
+    sqlstate: "0A000",
+    message: "unsupported frontend protocol",
+    hint: "Protocol version 3.0 is supported.",
+  },
+  "no-user-name": {
+    severity: "FATAL",
+    sqlstate: "28000",
+    message: "no PostgreSQL user name specified in startup packet",
+  },
+  "no-hba-entry": {
+    severity: "FATAL",
+    sqlstate: "28000",
+    message: "client authentication failed",
+  },
+  "password-failed": {
+    severity: "FATAL",
+    sqlstate: "28P01",
+    message: "password authentication failed",
+  },
+  "unsupported-method": {
+    severity: "FATAL",
+    sqlstate: "28000",
+    message: "unsupported authentication method",
+  },
+  "shutting-down": {
+    severity: "FATAL",
+    sqlstate: "57P01",
+    message: "terminating connection due to administrator command",
+  },
+  "connection-limit-idle": {
+    severity: "FATAL",
+    sqlstate: "57000",
+    message: "unable to read data",
+  },
+} as const satisfies Record<string, Failure>;
+
+export type FailureCode = keyof typeof FAILURES;
+
+/** A row of FAILURES with this case's own detail or message put in. */
+export function failure(code: FailureCode, own: Partial<Failure> = {}): Failure {
+  return { ...FAILURES[code], ...own };
+}

@@ -1,0 +1,36 @@
+/** What a node knows of its backends at one moment; the supervisor makes it, workers route by it. */
+export interface ClusterView {
+  /** Grows with every change of a backend's state or of the primary. */
+  readonly epoch: number;
+  /** The backend that takes writes, or null while none is known. */
+  readonly primaryId: number | null;
+  readonly backends: readonly BackendView[];
+  /** Null while statements may run; else the reason that a client is told. */
+  readonly refusal: string | null;
+}
+
+export type BackendState = "unused" | "waiting" | "up" | "down";
+
+export interface BackendView {
+  readonly id: number;
+  readonly hostname: string;
+  readonly port: number;
+  /** Share of the reads, 0 to 1; the shares of all backends add up to 1 (or all are 0). */
+  readonly weight: number;
+  readonly state: BackendState;
+  /** Down only because the watchdog cluster could not agree on a failover. */
+  readonly quarantined: boolean;
+  /** Wall clock, milliseconds since 1970, of the last change of `state`. */
+  readonly stateChangedAt: number;
+  /** As found by the last live check. */
+  readonly pgStatus: "up" | "down" | "unknown";
+  readonly pgRole: "primary" | "standby" | "unknown";
+  /** Bytes behind the primary; 0 for the primary itself. */
+  readonly replicationDelayBytes: number;
+  /** `streaming` and its kin, as in pg_stat_replication; "" when not known. */
+  readonly replicationState: string;
+  /** `async`, `sync`, `potential`, `quorum`; "" when not known. */
+  readonly replicationSyncState: string;
+  /** SELECTs sent to this backend since start by all workers of this node. */
+  readonly selectCount: number;
+}

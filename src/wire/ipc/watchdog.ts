@@ -1,0 +1,99 @@
+/** Supervisor to watchdog. */
+export type ToWatchdog =
+  /** This node wants a failover, failback or promotion: counted as its vote by the leader. */
+  | { readonly type: "vote"; readonly request: ClusterRequest }
+  /**
+   * The leader's supervisor wants `value` to become the cluster's state. Refused when this node
+   * does not lead or when `afterIndex` is no longer the newest index.
+   */
+  | {
+      readonly type: "propose";
+      readonly id: number;
+      readonly afterIndex: number;
+      readonly value: unknown;
+    }
+  | { readonly type: "stop" };
+
+export type RequestKind = "detach" | "attach" | "promote";
+
+/** A wish to change the state of backends, before anybody agreed to it. */
+export interface ClusterRequest {
+  readonly kind: RequestKind;
+  readonly backendIds: readonly number[];
+  /** An operator asked: no vote is needed. */
+  readonly confirmed: boolean;
+  /** Detach so that another node can be promoted (`pcp_promote_node -s`). */
+  readonly switchoverTo: number | null;
+  readonly reason: string;
+}
+
+/** Watchdog to supervisor. */
+export type FromWatchdog =
+  | { readonly type: "ready" }
+  | { readonly type: "view"; readonly view: WatchdogView }
+  /** The cluster's state as a majority holds it. `value` is null when none was ever proposed. */
+  | {
+      readonly type: "committed";
+      readonly index: number;
+      readonly term: number;
+      readonly value: unknown;
+    }
+  | { readonly type: "proposal-refused"; readonly id: number; readonly reason: string }
+  /** Sent on the leader only: enough votes came in. The receiver plans and runs it. */
+  | { readonly type: "granted"; readonly request: ClusterRequest }
+  /** This node's vote did not lead to a failover. */
+  | {
+      readonly type: "not-granted";
+      readonly request: ClusterRequest;
+      readonly why: "no-quorum" | "building-consensus" | "consensus-may-fail";
+    }
+  /** This node must not run: the message says why and what to do. */
+  | { readonly type: "fatal"; readonly message: string; readonly hint: string };
+
+export type WatchdogNodeState =
+  | "DEAD"
+  | "LOADING"
+  | "JOINING"
+  | "INITIALIZING"
+  | "LEADER"
+  | "PARTICIPATING IN ELECTION"
+  | "STANDING FOR LEADER"
+  | "STANDBY"
+  | "LOST"
+  | "IN NETWORK TROUBLE"
+  | "SHUTDOWN"
+  | "ADD MESSAGE SENT"
+  | "NETWORK ISOLATION";
+
+export type FenceLevel = "nft" | "lifetime" | "none";
+
+export interface WatchdogNodeView {
+  readonly id: number;
+  /** `server1:9999 Linux server1`, as Pgpool-II names a node. */
+  readonly name: string;
+  readonly hostname: string;
+  readonly pgpoolPort: number;
+  readonly wdPort: number;
+  readonly state: WatchdogNodeState;
+  readonly priority: number;
+}
+
+/** What `pcp_watchdog_info`, `pgquorum status` and the log are told. */
+export interface WatchdogView {
+  readonly selfId: number;
+  readonly term: number;
+  readonly leaderId: number | null;
+  readonly isLeader: boolean;
+  /** A majority of the members heard each other within the lease. */
+  readonly hasQuorum: boolean;
+  /** This node holds the virtual IP, as far as the watchdog knows. */
+  readonly holdsVip: boolean;
+  readonly vip: string | null;
+  readonly fence: FenceLevel;
+  readonly memberCount: number;
+  readonly aliveRemoteCount: number;
+  readonly neededForQuorum: number;
+  readonly guardianPid: number | null;
+  /** The local node first, then the others by id. */
+  readonly nodes: readonly WatchdogNodeView[];
+}

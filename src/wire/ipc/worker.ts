@@ -1,0 +1,40 @@
+import type { ClusterView } from "./view.ts";
+
+/** Supervisor to worker. */
+export type ToWorker =
+  | { readonly type: "view"; readonly view: ClusterView }
+  /** Read the configuration files again. */
+  | { readonly type: "reload" }
+  /** Another worker received a CancelRequest for a session of this one. */
+  | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
+  /** `smart`: no new clients, end when the last has left. `fast`: end the sessions now. */
+  | { readonly type: "stop"; readonly mode: "smart" | "fast" };
+
+/** Worker to supervisor. */
+export type FromWorker =
+  | { readonly type: "ready" }
+  /** A CancelRequest whose `processId` names another worker. */
+  | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
+  /** A connection to a backend failed or broke; `failover_on_backend_error` decides what follows. */
+  | {
+      readonly type: "backend-error";
+      readonly backendId: number;
+      readonly cause: "connect" | "io" | "shutdown";
+      readonly message: string;
+    }
+  /** Once a second, when something changed. Counts since the worker's start. */
+  | {
+      readonly type: "stats";
+      readonly clients: number;
+      readonly selectCounts: readonly number[];
+    };
+
+/**
+ * The process id that a client is handed in BackendKeyData: the worker's number in the upper
+ * bits, so that whichever worker receives the CancelRequest can pass it on.
+ */
+export const CANCEL_WORKER_SHIFT = 20;
+
+export function workerOfProcessId(processId: number): number {
+  return processId >>> CANCEL_WORKER_SHIFT;
+}
