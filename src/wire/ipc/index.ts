@@ -1,8 +1,10 @@
 /**
  * What the processes of one node tell each other: plain values, sent as JSON over the channel
  * that Node opens to a forked child. The supervisor is the hub; workers and the watchdog talk to
- * nobody else. It never decides anything. Read `view.ts` first.
+ * nobody else. The control socket, by which commands ask a running node, is here too. It never
+ * decides anything. Read `view.ts` first.
  */
 export * from "./view.ts";
 export * from "./worker.ts";
 export * from "./watchdog.ts";
+export * from "./control.ts";

@@ -1,0 +1,101 @@
+import type { Result } from "../../base/index.ts";
+import { fail, succeed } from "../../base/index.ts";
+import type { ClusterView } from "./view.ts";
+import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
+
+/**
+ * The control socket: how `pgquorum status` and its kin ask a running node. A client sends one
+ * line of JSON, gets one line of JSON back, and the node closes the connection.
+ */
+export const CONTROL_COMMANDS = ["status", "nodes"] as const;
+
+export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
+
+export interface ControlRequest {
+  readonly command: ControlCommand;
+}
+
+/** A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`. */
+export type ControlReply =
+  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
+
+/** A request longer than this is refused before its end is read. */
+export const CONTROL_REQUEST_BYTES_MAX = 64 * 1024;
+
+/** The answer to `status`: all that one node knows of itself and of the cluster. */
+export interface NodeStatus {
+  readonly version: string;
+  readonly node: {
+    /** Null when the watchdog is off and no pgpool_node_id file exists. */
+    readonly id: number | null;
+    readonly hostname: string;
+    /** This node's watchdog state, or STANDALONE when the watchdog is off. */
+    readonly state: WatchdogNodeState | "STANDALONE";
+    /** Wall clock, milliseconds since 1970. */
+    readonly startedAt: number;
+    /** The configuration file that the node was started with. */
+    readonly configFile: string;
+    readonly pgpoolPort: number;
+  };
+  readonly pids: {
+    readonly supervisor: number;
+    readonly watchdog: number | null;
+    readonly guardian: number | null;
+    readonly workers: readonly number[];
+  };
+  readonly watchdog: WatchdogView | null;
+  readonly view: ClusterView;
+  /** What the cluster agreed upon; absent while the watchdog is off. */
+  readonly cluster?: {
+    readonly epoch: number;
+    /** The failover that is running, in words, or null. */
+    readonly intent: string | null;
+  };
+}
+
+/** The path of a node's control socket; the PCP port keeps nodes of one machine apart. */
+export function controlSocketPath(socketDirectory: string, pcpPort: number): string {
+  return `${socketDirectory.replace(/\/+$/, "")}/.s.PGQUORUM.${pcpPort}`;
+}
+
+/**
+ * Reads one request line.
+ *
+ * Errors: text that is no JSON object, or a command that this version does not know; the message
+ * is meant for the person at the other end.
+ */
+export function parseControlRequest(line: string): Result<ControlRequest, string> {
+  const value = parseJson(line);
+  if (typeof value !== "object" || value === null || !("command" in value)) {
+    return fail('a request is one line of JSON such as {"command":"status"}');
+  }
+  const command = CONTROL_COMMANDS.find((known) => known === value.command);
+  if (command === undefined) {
+    return fail(`unknown command; this node knows ${CONTROL_COMMANDS.join(", ")}`);
+  }
+  return succeed({ command });
+}
+
+/** Reads one reply line. Errors: anything that is not a ControlReply. */
+export function parseControlReply(line: string): Result<ControlReply, string> {
+  const value = parseJson(line);
+  if (typeof value === "object" && value !== null && "ok" in value) {
+    if (value.ok === true && "value" in value) return succeed({ ok: true, value: value.value });
+    if (value.ok === false && "error" in value && typeof value.error === "string") {
+      return succeed({ ok: false, error: value.error });
+    }
+  }
+  return fail("the reply is not one that a pgquorum node gives");
+}
+
+/** Told by a node that starts in the background to the `pgpool` command that waits for it. */
+export type ToLauncher =
+  { readonly type: "started" } | { readonly type: "failed"; readonly message: string };
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
