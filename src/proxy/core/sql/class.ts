@@ -1,0 +1,79 @@
+/** What a statement is, as far as the proxy must know. */
+
+/**
+ * - `read`: SELECT, VALUES, TABLE, WITH ... SELECT that neither locks rows, nor makes a table, nor
+ *   has a data-modifying CTE. It may still call a function that writes: see `functions`.
+ * - `write`: everything that is none of the others, and every text of several statements.
+ * - `begin` (also START TRANSACTION), `commit` (also END), `rollback` (also ABORT),
+ *   `savepoint` (also RELEASE and ROLLBACK TO), `two-phase` (PREPARE TRANSACTION and its kin).
+ * - `set`: SET and RESET of a parameter. `show`: SHOW of PostgreSQL's. `discard`: DISCARD.
+ * - `show-pool`: SHOW POOL_*, answered by us; `name` is the lower case name.
+ * - `pgpool`: PGPOOL SHOW, SET or RESET, answered by us.
+ * - `listen`: LISTEN, UNLISTEN, NOTIFY. `cursor`: DECLARE, FETCH, MOVE, CLOSE.
+ * - `prepare`, `execute`, `deallocate`: prepared statements made in SQL.
+ * - `explain`: EXPLAIN, with or without ANALYZE.
+ * - `copy-in`: COPY FROM STDIN. `copy-out`: COPY TO STDOUT. (Files and programs: `write`.)
+ * - `empty`: nothing but white space, comments and semicolons.
+ * - `unparsable`: the grammar refuses it; PostgreSQL shall say why.
+ */
+export type SqlKind =
+  | "read"
+  | "write"
+  | "begin"
+  | "commit"
+  | "rollback"
+  | "savepoint"
+  | "two-phase"
+  | "set"
+  | "show"
+  | "show-pool"
+  | "pgpool"
+  | "discard"
+  | "listen"
+  | "cursor"
+  | "prepare"
+  | "execute"
+  | "deallocate"
+  | "explain"
+  | "copy-in"
+  | "copy-out"
+  | "empty"
+  | "unparsable";
+
+/** One object may answer for many texts: it is shared, and must not be changed. */
+export interface SqlClass {
+  readonly kind: SqlKind;
+  /**
+   * Where the statement may go by its form alone. `either`: any backend, if its functions and
+   * relations allow it. `both`: to every backend of the session, to keep their states equal.
+   */
+  readonly destination: "either" | "primary" | "both";
+  /** Functions called anywhere, as PostgreSQL folds the names: `lower`, `s.f`. */
+  readonly functions: readonly string[];
+  /** Relations named anywhere, without names of CTEs: `t`, `s.t`. */
+  readonly relations: readonly string[];
+  /**
+   * The pool_* name of SHOW POOL_*, the parameter of SET, SHOW and RESET, the name of a prepared
+   * statement, cursor, savepoint or channel. Null when there is none (or for ALL).
+   */
+  readonly name: string | null;
+  /** Temporary tables, views and sequences that the statement makes, without a schema. */
+  readonly createsTemp: readonly string[];
+  /** More than one statement in the text. */
+  readonly multi: boolean;
+  /** The text starts with a comment, after white space if any. */
+  readonly leadingComment: boolean;
+  readonly leadingWhiteSpace: boolean;
+  /**
+   * Leaves something in the session that later reads may depend on: a SET that is not LOCAL,
+   * set_config for the session. On one backend only it must tie later reads to that backend.
+   */
+  readonly changesSession: boolean;
+  /** DISCARD ALL: what `changesSession` left is gone. */
+  readonly clearsSession: boolean;
+  /**
+   * `lexer`: decided from the first words; `functions` is then empty and `relations` names at
+   * most the written table, which is enough as such a statement never goes to a standby.
+   */
+  readonly decidedBy: "lexer" | "parser";
+}

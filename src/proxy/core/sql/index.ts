@@ -1,0 +1,7 @@
+/**
+ * Reads the text of a statement once and says what it is. It decides no target (see
+ * `../routing`), keeps no session state and never runs anything. PostgreSQL's grammar comes in as
+ * a function. Read `class.ts` first, then `classifier.ts`.
+ */
+export type { SqlClass, SqlKind } from "./class.ts";
+export { createClassifier, type Classifier, type ClassifierOptions } from "./classifier.ts";
