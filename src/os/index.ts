@@ -1,5 +1,11 @@
 /**
- * Effects that drivers share: the clock, durable files, child commands, the log. It never decides
- * and knows no pillar. Read `log.ts` first.
+ * Effects that drivers share: the clock, durable files, locks, child commands, the log, and the
+ * loop that runs a core. It never decides and knows no pillar. Read `core-runner.ts` first.
  */
 export * from "./log.ts";
+export * from "./clock.ts";
+export * from "./files.ts";
+export * from "./lock-file.ts";
+export * from "./child-command.ts";
+export * from "./core-runner.ts";
+export * from "./open-log.ts";

@@ -1,0 +1,284 @@
+/**
+ * Commands of the administrator and of the system, as one promise: own process group, bounded
+ * time, bounded output, and nothing of them left behind when this process dies.
+ *
+ *     this process ──pipe──> guard (sh): kills the group when the pipe ends without "done"
+ *          └───────────────> the command, leader of its own group
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { Ms } from "../base/index.ts";
+import { systemErrorText } from "./files.ts";
+
+export interface CommandOptions {
+  /** A text for `/bin/sh -c`, or a program with its arguments (no shell). */
+  readonly command: string | readonly [string, ...string[]];
+  /** Added to (and over) this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** After this the whole group is told to end (TERM), and killed 2 s later; 0 = no limit. */
+  readonly timeoutMs: Ms;
+  /** Each line of standard output and standard error, as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** Ends the group as a timeout does. */
+  readonly signal?: AbortSignal;
+  /**
+   * Also kill the group when this process dies, however it dies. Costs a second small process;
+   * meant for commands that must never run on without their node.
+   */
+  readonly killGroup?: boolean;
+  /** Written to standard input, which is then closed; without it standard input is empty. */
+  readonly input?: string;
+}
+
+export interface CommandOutcome {
+  /** Null when a signal ended it or it could not be started. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly timedOut: boolean;
+  /** Why it could not be started; null when it was. */
+  readonly startError: string | null;
+  /** The last lines, at most `LINES_MAX`. */
+  readonly lines: readonly string[];
+}
+
+export const LINES_MAX = 200;
+export const LINE_CHARACTERS_MAX = 2000;
+const KILL_AFTER_MS = 2000;
+/** Output still in the pipes when the command has ended is waited for so long. */
+const DRAIN_MS = 200;
+/** Enters: the group's id on a line, later `done`. The end of input instead means we are gone. */
+const GUARD_SCRIPT = 'read -r group || exit 0; read -r word && exit 0; kill -KILL -- "-$group"';
+
+/**
+ * Resolves when the command itself has ended; what it left running in the background is neither
+ * waited for nor killed (unless the time ran out). Never rejects.
+ */
+export async function runCommand(options: CommandOptions): Promise<CommandOutcome> {
+  // Before the command exists, so that there is no moment in which it has no guard.
+  const guard = options.killGroup === true ? startGuard() : null;
+  const lines = new LineCollector(options.onLine);
+  let child: ChildProcess;
+  try {
+    child = start(options);
+  } catch (error) {
+    guard?.dismiss();
+    return { ...NOT_STARTED, startError: systemErrorText(error) };
+  }
+  if (child.pid !== undefined) guard?.watch(child.pid);
+  const drained = collect(child, lines);
+  const group = new Group(child);
+  let timedOut = false;
+  const limit = new Limit(options.timeoutMs, () => {
+    timedOut = true;
+    group.end();
+  });
+  const onAbort = (): void => group.end();
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  if (options.signal?.aborted === true) onAbort();
+
+  const ended = await endOf(child);
+  limit.cancel();
+  options.signal?.removeEventListener("abort", onAbort);
+  group.finish();
+  guard?.dismiss();
+  if (ended.startError === null) await Promise.race([drained, delay(DRAIN_MS)]);
+  abandonOutput(child);
+  return { ...ended, timedOut, lines: lines.finish() };
+}
+
+const NOT_STARTED: CommandOutcome = {
+  exitCode: null,
+  signal: null,
+  timedOut: false,
+  startError: null,
+  lines: [],
+};
+
+/** Throws what the system refuses at once, such as arguments that are too long. */
+function start(options: CommandOptions): ChildProcess {
+  const [program, ...args] =
+    typeof options.command === "string" ? ["/bin/sh", "-c", options.command] : options.command;
+  const child = spawn(program, args, {
+    detached: true,
+    env: { ...process.env, ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  });
+  child.stdin?.on("error", () => undefined); // A command need not read its input.
+  child.stdin?.end(options.input);
+  return child;
+}
+
+function endOf(
+  child: ChildProcess,
+): Promise<Pick<CommandOutcome, "exitCode" | "signal" | "startError">> {
+  return new Promise((resolve) => {
+    child.on("error", (error) => {
+      if (child.pid !== undefined) return; // A signal that could not be sent: the end is to come.
+      resolve({ exitCode: null, signal: null, startError: systemErrorText(error) });
+    });
+    child.once("exit", (exitCode, signal) => resolve({ exitCode, signal, startError: null }));
+  });
+}
+
+class Limit {
+  readonly #timer: NodeJS.Timeout | null;
+
+  constructor(limitMs: Ms, onReached: () => void) {
+    this.#timer = limitMs > 0 ? setTimeout(onReached, limitMs) : null;
+  }
+
+  cancel(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+}
+
+/** TERM to the whole group, and KILL when that is ignored. */
+class Group {
+  readonly #child: ChildProcess;
+  #killer: NodeJS.Timeout | null = null;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  end(): void {
+    if (this.#killer !== null) return;
+    signalGroup(this.#child, "SIGTERM");
+    this.#killer = setTimeout(() => signalGroup(this.#child, "SIGKILL"), KILL_AFTER_MS);
+  }
+
+  /** The command has ended: what is left of a group that had to be ended is killed now. */
+  finish(): void {
+    if (this.#killer === null) return;
+    clearTimeout(this.#killer);
+    signalGroup(this.#child, "SIGKILL");
+  }
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group has ended already.
+  }
+}
+
+interface Guard {
+  watch(group: number): void;
+  dismiss(): void;
+}
+
+function startGuard(): Guard {
+  const guard = spawn("/bin/sh", ["-c", GUARD_SCRIPT], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  guard.on("error", () => undefined);
+  guard.stdin.on("error", () => undefined);
+  guard.unref();
+  return {
+    watch: (group) => void guard.stdin.write(`${group}\n`),
+    dismiss: () => void guard.stdin.end("done\n"),
+  };
+}
+
+/** Resolves when both pipes have ended. */
+async function collect(child: ChildProcess, lines: LineCollector): Promise<void> {
+  await Promise.all([child.stdout, child.stderr].map((pipe) => collectPipe(pipe, lines)));
+}
+
+function collectPipe(pipe: Readable | null, lines: LineCollector): Promise<void> {
+  if (pipe === null) return Promise.resolve();
+  const cutter = new LineCutter((line) => lines.add(line));
+  lines.cutters.push(cutter);
+  pipe.setEncoding("utf8");
+  pipe.on("data", (text: string) => cutter.push(text));
+  return new Promise((resolve) => {
+    pipe.once("close", resolve);
+    pipe.once("error", () => resolve());
+  });
+}
+
+/**
+ * A background process may hold the pipes for ever. They are read on and thrown away, so that it
+ * is not killed for writing, and no longer keep our own process alive.
+ */
+function abandonOutput(child: ChildProcess): void {
+  for (const pipe of [child.stdout, child.stderr]) {
+    if (pipe === null || pipe.destroyed) continue;
+    pipe.removeAllListeners("data");
+    pipe.resume();
+    (pipe as Socket).unref();
+  }
+  child.unref();
+}
+
+class LineCollector {
+  readonly cutters: LineCutter[] = [];
+  readonly #onLine: ((line: string) => void) | undefined;
+  readonly #lines: string[] = [];
+  #isFinished = false;
+
+  constructor(onLine: ((line: string) => void) | undefined) {
+    this.#onLine = onLine;
+  }
+
+  add(line: string): void {
+    if (this.#isFinished) return;
+    if (this.#lines.length === LINES_MAX) this.#lines.shift();
+    this.#lines.push(line);
+    this.#onLine?.(line);
+  }
+
+  finish(): readonly string[] {
+    for (const cutter of this.cutters) cutter.finish();
+    this.#isFinished = true;
+    return this.#lines;
+  }
+}
+
+/** Cuts at line ends; of a line that is too long only the beginning is kept. */
+class LineCutter {
+  readonly #onLine: (line: string) => void;
+  #rest = "";
+  #isOverlong = false;
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(text: string): void {
+    const parts = text.split("\n");
+    for (const [index, part] of parts.entries()) {
+      if (index > 0) this.#end();
+      this.#append(part);
+    }
+  }
+
+  finish(): void {
+    if (this.#rest !== "") this.#end();
+  }
+
+  #append(part: string): void {
+    const room = LINE_CHARACTERS_MAX - this.#rest.length;
+    if (part.length > room) this.#isOverlong = true;
+    this.#rest += part.slice(0, room);
+  }
+
+  #end(): void {
+    const line = this.#rest.endsWith("\r") ? this.#rest.slice(0, -1) : this.#rest;
+    this.#onLine(this.#isOverlong ? `${line}…` : line);
+    this.#rest = "";
+    this.#isOverlong = false;
+  }
+}
+
+function delay(ms: Ms): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,110 @@
+/**
+ * The one loop between a core and the world: events in, actions out, in order. Timers live here,
+ * so that no core needs one.
+ */
+import { assert, type Core, type Ms } from "../base/index.ts";
+import { monotonicNowMs } from "./clock.ts";
+
+/** What a core is told when the moment it named with `wakeAtMs` has come. */
+export interface Tick {
+  readonly type: "tick";
+}
+
+export interface CoreRunnerOptions<S, A> {
+  /**
+   * Does one action. The next action (and event) waits for the promise, so what takes long is
+   * only started here and reports its end as an event. It must not reject: a failure is an event.
+   */
+  readonly perform: (action: A) => void | Promise<void>;
+  /** Told after each step that changed the state, before its actions are performed. */
+  readonly onState?: (state: S) => void;
+  readonly nowMs?: () => Ms;
+}
+
+/** More events than this waiting means that the actions do not end: a bug. */
+const INBOX_EVENTS_MAX = 100_000;
+/** The longest delay that a timer of Node takes. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+const TICK: Tick = { type: "tick" };
+
+export class CoreRunner<S, E, A> {
+  readonly #core: Core<S, E | Tick, A>;
+  readonly #options: CoreRunnerOptions<S, A>;
+  readonly #nowMs: () => Ms;
+  #state: S;
+  #inbox: (E | Tick)[] = [];
+  #isRunning = false;
+  #isStopped = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(core: Core<S, E | Tick, A>, initial: S, options: CoreRunnerOptions<S, A>) {
+    this.#core = core;
+    this.#state = initial;
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? monotonicNowMs;
+    this.#setTimer();
+  }
+
+  get state(): S {
+    return this.#state;
+  }
+
+  /** Puts the event behind those that wait. Events delivered by an action are stepped after it. */
+  deliver(event: E | Tick): void {
+    if (this.#isStopped) return;
+    assert(this.#inbox.length < INBOX_EVENTS_MAX, "a core's actions must end");
+    this.#inbox.push(event);
+    if (!this.#isRunning) void this.#run();
+  }
+
+  /** No event is stepped any more; an action that runs is not broken off. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#inbox = [];
+    this.#clearTimer();
+  }
+
+  /** A rejection is a bug in an action; left unhandled, it ends the process. */
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    this.#clearTimer();
+    for (let event = this.#next(null); event !== undefined; event = this.#next(event)) {
+      const { state, actions } = this.#core.step(this.#state, event, this.#nowMs());
+      const isChanged = state !== this.#state;
+      this.#state = state;
+      if (isChanged) this.#options.onState?.(state);
+      for (const action of actions) {
+        const ending = this.#options.perform(action);
+        if (ending !== undefined) await ending;
+        if (this.#isStopped) return;
+      }
+    }
+    this.#isRunning = false;
+    this.#setTimer();
+  }
+
+  /** A tick that is due goes before what waits, so that a flood of events delays no deadline. */
+  #next(previous: E | Tick | null): E | Tick | undefined {
+    if (this.#inbox.length > 0 && previous !== TICK) {
+      const wakeAtMs = this.#core.wakeAtMs(this.#state);
+      if (wakeAtMs !== null && wakeAtMs <= this.#nowMs()) return TICK;
+    }
+    return this.#inbox.shift();
+  }
+
+  #setTimer(): void {
+    if (this.#isStopped) return;
+    const wakeAtMs = this.#core.wakeAtMs(this.#state);
+    if (wakeAtMs === null) return;
+    const delayMs = Math.min(Math.max(Math.ceil(wakeAtMs - this.#nowMs()), 1), TIMER_MS_MAX);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.deliver(TICK);
+    }, delayMs);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
