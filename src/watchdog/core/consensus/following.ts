@@ -1,0 +1,59 @@
+import type { Ms, Step } from "../../../base/index.ts";
+import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
+import { follow, standAfterPromise } from "./election.ts";
+import { compareEntries, type Action, type Durable, type State } from "./state.ts";
+
+/**
+ * A leader's round: the follower promises to vote for nobody else for P from now, stores what is
+ * new, and only then answers.
+ */
+export function onRound(state: State, from: number, round: Round, nowMs: Ms): Step<State, Action> {
+  if (round.term < state.durable.term) {
+    return { state, actions: [answer(state, from, round, false)] };
+  }
+  const followed = follow(state, from);
+  const durable = storeRound(followed.durable, round);
+  const isNew = durable !== state.durable;
+  const promised: State = standAfterPromise({
+    ...followed,
+    durable,
+    promisedUntilMs: Math.max(state.promisedUntilMs, nowMs + state.timing.promiseMs),
+  });
+  const { entry } = durable;
+  const isCommitted =
+    entry.term === round.term &&
+    entry.index === round.committedIndex &&
+    round.committedIndex > state.committedIndex;
+  const next = isCommitted ? { ...promised, committedIndex: entry.index } : promised;
+  const actions: Action[] = [];
+  if (isNew) actions.push({ type: "persist", durable });
+  actions.push(answer(next, from, round, true));
+  if (isCommitted) actions.push({ type: "commit", entry });
+  return { state: next, actions };
+}
+
+function storeRound(durable: Durable, round: Round): Durable {
+  let next = durable;
+  if (round.term > next.term) next = { ...next, term: round.term, votedFor: null };
+  if (round.entry !== null && compareEntries(round.entry, next.entry) > 0) {
+    next = { ...next, entry: round.entry };
+  }
+  const { holder } = round;
+  if (holder !== null && holder.term === round.term && next.holder?.term !== holder.term) {
+    next = { ...next, holder };
+  }
+  return next;
+}
+
+function answer(state: State, to: number, round: Round, accepted: boolean): Action {
+  const { term, entry, holder } = state.durable;
+  const message: RoundReply = {
+    type: "round-reply",
+    term,
+    round: round.round,
+    accepted,
+    stored: { term: entry.term, index: entry.index },
+    knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,
+  };
+  return { type: "send", to, message };
+}

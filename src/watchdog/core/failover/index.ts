@@ -1,0 +1,69 @@
+/**
+ * Whether a failover may run: counts, on the leader, which nodes asked for it. It never runs
+ * anything and does not know what a backend is. The rules are Pgpool-II's: a majority of the
+ * members must see the same trouble, each node counts once, votes expire.
+ */
+import type { Ms } from "../../../base/index.ts";
+import type { ClusterRequest } from "../../../wire/ipc/index.ts";
+
+export interface VoteRules {
+  readonly memberCount: number;
+  /** failover_require_consensus: off means that one node's word is enough. */
+  readonly requiresConsensus: boolean;
+  /** allow_multiple_failover_requests_from_node: each repetition counts. */
+  readonly countsRepetitions: boolean;
+  /** Pending votes are forgotten after this. */
+  readonly expiryMs: Ms;
+}
+
+interface Pending {
+  readonly key: string;
+  readonly request: ClusterRequest;
+  readonly voters: readonly number[];
+  readonly expiresAtMs: Ms;
+}
+
+export interface VotesState {
+  readonly rules: VoteRules;
+  readonly pending: readonly Pending[];
+}
+
+export type Verdict = "granted" | "building-consensus" | "consensus-may-fail";
+
+const PENDING_MAX = 256;
+
+export function startVotes(rules: VoteRules): VotesState {
+  return { rules, pending: [] };
+}
+
+/**
+ * Counts one node's wish. `consensus-may-fail` goes to a node that asks again while the others
+ * still have not: Pgpool-II's sign that this node should quarantine the backend by itself.
+ */
+export function countVote(
+  state: VotesState,
+  from: number,
+  request: ClusterRequest,
+  nowMs: Ms,
+): { readonly state: VotesState; readonly verdict: Verdict } {
+  const { rules } = state;
+  const key = `${request.kind} ${[...request.backendIds].sort((a, b) => a - b).join(",")}`;
+  const others = state.pending.filter((p) => p.key !== key && p.expiresAtMs > nowMs);
+  if (request.confirmed || !rules.requiresConsensus) {
+    return { state: { rules, pending: others }, verdict: "granted" };
+  }
+  const before = state.pending.find((p) => p.key === key && p.expiresAtMs > nowMs);
+  const voters = before?.voters ?? [];
+  const isRepetition = voters.includes(from);
+  const counted = isRepetition && !rules.countsRepetitions ? voters : [...voters, from];
+  if (counted.length >= Math.floor(rules.memberCount / 2) + 1) {
+    return { state: { rules, pending: others }, verdict: "granted" };
+  }
+  const expiresAtMs = before?.expiresAtMs ?? nowMs + rules.expiryMs;
+  const pending = [...others, { key, request, voters: counted, expiresAtMs }].slice(-PENDING_MAX);
+  const isHopeless = isRepetition && !rules.countsRepetitions;
+  return {
+    state: { rules, pending },
+    verdict: isHopeless ? "consensus-may-fail" : "building-consensus",
+  };
+}

@@ -1,0 +1,284 @@
+import { fail, succeed, type Result } from "../../base/index.ts";
+import type { ClusterRequest } from "../ipc/index.ts";
+
+/** The position of a state in the history of the cluster: a later term wins, then a later index. */
+export interface EntryId {
+  readonly term: number;
+  readonly index: number;
+}
+
+/** The whole replicated state: each entry replaces the one before, so there is no tail to replay. */
+export interface Entry extends EntryId {
+  readonly value: unknown;
+}
+
+/**
+ * The last node that was allowed to hold the virtual IP. Whoever shows a secret whose SHA-256 is
+ * `releaseHash` proves that the address is gone from that node.
+ */
+export interface HolderRecord {
+  readonly nodeId: number;
+  readonly term: number;
+  /** 64 hex digits. */
+  readonly releaseHash: string;
+}
+
+/** Asks (pre-vote) or demands (vote) to become the leader of `term`. */
+export interface VoteRequest {
+  readonly type: "pre-vote-request" | "vote-request";
+  readonly term: number;
+  readonly last: EntryId;
+}
+
+export interface VoteReply {
+  readonly type: "pre-vote-reply" | "vote-reply";
+  readonly term: number;
+  readonly granted: boolean;
+  /** What the voter knows of the last holder of the VIP, and whether it has seen its release. */
+  readonly holder: HolderRecord | null;
+  readonly isReleased: boolean;
+}
+
+/** The leader's heartbeat: renews its lease, spreads the entry, tells what is committed. */
+export interface Round {
+  readonly type: "round";
+  readonly term: number;
+  readonly round: number;
+  /** Present until the receiver has acknowledged it. */
+  readonly entry: Entry | null;
+  readonly committedIndex: number;
+  readonly holder: HolderRecord | null;
+}
+
+export interface RoundReply {
+  readonly type: "round-reply";
+  readonly term: number;
+  readonly round: number;
+  /** False: the sender of the round leads no longer. */
+  readonly accepted: boolean;
+  /** What the follower has stored durably. */
+  readonly stored: EntryId;
+  /** The follower has stored `round.holder`. */
+  readonly knowsHolder: boolean;
+}
+
+/** The VIP is gone from the node that made this secret: closed, deleted, read back. */
+export interface Released {
+  readonly type: "released";
+  readonly secret: string;
+}
+
+/** The sender is about to stop cleanly. */
+export interface Leaving {
+  readonly type: "leaving";
+}
+
+/** A follower's wish for a failover, sent to the leader, who counts it. */
+export interface FailoverVote {
+  readonly type: "failover-vote";
+  readonly request: ClusterRequest;
+}
+
+export interface FailoverVerdict {
+  readonly type: "failover-verdict";
+  readonly request: ClusterRequest;
+  readonly verdict: "granted" | "no-quorum" | "building-consensus" | "consensus-may-fail";
+}
+
+export type ConsensusMessage = VoteRequest | VoteReply | Round | RoundReply | Released | Leaving;
+export type PeerMessage = ConsensusMessage | FailoverVote | FailoverVerdict;
+
+/** First frame on a connection, from the side that dialled. */
+export interface Hello {
+  readonly type: "hello";
+  readonly nodeId: number;
+  /** Random, new at every start of the process: 32 hex digits. */
+  readonly bootId: string;
+  readonly version: string;
+  readonly name: string;
+  readonly priority: number;
+}
+
+/** The answer to a hello. */
+export type HelloReply =
+  | {
+      readonly type: "welcome";
+      readonly bootId: string;
+      readonly name: string;
+      readonly priority: number;
+    }
+  | { readonly type: "refused"; readonly reason: "duplicate-id" | "not-a-member" };
+
+/** Frames above this are refused before they are buffered. */
+export const FRAME_BYTES_MAX = 1024 * 1024;
+
+type Decoded = Record<string, unknown>;
+
+/** Reads one frame of an established connection. Nothing but the checked fields gets through. */
+export function decodePeerMessage(bytes: Uint8Array): Result<PeerMessage, string> {
+  const parsed = parseObject(bytes);
+  if (!parsed.ok) return parsed;
+  const message = readPeerMessage(parsed.value);
+  return message === null
+    ? fail(`malformed message of type ${String(parsed.value.type)}`)
+    : succeed(message);
+}
+
+export function decodeHello(bytes: Uint8Array): Result<Hello, string> {
+  const parsed = parseObject(bytes);
+  if (!parsed.ok) return parsed;
+  const { type, nodeId, bootId, version, name, priority } = parsed.value;
+  const isWell =
+    type === "hello" &&
+    isCount(nodeId) &&
+    isHex(bootId, 32) &&
+    isShortText(version) &&
+    isShortText(name) &&
+    isCount(priority);
+  if (!isWell) return fail("malformed hello");
+  return succeed({ type, nodeId, bootId, version, name, priority });
+}
+
+export function decodeHelloReply(bytes: Uint8Array): Result<HelloReply, string> {
+  const parsed = parseObject(bytes);
+  if (!parsed.ok) return parsed;
+  const { type, bootId, name, priority, reason } = parsed.value;
+  if (type === "welcome" && isHex(bootId, 32) && isShortText(name) && isCount(priority)) {
+    return succeed({ type, bootId, name, priority });
+  }
+  if (type === "refused" && (reason === "duplicate-id" || reason === "not-a-member")) {
+    return succeed({ type, reason });
+  }
+  return fail("malformed answer to hello");
+}
+
+export function encodeFrame(message: PeerMessage | Hello | HelloReply): Uint8Array {
+  return Buffer.from(JSON.stringify(message), "utf8");
+}
+
+export function readEntry(value: unknown): Entry | null {
+  if (!isObject(value)) return null;
+  const { term, index } = value;
+  return isCount(term) && isCount(index) ? { term, index, value: value.value ?? null } : null;
+}
+
+export function readHolder(value: unknown): HolderRecord | null {
+  if (!isObject(value)) return null;
+  const { nodeId, term, releaseHash } = value;
+  return isCount(nodeId) && isCount(term) && isHex(releaseHash, 64)
+    ? { nodeId, term, releaseHash }
+    : null;
+}
+
+function readPeerMessage(value: Decoded): PeerMessage | null {
+  switch (value.type) {
+    case "pre-vote-request":
+    case "vote-request": {
+      const last = readEntryId(value.last);
+      return isCount(value.term) && last !== null
+        ? { type: value.type, term: value.term, last }
+        : null;
+    }
+    case "pre-vote-reply":
+    case "vote-reply":
+      return readVoteReply(value.type, value);
+    case "round":
+      return readRound(value);
+    case "round-reply":
+      return readRoundReply(value);
+    case "released":
+      return isHex(value.secret, 64) ? { type: "released", secret: value.secret } : null;
+    case "leaving":
+      return { type: "leaving" };
+    case "failover-vote": {
+      const request = readRequest(value.request);
+      return request === null ? null : { type: "failover-vote", request };
+    }
+    case "failover-verdict":
+      return readVerdict(value);
+    default:
+      return null;
+  }
+}
+
+function readVoteReply(type: VoteReply["type"], value: Decoded): VoteReply | null {
+  const { term, granted, isReleased } = value;
+  if (!isCount(term) || typeof granted !== "boolean" || typeof isReleased !== "boolean")
+    return null;
+  const holder = readHolder(value.holder);
+  if (value.holder !== null && holder === null) return null;
+  return { type, term, granted, holder, isReleased };
+}
+
+function readRound(value: Decoded): Round | null {
+  const { term, round, committedIndex } = value;
+  if (!isCount(term) || !isCount(round) || !isCount(committedIndex)) return null;
+  const entry = readEntry(value.entry);
+  const holder = readHolder(value.holder);
+  if (value.entry !== null && entry === null) return null;
+  if (value.holder !== null && holder === null) return null;
+  return { type: "round", term, round, entry, committedIndex, holder };
+}
+
+function readRoundReply(value: Decoded): RoundReply | null {
+  const { term, round, accepted, knowsHolder } = value;
+  const stored = readEntryId(value.stored);
+  if (!isCount(term) || !isCount(round) || stored === null) return null;
+  if (typeof accepted !== "boolean" || typeof knowsHolder !== "boolean") return null;
+  return { type: "round-reply", term, round, accepted, stored, knowsHolder };
+}
+
+function readVerdict(value: Decoded): FailoverVerdict | null {
+  const request = readRequest(value.request);
+  const verdict = value.verdict;
+  const isKnown =
+    verdict === "granted" ||
+    verdict === "no-quorum" ||
+    verdict === "building-consensus" ||
+    verdict === "consensus-may-fail";
+  return request !== null && isKnown ? { type: "failover-verdict", request, verdict } : null;
+}
+
+function readRequest(value: unknown): ClusterRequest | null {
+  if (!isObject(value)) return null;
+  const { kind, backendIds, confirmed, switchoverTo, reason } = value;
+  if (kind !== "detach" && kind !== "attach" && kind !== "promote") return null;
+  if (!Array.isArray(backendIds) || backendIds.length > 128 || !backendIds.every(isCount))
+    return null;
+  if (typeof confirmed !== "boolean" || typeof reason !== "string" || reason.length > 4096)
+    return null;
+  if (switchoverTo !== null && !isCount(switchoverTo)) return null;
+  return { kind, backendIds, confirmed, switchoverTo, reason };
+}
+
+function readEntryId(value: unknown): EntryId | null {
+  if (!isObject(value)) return null;
+  const { term, index } = value;
+  return isCount(term) && isCount(index) ? { term, index } : null;
+}
+
+function parseObject(bytes: Uint8Array): Result<Decoded, string> {
+  if (bytes.length > FRAME_BYTES_MAX) return fail(`frame of ${bytes.length} bytes is too long`);
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return isObject(value) ? succeed(value) : fail("frame is not an object");
+  } catch {
+    return fail("frame is not JSON");
+  }
+}
+
+function isObject(value: unknown): value is Decoded {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isHex(value: unknown, digits: number): value is string {
+  return typeof value === "string" && value.length === digits && /^[0-9a-f]*$/.test(value);
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= 512;
+}

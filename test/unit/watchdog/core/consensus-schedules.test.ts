@@ -1,0 +1,274 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { assert } from "../../../../src/base/index.ts";
+import {
+  consensus,
+  leaseUntilMs,
+  mayHoldVipUntilMs,
+  NOTHING_DURABLE,
+  startState,
+  timingFor,
+  type Action,
+  type Durable,
+  type Event,
+  type State,
+  type Timing,
+} from "../../../../src/watchdog/core/consensus/index.ts";
+import type { ConsensusMessage } from "../../../../src/wire/watchdog/index.ts";
+
+/**
+ * A whole cluster in one thread: the production core of each node, a network that loses, delays
+ * and cuts, nodes that crash, freeze and come back. Virtual time; every run follows from its seed.
+ */
+const TIMING = timingFor(600, 1000);
+
+interface Node {
+  id: number;
+  state: State | null;
+  durable: Durable;
+  frozenUntilMs: number;
+  secret: string;
+  boots: number;
+  /** The kernel's address: open until then, as `valid_lft` grants it. */
+  vipUntilMs: number;
+  committed: Map<number, string>;
+}
+
+interface Flight {
+  atMs: number;
+  from: number;
+  to: number;
+  message: ConsensusMessage;
+}
+
+class World {
+  readonly nodes: Node[];
+  readonly leadersByTerm = new Map<number, number>();
+  readonly committed = new Map<number, string>();
+  nowMs = 0;
+  flights: Flight[] = [];
+  cut = new Set<string>();
+  lossShare = 0;
+  delayMaxMs = 5;
+  takeovers = 0;
+  proposals = 0;
+  #seed: number;
+  readonly seed: number;
+  readonly #timing: Timing;
+
+  constructor(seed: number, count: number, timing: Timing) {
+    this.seed = seed;
+    this.#timing = timing;
+    this.#seed = seed;
+    this.nodes = Array.from({ length: count }, (_, id): Node => ({
+      id,
+      state: null,
+      durable: NOTHING_DURABLE,
+      frozenUntilMs: 0,
+      secret: `secret-${id}-0`,
+      boots: 0,
+      vipUntilMs: 0,
+      committed: new Map(),
+    }));
+    for (const node of this.nodes) this.boot(node);
+  }
+
+  random(): number {
+    this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
+    return this.#seed / 4294967296;
+  }
+
+  boot(node: Node): void {
+    node.boots++;
+    node.secret = `secret-${node.id}-${node.boots}`;
+    node.vipUntilMs = 0; // A starting node removes what its last run left.
+    node.state = startState(
+      {
+        selfId: node.id,
+        memberIds: this.nodes.map((n) => n.id),
+        rank: node.id,
+        timing: this.#timing,
+        durable: node.durable,
+        ownReleaseHash: hashOf(node.secret),
+        seed: this.seed * 31 + node.id + node.boots * 977,
+      },
+      this.nowMs,
+    );
+  }
+
+  /** SIGKILL; the guardian, when it lives, closes the address and shows the secret. */
+  crash(node: Node, hasGuardian: boolean): void {
+    const held = node.vipUntilMs > this.nowMs;
+    node.state = null;
+    if (!hasGuardian) return;
+    node.vipUntilMs = 0;
+    if (held) this.showSecret(node, node.secret);
+  }
+
+  showSecret(node: Node, secret: string): void {
+    for (const peer of this.nodes) {
+      if (peer !== node) this.send(node.id, peer.id, { type: "released", secret });
+    }
+  }
+
+  send(from: number, to: number, message: ConsensusMessage): void {
+    if (this.cut.has(`${from}>${to}`) || this.random() < this.lossShare) return;
+    const atMs = this.nowMs + 0.2 + this.random() * this.delayMaxMs;
+    this.flights.push({ atMs, from, to, message });
+  }
+
+  deliver(node: Node, event: Event): void {
+    if (node.state === null) return;
+    const before = node.state;
+    const { state, actions } = consensus.step(before, event, this.nowMs);
+    node.state = state;
+    if (before.leading === null && state.leading !== null) {
+      const { term } = state.durable;
+      const other = this.leadersByTerm.get(term);
+      expect(other ?? node.id, `seed ${this.seed}: two leaders in term ${term}`).toBe(node.id);
+      this.leadersByTerm.set(term, node.id);
+    }
+    for (const action of actions) this.perform(node, action);
+    this.renewVip(node, before);
+  }
+
+  perform(node: Node, action: Action): void {
+    if (action.type === "persist") node.durable = action.durable;
+    if (action.type === "send") this.send(node.id, action.to, action.message);
+    if (action.type === "commit") {
+      const text = JSON.stringify(action.entry.value);
+      const known = this.committed.get(action.entry.index);
+      expect(known ?? text, `seed ${this.seed}: entry ${action.entry.index} changed`).toBe(text);
+      this.committed.set(action.entry.index, text);
+    }
+  }
+
+  renewVip(node: Node, before: State): void {
+    if (node.state === null) return;
+    const untilMs = mayHoldVipUntilMs(node.state);
+    if (untilMs !== null && this.nowMs < untilMs) {
+      if (node.vipUntilMs <= this.nowMs) this.takeovers++;
+      node.vipUntilMs = this.nowMs + 1000 + this.random() * 1414; // valid_lft 1 s, late as measured
+      return;
+    }
+    if (before.leading !== null && node.state.leading === null) {
+      const shown = node.secret;
+      node.secret = `secret-${node.id}-${node.boots}-${this.nowMs}`;
+      node.vipUntilMs = 0;
+      this.deliver(node, { type: "release-hash-made", hash: hashOf(node.secret) });
+      this.showSecret(node, shown);
+    }
+  }
+
+  advance(): void {
+    this.nowMs += 1;
+    const due = this.flights.filter((f) => f.atMs <= this.nowMs);
+    this.flights = this.flights.filter((f) => f.atMs > this.nowMs);
+    for (const flight of due) {
+      const node = this.nodes[flight.to];
+      if (node === undefined || node.state === null) continue;
+      if (node.frozenUntilMs > this.nowMs) {
+        this.flights.push({ ...flight, atMs: node.frozenUntilMs });
+        continue;
+      }
+      this.deliver(node, { type: "message", from: flight.from, message: flight.message });
+    }
+    for (const node of this.nodes) {
+      if (node.state === null || node.frozenUntilMs > this.nowMs) continue;
+      const wakeMs = consensus.wakeAtMs(node.state);
+      if (wakeMs !== null && wakeMs <= this.nowMs) this.deliver(node, { type: "tick" });
+    }
+    this.check();
+  }
+
+  check(): void {
+    const open = this.nodes.filter((n) => n.vipUntilMs > this.nowMs).map((n) => n.id);
+    assert(open.length < 2, `seed ${this.seed}, ${this.nowMs} ms: VIP open on ${open.join()}`);
+    const leased = this.nodes.filter(
+      (n) => n.state !== null && (leaseUntilMs(n.state) ?? 0) > this.nowMs,
+    );
+    assert(leased.length < 2, `seed ${this.seed}, ${this.nowMs} ms: two leases`);
+  }
+
+  disturb(): void {
+    const node = this.nodes[Math.floor(this.random() * this.nodes.length)];
+    if (node === undefined) return;
+    const dice = this.random();
+    if (dice < 0.2) this.crash(node, this.random() < 0.7);
+    else if (dice < 0.45) this.nodes.filter((n) => n.state === null).forEach((n) => this.boot(n));
+    else if (dice < 0.6) node.frozenUntilMs = this.nowMs + this.random() * 4000;
+    else if (dice < 0.7) this.lossShare = this.random() * 0.5;
+    else if (dice < 0.8) this.delayMaxMs = 1 + this.random() * 300;
+    else if (dice < 0.9) this.cutSome(node);
+    else this.heal();
+  }
+
+  cutSome(node: Node): void {
+    for (const peer of this.nodes) {
+      if (peer === node) continue;
+      if (this.random() < 0.8) this.cut.add(`${node.id}>${peer.id}`);
+      if (this.random() < 0.8) this.cut.add(`${peer.id}>${node.id}`);
+    }
+  }
+
+  heal(): void {
+    this.cut.clear();
+    this.lossShare = 0;
+    this.delayMaxMs = 5;
+  }
+
+  propose(): void {
+    const leader = this.nodes.find((n) => n.state?.leading && n.frozenUntilMs <= this.nowMs);
+    if (leader?.state == null) return;
+    this.proposals++;
+    const afterIndex = leader.state.durable.entry.index;
+    this.deliver(leader, { type: "proposed", id: 1, afterIndex, value: `v${this.nowMs}` });
+  }
+}
+
+function hashOf(secret: string): string {
+  return createHash("sha256").update(secret, "utf8").digest("hex");
+}
+
+function runSchedule(seed: number, count: number, lengthMs: number, timing = TIMING): World {
+  const world = new World(seed, count, timing);
+  for (let ms = 0; ms < lengthMs; ms++) {
+    world.advance();
+    if (ms > 1500 && world.random() < 1 / 250) world.disturb();
+    if (world.random() < 1 / 200) world.propose();
+  }
+  world.heal();
+  for (const node of world.nodes) {
+    node.frozenUntilMs = 0;
+    if (node.state === null) world.boot(node);
+  }
+  // Liveness: one leader, holding the VIP, soon after everything works again.
+  for (let ms = 0; ms < 6000; ms++) world.advance();
+  const holders = world.nodes.filter((n) => n.vipUntilMs > world.nowMs);
+  expect(holders.length, `seed ${seed}: no holder after healing`).toBe(1);
+  return world;
+}
+
+describe("consensus under random faults", () => {
+  it("never opens the VIP twice, never has two leaders in a term, never changes a commit", () => {
+    let takeovers = 0;
+    let commits = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      const world = runSchedule(seed, seed % 2 === 0 ? 3 : 5, 12_000);
+      takeovers += world.takeovers;
+      commits += world.committed.size;
+    }
+    expect(takeovers).toBeGreaterThan(80);
+    expect(commits).toBeGreaterThan(200);
+  }, 30_000);
+
+  it.each([
+    ["a new leader does not wait for the kernel of the old one", { vipCloseBoundMs: 0 }],
+    ["a lease outlives the promises it stands on", { leaseMs: 1200 }],
+  ])("finds the planted mistake: %s", (_mistake, wrong) => {
+    const timing = { ...TIMING, ...wrong };
+    expect(() => {
+      for (let seed = 1; seed <= 40; seed++) runSchedule(seed, 3, 12_000, timing);
+    }).toThrow(/VIP open on|two leases/);
+  });
+});
