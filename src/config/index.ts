@@ -1,0 +1,23 @@
+/**
+ * pgpool.conf: text in, one checked `Config` out, and everything that is derived from the table of
+ * parameters: the sample file, the documentation, SHOW POOL_STATUS, what a reload changes. It reads
+ * no file itself (the caller hands in `readText`), logs nothing, and never stops at the first
+ * mistake. Read `parameters/parameter.ts` first, then `load.ts`.
+ */
+export { loadConfig } from "./load.ts";
+export type { LoadedConfig, LoadOptions } from "./load.ts";
+export type { ReadText } from "./read.ts";
+export type {
+  BackendConfig,
+  Config,
+  ConfigFiles,
+  HealthCheckConfig,
+  HeartbeatConfig,
+  NodeConfig,
+  PlainName,
+  Value,
+} from "./config.ts";
+export { formatFinding, formatFindings } from "./finding.ts";
+export type { Finding } from "./finding.ts";
+export { PARAMETERS } from "./parameters/table.ts";
+export type { Parameter, ParameterName } from "./parameters/table.ts";
