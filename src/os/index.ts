@@ -9,3 +9,5 @@ export * from "./lock-file.ts";
 export * from "./child-command.ts";
 export * from "./core-runner.ts";
 export * from "./open-log.ts";
+export * from "./unix-socket.ts";
+export * from "./pid-file.ts";

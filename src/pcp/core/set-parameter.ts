@@ -1,7 +1,7 @@
 import type { PcpError } from "../../wire/pcp/index.ts";
 import { pcpError } from "../../wire/pcp/index.ts";
 
-const MESSAGE_LEVELS = [
+const MESSAGE_LEVELS: ReadonlySet<string> = new Set([
   "debug5",
   "debug4",
   "debug3",
@@ -13,7 +13,7 @@ const MESSAGE_LEVELS = [
   "notice",
   "warning",
   "error",
-];
+]);
 
 /**
  * Whether a client may set this for its connection: only `client_min_messages`, as in Pgpool-II.
@@ -24,6 +24,6 @@ export function checkParameter(name: string, value: string): PcpError | null {
   if (name !== "client_min_messages") {
     return pcpError("ERROR", message, `invalid parameter "${name}"`);
   }
-  if (MESSAGE_LEVELS.includes(value.toLowerCase())) return null;
+  if (MESSAGE_LEVELS.has(value.toLowerCase())) return null;
   return pcpError("ERROR", message, `invalid value "${value}" for parameter "${name}"`);
 }
