@@ -1,0 +1,85 @@
+import type { NodeInfoRow, PoolStatusRow } from "../../wire/pcp/index.ts";
+
+/**
+ * What the pcp_* programs print, to the letter that of Pgpool-II's: scripts cut these lines by
+ * blanks. The verbose form gives one titled value a line.
+ */
+export interface OutputStyle {
+  readonly verbose: boolean;
+}
+
+const STATUS_NAMES = ["unused", "waiting", "up", "down"];
+const ROLE_NAMES = ["main", "replica", "primary", "standby"];
+
+/** Node info: a line a backend, in verbose form a block. */
+export function formatNodeInfo(
+  rows: readonly NodeInfoRow[],
+  style: OutputStyle & { readonly all: boolean },
+): string {
+  const shown = style.all ? rows : rows.filter((row) => row.hostname !== "");
+  if (shown.length === 0) return "No node information available\n\n";
+  return shown.map((row) => formatNode(row, style.verbose)).join("");
+}
+
+function formatNode(row: NodeInfoRow, verbose: boolean): string {
+  const values: [string, string][] = [
+    ["Hostname", row.hostname],
+    ["Port", row.port],
+    ["Status", String(row.status)],
+    ["Weight", row.weight.toFixed(6)],
+    ["Status Name", row.isQuarantined ? "quarantine" : (STATUS_NAMES[row.status] ?? "unknown")],
+    ["Backend Status Name", row.pgStatus],
+    ["Role", ROLE_NAMES[row.role] ?? "unknown"],
+    ["Backend Role", row.pgRole],
+    ["Replication Delay", formatDelay(row, verbose)],
+    ["Replication State", row.replicationState || "none"],
+    ["Replication Sync State", row.replicationSyncState || "none"],
+    ["Last Status Change", formatLocalTime(row.changedAtSeconds)],
+  ];
+  return verbose ? `${formatRecord(values)}\n` : `${values.map(([, text]) => text).join(" ")}\n`;
+}
+
+function formatDelay(row: NodeInfoRow, verbose: boolean): string {
+  if (!row.delayIsTime) return String(row.delay);
+  const seconds = row.delay / 1_000_000;
+  const unit = seconds >= 2 ? " seconds" : " second";
+  return `${seconds.toFixed(6)}${verbose ? unit : ""}`;
+}
+
+/** `YYYY-MM-DD HH:MM:SS`, local time. */
+export function formatLocalTime(seconds: number): string {
+  const at = new Date(seconds * 1000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+function formatRecord(values: readonly (readonly [string, string])[], widthMin = 0): string {
+  const width = Math.max(widthMin, ...values.map(([title]) => title.length));
+  return values.map(([title, value]) => `${title.padEnd(width)} : ${value}\n`).join("");
+}
+
+export function formatNodeCount(count: string, { verbose }: OutputStyle): string {
+  return verbose ? `Node Count\n____________\n ${count}\n` : `${count}\n`;
+}
+
+/** Plain: the process ids on one line, each with a blank behind it. */
+export function formatProcesses(pids: readonly string[], { verbose }: OutputStyle): string {
+  if (!verbose) return `${pids.map((pid) => `${pid} `).join("")}\n`;
+  const rows = pids.map((pid, at) => `${at} \t | \t ${pid}\n`).join("");
+  return `No \t | \t PID\n_____________________\n${rows}\nTotal Processes:${pids.length}\n`;
+}
+
+export function formatPoolStatus(rows: readonly PoolStatusRow[], { verbose }: OutputStyle): string {
+  return rows
+    .map(({ item, value, description }, at) =>
+      verbose
+        ? `Name [${String(at).padStart(3)}]:\t${item}\nValue:      \t${value}\nDescription:\t${description}\n\n`
+        : `name : ${item}\nvalue: ${value}\ndesc : ${description}\n\n`,
+    )
+    .join("");
+}
+
+export function formatDone(program: string): string {
+  return `${program} -- Command Successful\n`;
+}
