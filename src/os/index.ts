@@ -11,3 +11,4 @@ export * from "./core-runner.ts";
 export * from "./open-log.ts";
 export * from "./unix-socket.ts";
 export * from "./pid-file.ts";
+export * from "./process-config.ts";

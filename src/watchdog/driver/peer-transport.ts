@@ -58,7 +58,7 @@ export interface PeerTransportOptions {
   readonly onDuplicateId: (byPeer: number) => void;
 }
 
-type Channel = LengthPrefixedStream<Parameters<typeof lpStream>[0]>;
+type Channel = LengthPrefixedStream;
 
 const PING = Buffer.from('{"type":"ping"}');
 const PONG = Buffer.from('{"type":"pong"}');

@@ -12,6 +12,7 @@ import {
   onVoteReplied,
   onVoteRequested,
   follow,
+  retryLater,
   startPreVote,
 } from "./election.ts";
 import { onRound } from "./following.ts";
@@ -46,7 +47,7 @@ function step(state: State, event: Event, nowMs: Ms): Step<State, Action> {
     case "release-proven":
       return onTick(onReleaseProven(state, event.secret, nowMs), nowMs);
     case "release-hash-made":
-      return { state: { ...state, ownReleaseHash: event.hash }, actions: [] };
+      return { state: onReleaseHashMade(state, event.hash, nowMs), actions: [] };
     case "proposed":
       return onProposed(state, event, nowMs);
     case "stop-requested":
@@ -97,6 +98,15 @@ function onMessage(
     default:
       return unreachable(message);
   }
+}
+
+/**
+ * The old secret is about to be shown. A leader that let the VIP go may not hold it again on a
+ * record whose release is proven, so it leads no longer; its next term announces the new hash.
+ */
+function onReleaseHashMade(state: State, hash: string, nowMs: Ms): State {
+  const next = { ...state, ownReleaseHash: hash };
+  return state.leading === null ? next : retryLater(follow(next, null), nowMs);
 }
 
 /**

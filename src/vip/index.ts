@@ -1,0 +1,8 @@
+/**
+ * This node's hold on the delegate IP: arm the guardian, bring the address up, tell the
+ * neighbours, renew, let go, prove it. It never decides who may hold it: it is told until when.
+ * Read `core/plan.ts` first.
+ */
+export { commandWords, vipLifetimeSeconds } from "./core/plan.ts";
+export { findAddress } from "./driver/address-commands.ts";
+export { VipHolder, type VipHolderOptions } from "./driver/vip-holder.ts";

@@ -1,0 +1,127 @@
+import { createSocket, type Socket } from "node:dgram";
+import { isIPv6 } from "node:net";
+import { lookup } from "node:dns/promises";
+import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
+import { systemErrorText, type Log } from "../../os/index.ts";
+import {
+  decodeHeartbeat,
+  decodeReleaseDatagram,
+  encodeHeartbeat,
+  encodeReleaseDatagram,
+  type Heartbeat,
+} from "../../wire/watchdog/index.ts";
+
+/** Sends this node's heartbeat to all peers, and receives theirs and the guardians' last words. */
+export interface HeartbeatSocket {
+  sendRelease(secret: string): void;
+  stop(): void;
+}
+
+export interface HeartbeatTarget {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface HeartbeatSocketOptions {
+  readonly own: readonly HeartbeatTarget[];
+  readonly peers: readonly HeartbeatTarget[];
+  readonly keepaliveMs: Ms;
+  readonly nodeId: number;
+  readonly bootId: string;
+  readonly key: Buffer;
+  readonly log: Log;
+  readonly onHeartbeat: (heartbeat: Heartbeat) => void;
+  readonly onRelease: (secret: string) => void;
+}
+
+/** Errors: an own heartbeat address that does not resolve or cannot be bound. */
+export async function openHeartbeatSocket(
+  options: HeartbeatSocketOptions,
+): Promise<Result<HeartbeatSocket, string>> {
+  const sockets: Socket[] = [];
+  for (const { hostname, port } of options.own) {
+    const bound = await bind(hostname, port);
+    if (!bound.ok) {
+      for (const socket of sockets) socket.close();
+      return fail(`cannot receive heartbeats on ${hostname}:${port}: ${bound.error}`);
+    }
+    sockets.push(bound.value);
+  }
+  return succeed(new Heartbeats(options, sockets));
+}
+
+async function bind(hostname: string, port: number): Promise<Result<Socket, string>> {
+  try {
+    const { address } = await lookup(hostname);
+    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind(port, address, resolve);
+    });
+    socket.removeAllListeners("error");
+    return succeed(socket);
+  } catch (error) {
+    return fail(systemErrorText(error));
+  }
+}
+
+class Heartbeats implements HeartbeatSocket {
+  readonly #options: HeartbeatSocketOptions;
+  readonly #sockets: readonly Socket[];
+  readonly #timer: NodeJS.Timeout;
+  #counter = 0;
+  #complaints = 0;
+
+  constructor(options: HeartbeatSocketOptions, sockets: readonly Socket[]) {
+    this.#options = options;
+    this.#sockets = sockets;
+    for (const socket of sockets) {
+      socket.on("message", (bytes) => this.#receive(bytes));
+      socket.on("error", () => undefined); // Such as a peer whose port is closed: it is not up yet.
+    }
+    this.#beat();
+    this.#timer = setInterval(() => this.#beat(), options.keepaliveMs);
+  }
+
+  sendRelease(secret: string): void {
+    this.#send(encodeReleaseDatagram(secret));
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const socket of this.#sockets) socket.close();
+  }
+
+  #beat(): void {
+    const { nodeId, bootId, key } = this.#options;
+    this.#counter += 1;
+    this.#send(encodeHeartbeat({ nodeId, bootId, counter: this.#counter }, key));
+  }
+
+  #send(bytes: Buffer): void {
+    const [socket] = this.#sockets;
+    if (socket === undefined) return;
+    for (const { hostname, port } of this.#options.peers) {
+      // A name that does not resolve now may do so at the next beat; lifecheck sees the silence.
+      socket.send(bytes, port, hostname, () => undefined);
+    }
+  }
+
+  #receive(bytes: Buffer): void {
+    const secret = decodeReleaseDatagram(bytes);
+    if (secret !== null) {
+      this.#options.onRelease(secret);
+      return;
+    }
+    const heartbeat = decodeHeartbeat(bytes, this.#options.key);
+    if (heartbeat.ok) {
+      this.#options.onHeartbeat(heartbeat.value);
+      return;
+    }
+    this.#complaints += 1;
+    // Anybody can send datagrams: a few lines are enough to find a wrong key.
+    if (this.#complaints <= 3) {
+      this.#options.log.write("warning", `heartbeat refused: ${heartbeat.error}`);
+    }
+  }
+}
