@@ -1,8 +1,18 @@
+import { checkBackends } from "./check-backends.ts";
+import { checkValues } from "./check-values.ts";
+import { checkWatchdog } from "./check-watchdog.ts";
 import type { Config } from "./config.ts";
 import type { Finding } from "./finding.ts";
 import type { Settings } from "./settings.ts";
 
-/** What only a look at several values together shows. */
-export function checkConfig(_config: Config, _settings: Settings): readonly Finding[] {
-  return [];
+/**
+ * What only a look at several values together shows. A value that was refused by itself is not
+ * spoken of again: each mistake is told once.
+ */
+export function checkConfig(config: Config, settings: Settings): readonly Finding[] {
+  return [
+    ...checkValues(config, settings),
+    ...checkBackends(config, settings),
+    ...checkWatchdog(config, settings),
+  ];
 }

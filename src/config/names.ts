@@ -20,7 +20,7 @@ export type NameMeaning =
   | { readonly kind: "unknown"; readonly nearest: string | null };
 
 export function resolveName(name: string): NameMeaning {
-  const dropped = DROPPED[name] ?? DROPPED[name.replace(/[0-9]+$/, "")];
+  const dropped = DROPPED.get(name) ?? DROPPED.get(name.replace(/[0-9]+$/, ""));
   if (dropped !== undefined) return { kind: "dropped", hint: dropped };
   const newer = NEWER_NAMES.get(name) ?? null;
   const row = findRow(newer ?? name);
@@ -50,17 +50,19 @@ const NUMBERING_HINT =
 const MODE_HINT = "set backend_clustering_mode instead";
 
 /** Names up to 4.1 whose meaning cannot be carried over line by line. */
-const DROPPED: Readonly<Record<string, string>> = {
-  wd_hostname: NUMBERING_HINT,
-  other_pgpool_hostname: NUMBERING_HINT,
-  other_pgpool_port: NUMBERING_HINT,
-  other_wd_port: NUMBERING_HINT,
-  wd_heartbeat_port: "set heartbeat_portN for every node",
-  heartbeat_destination: "set heartbeat_hostnameN for every node, this one included",
-  heartbeat_destination_port: "set heartbeat_portN for every node, this one included",
-  master_slave_mode: MODE_HINT,
-  master_slave_sub_mode: MODE_HINT,
-};
+const DROPPED: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    wd_hostname: NUMBERING_HINT,
+    other_pgpool_hostname: NUMBERING_HINT,
+    other_pgpool_port: NUMBERING_HINT,
+    other_wd_port: NUMBERING_HINT,
+    wd_heartbeat_port: "set heartbeat_portN for every node",
+    heartbeat_destination: "set heartbeat_hostnameN for every node, this one included",
+    heartbeat_destination_port: "set heartbeat_portN for every node, this one included",
+    master_slave_mode: MODE_HINT,
+    master_slave_sub_mode: MODE_HINT,
+  }),
+);
 
 const NEWER_NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries<ParameterRow>(TABLE satisfies ParameterRows).flatMap(([name, row]) =>

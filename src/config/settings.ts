@@ -1,11 +1,11 @@
-import type { Value } from "./config.ts";
+import type { Config, Value } from "./config.ts";
 import { finding } from "./finding.ts";
 import type { Finding, Place } from "./finding.ts";
 import { resolveName } from "./names.ts";
 import type { Setting } from "./read.ts";
 import { parseValue } from "./values.ts";
 
-/** Characters of a wrong value that are repeated in the message about it. */
+/** Characters of a wrong name or value that are repeated in the message about it. */
 const EXCERPT_MAX = 80;
 
 interface Entry {
@@ -35,6 +35,11 @@ export class Settings {
     return this.#entries.has(key);
   }
 
+  /** A line names it, but its value was wrong. */
+  isRefused(key: string): boolean {
+    return this.#entries.get(key)?.value === null;
+  }
+
   placeOf(key: string): Place | null {
     return this.#entries.get(key)?.place ?? null;
   }
@@ -60,7 +65,14 @@ export class Settings {
     switch (meaning.kind) {
       case "unknown": {
         const hint = meaning.nearest === null ? null : `did you mean "${meaning.nearest}"?`;
-        return [finding("warning", place, `unknown parameter "${name}" is ignored`, hint)];
+        return [
+          finding(
+            "warning",
+            place,
+            `unknown parameter "${name.slice(0, EXCERPT_MAX)}" is ignored`,
+            hint,
+          ),
+        ];
       }
       case "dropped":
         return [finding("warning", place, `"${name}" is no longer used`, meaning.hint)];
@@ -78,9 +90,17 @@ export class Settings {
       findings.push(finding("warning", place, message, `write "${renamedTo}"`));
     }
     if (!parsed.ok) {
-      const message = `invalid value "${text.slice(0, EXCERPT_MAX)}" for "${name}"`;
+      const shown = row.type === "secret" ? "value" : `value "${text.slice(0, EXCERPT_MAX)}"`;
+      const message = `invalid ${shown} for "${name}"`;
       findings.push(finding("error", place, message, parsed.error));
     }
     return findings;
   }
+}
+
+/** The line of the first of these keys that is written; else the file as a whole. */
+export function placeOf(config: Config, settings: Settings, ...keys: readonly string[]): Place {
+  const written = keys.find((key) => settings.isWritten(key));
+  const place = written === undefined ? null : settings.placeOf(written);
+  return place ?? { file: config.files.config, line: null };
 }

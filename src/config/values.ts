@@ -1,7 +1,14 @@
 import { fail, Secret, succeed } from "../base/index.ts";
 import type { Result } from "../base/index.ts";
 import type { Value } from "./config.ts";
-import type { EnumRow, ListRow, NumberRow, ParameterRow, Unit } from "./parameters/parameter.ts";
+import type {
+  EnumRow,
+  ListRow,
+  NumberRow,
+  ParameterRow,
+  StringRow,
+  Unit,
+} from "./parameters/parameter.ts";
 import { maxOf, minOf } from "./parameters/table.ts";
 
 /**
@@ -22,7 +29,7 @@ export function parseValue(row: ParameterRow, text: string): Result<Value, strin
     case "list":
       return succeed(parseList(row, text));
     case "secret":
-      return succeed(parseSecret(text));
+      return parseSecret(row, text);
     case "string":
       break;
   }
@@ -44,7 +51,7 @@ export function formatValue(row: ParameterRow, value: Value): string {
   if (value instanceof Secret) return value.toString();
   if (typeof value === "object") return value.join(row.type === "list" ? row.separator : ",");
   if (row.type !== "int" && row.type !== "double") return String(value);
-  if (row.octal === true) return `0${value.toString(8)}`;
+  if (row.octal === true) return formatOctal(value);
   return row.unit === undefined ? String(value) : formatWithUnit(value, row.unit);
 }
 
@@ -72,8 +79,8 @@ function parseBool(text: string): Result<boolean, string> {
 
 function parseEnum(row: EnumRow, text: string): Result<string, string> {
   const word = text.toLowerCase();
-  const spelled = row.spellings?.[word];
-  const found = spelled ?? row.values.find((value) => value.toLowerCase() === word);
+  const spelled = Object.entries(row.spellings ?? {}).find(([spelling]) => spelling === word);
+  const found = spelled?.[1] ?? row.values.find((value) => value.toLowerCase() === word);
   return found === undefined ? fail(`expected one of: ${row.values.join(", ")}`) : succeed(found);
 }
 
@@ -96,9 +103,13 @@ function parseList(row: ListRow, text: string): readonly string[] {
   return items.map((each) => each.trim()).filter((each) => each !== "");
 }
 
-/** `TEXT` in front marks a password as plain, in the manner of pool_passwd. */
-function parseSecret(text: string): Secret {
-  return new Secret(text.startsWith("TEXT") ? text.slice(4) : text);
+function parseSecret(row: StringRow, text: string): Result<Secret, string> {
+  if (row.password !== true) return succeed(new Secret(text));
+  if (text.startsWith("TEXT")) return succeed(new Secret(text.slice(4)));
+  // Refused, not used as it is: a health check with a wrong password would end in a failover.
+  if (row.acts && text.startsWith("AES")) return fail("encrypted passwords are not supported yet");
+  if (row.acts && /^md5[0-9a-f]{32}$/.test(text)) return fail("a hash is no password to send");
+  return succeed(new Secret(text));
 }
 
 /** Sign, number (hexadecimal, leading-0 octal or decimal) and unit. */
@@ -143,11 +154,15 @@ function unitsLike(unit: Unit): Readonly<Record<string, number>> {
 function expectedNumber(row: NumberRow): string {
   const kind = row.type === "int" ? "a whole number" : "a number";
   const shown = (value: number): string =>
-    row.octal === true ? `0${value.toString(8)}` : String(value);
+    row.octal === true ? formatOctal(value) : String(value);
   const range = `from ${shown(minOf(row))} to ${shown(maxOf(row))}`;
   if (row.unit === undefined) return `expected ${kind} ${range}`;
   const units = Object.keys(unitsLike(row.unit)).join(", ");
   return `expected ${kind} of ${FULL_NAMES[row.unit]} ${range}; units are ${units}`;
+}
+
+function formatOctal(value: number): string {
+  return value === 0 ? "0" : `0${value.toString(8)}`;
 }
 
 function formatWithUnit(value: number, unit: Unit): string {

@@ -155,6 +155,7 @@ export const BACKENDS = {
     initial: "",
     context: "reload",
     visibility: "masked",
+    password: true,
     since: "2.0",
     acts: false,
     about: "Password of recovery_user; empty takes the one in pool_passwd.",

@@ -42,6 +42,7 @@ export const FAILOVER = {
     plain: true,
     context: "reload",
     visibility: "masked",
+    password: true,
     since: "3.1",
     acts: true,
     about: "Password of health_check_user; empty takes the one in pool_passwd.",

@@ -8,6 +8,7 @@ export const LIFECHECK = {
     initial: "heartbeat",
     context: "init",
     since: "3.3",
+    inactiveValues: ["query", "external"],
     acts: true,
     about:
       "`heartbeat` by datagrams, `query` by asking the other nodes through SQL, `external` by a program of yours.",
@@ -18,7 +19,7 @@ export const LIFECHECK = {
     initial: 10,
     context: "init",
     since: "3.2",
-    acts: true,
+    acts: false,
     about: "Pause between two lifechecks.",
   },
   heartbeat_hostname: {
@@ -79,7 +80,7 @@ export const LIFECHECK = {
     initial: "",
     context: "init",
     since: "4.7.1",
-    acts: true,
+    acts: false,
     about:
       "Addresses on which heartbeats are received, several with `;`; empty takes this node's own.",
   },
@@ -88,7 +89,7 @@ export const LIFECHECK = {
     initial: 0,
     context: "init",
     since: "4.7.1",
-    acts: true,
+    acts: false,
     about: "UDP port on which heartbeats are received; 0 takes the node's own heartbeat_portN.",
   },
   wd_life_point: {
@@ -129,6 +130,7 @@ export const LIFECHECK = {
     initial: "",
     context: "reload",
     visibility: "masked",
+    password: true,
     since: "3.3",
     acts: false,
     about: "With method `query`, the user's password; empty takes the one in pool_passwd.",

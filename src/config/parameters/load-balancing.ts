@@ -141,6 +141,7 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     visibility: "masked",
+    password: true,
     since: "3.1",
     acts: true,
     about: "Password of sr_check_user; empty takes the one in pool_passwd.",

@@ -1,5 +1,8 @@
 import type { ParameterRows } from "./parameter.ts";
 
+/** Numbers of the levels as PostgreSQL's code has them, in the order of the values below. */
+const LOG_ORDINALS = [10, 11, 12, 13, 14, 17, 18, 19, 20, 15, 21, 22] as const;
+
 /** What is logged, where and in which form. */
 export const LOGGING = {
   log_destination: {
@@ -23,6 +26,7 @@ export const LOGGING = {
   log_error_verbosity: {
     type: "enum",
     values: ["terse", "default", "verbose"],
+    ordinals: [0, 1, 2],
     initial: "default",
     context: "session",
     since: "3.4",
@@ -45,6 +49,7 @@ export const LOGGING = {
       "fatal",
       "panic",
     ],
+    ordinals: LOG_ORDINALS,
     spellings: { debug: "debug2" },
     initial: "notice",
     context: "session",
@@ -68,6 +73,7 @@ export const LOGGING = {
       "fatal",
       "panic",
     ],
+    ordinals: LOG_ORDINALS,
     spellings: { debug: "debug2" },
     initial: "warning",
     context: "session",
@@ -160,6 +166,7 @@ export const LOGGING = {
   syslog_facility: {
     type: "enum",
     values: ["LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7"],
+    ordinals: "names",
     initial: "LOCAL0",
     context: "reload",
     since: "3.1",

@@ -14,6 +14,7 @@ export const OWN = {
   pgpool_compat_version: {
     type: "enum",
     values: ["4.3", "4.4", "4.5", "4.6", "4.7"],
+    ordinals: "names",
     initial: "4.7",
     context: "init",
     since: "pgquorum",
@@ -44,10 +45,11 @@ export const OWN = {
   vip_fence: {
     type: "enum",
     values: ["auto", "nft", "lifetime", "none"],
+    ordinals: "names",
     initial: "auto",
     context: "init",
     since: "pgquorum",
-    note: "`nft` does not act yet.",
+    inactiveValues: ["nft"],
     acts: true,
     about:
       "How the kernel takes the virtual IP out of use when the process that holds it freezes: a packet filter, the address's own lifetime, or not at all.",

@@ -51,6 +51,8 @@ export interface NumberRow extends Common {
 export interface StringRow extends Common {
   readonly type: "string" | "secret";
   readonly initial: string;
+  /** `TEXT` in front marks it as plain, `AES` as encrypted, in the manner of pool_passwd. */
+  readonly password?: true;
 }
 export interface ListRow extends Common {
   readonly type: "list";
@@ -62,6 +64,10 @@ export interface EnumRow extends Common {
   readonly values: readonly string[];
   /** Other spellings that are accepted, and what they mean. */
   readonly spellings?: Readonly<Record<string, string>>;
+  /** What SHOW POOL_STATUS prints for each value; counted from 1 when absent. */
+  readonly ordinals?: readonly number[] | "names";
+  /** Values that are accepted and do nothing yet, although the parameter acts. */
+  readonly inactiveValues?: readonly string[];
   readonly initial: string;
 }
 export type ParameterRow = BoolRow | NumberRow | StringRow | ListRow | EnumRow;

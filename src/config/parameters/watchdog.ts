@@ -68,7 +68,7 @@ export const WATCHDOG = {
     initial: "/tmp",
     context: "init",
     since: "3.5",
-    acts: true,
+    acts: false,
     about: "Directory of the socket file through which external lifechecks talk to the watchdog.",
   },
   wd_listen_address: {
@@ -76,7 +76,7 @@ export const WATCHDOG = {
     initial: "",
     context: "init",
     since: "4.7.1",
-    acts: true,
+    acts: false,
     about: "Address on which the watchdog listens; empty takes the node's own hostnameN.",
   },
   wd_listen_port: {
@@ -86,7 +86,7 @@ export const WATCHDOG = {
     max: 65535,
     context: "init",
     since: "4.7.1",
-    acts: true,
+    acts: false,
     about: "Port on which the watchdog listens; 0 takes the node's own wd_portN.",
   },
   failover_when_quorum_exists: {
