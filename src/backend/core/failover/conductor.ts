@@ -1,0 +1,242 @@
+/**
+ * Carries out failovers, failbacks and promotions, one at a time in the whole cluster. Every node
+ * runs one; only the leader's acts. What is under way stands in the committed state, not here:
+ *
+ *     granted ─> plan ─> propose intent ─> committed ─> run commands ─> find the primary
+ *             ─> propose the outcome ─> committed ─> follow_primary_command, one backend after another
+ *
+ * A leader acts on an intent only in a state that it proposed itself since it leads, and so takes
+ * an inherited one over by proposing it again: a state that is no longer the newest is refused.
+ */
+import { assert, unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
+import type { ClusterRequest } from "../../../wire/ipc/index.ts";
+import {
+  isSameRequest,
+  liveIds,
+  mainId,
+  withConfiguredBackends,
+  type ClusterState,
+  type CommandRecord,
+} from "../status/index.ts";
+import {
+  QUEUE_MAX,
+  Turn,
+  type ConductorAction,
+  type ConductorEvent,
+  type ConductorState,
+  type Proposal,
+} from "./conductor-state.ts";
+import { advanceFollow, advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
+import { planFailover } from "./plan-failover.ts";
+import {
+  advanceIdleSearch,
+  isStartupSearch,
+  onPrimaryFound,
+  searchWakeAtMs,
+} from "./search-primary.ts";
+import { commandFailure, doneText, startingText } from "./wording.ts";
+
+type Event<Type> = Extract<ConductorEvent, { readonly type: Type }>;
+
+/** A refused proposal is made again after this, unless a newer state comes first. */
+const RETRY_AFTER_MS = 100;
+/** More moves than this in one step mean that two of them undo each other. */
+const MOVES_MAX = 50;
+
+export const conductor: Core<ConductorState, ConductorEvent, ConductorAction> = {
+  step(state, event, nowMs): Step<ConductorState, ConductorAction> {
+    const turn = new Turn(state, nowMs);
+    take(turn, event);
+    let moveCount = 0;
+    while (advance(turn)) assert((moveCount += 1) <= MOVES_MAX, "a conductor's moves must end");
+    return { state: turn.state, actions: turn.actions };
+  },
+
+  wakeAtMs(state): Ms | null {
+    if (!state.leads || state.proposal !== null) return null;
+    const { retryAtMs } = state;
+    const lookAtMs = searchWakeAtMs(state);
+    if (retryAtMs === null) return lookAtMs;
+    return lookAtMs === null ? retryAtMs : Math.max(retryAtMs, lookAtMs);
+  },
+};
+
+function take(turn: Turn, event: ConductorEvent): void {
+  switch (event.type) {
+    case "leadership":
+      return onLeadership(turn, event);
+    case "committed":
+      return onCommitted(turn, event);
+    case "granted":
+      return onGranted(turn, event);
+    case "proposal-refused":
+      if (event.id !== turn.state.proposal?.id) return undefined;
+      return turn.set({ proposal: null, retryAtMs: turn.nowMs + RETRY_AFTER_MS });
+    case "command-finished":
+      return onCommandFinished(turn, event);
+    case "primary-found":
+      return onPrimaryFound(turn, event);
+    case "configured":
+      return turn.set({ settings: event.settings });
+    case "tick":
+      return undefined;
+  }
+  return unreachable(event);
+}
+
+/** One move, if one is due now. */
+function advance(turn: Turn): boolean {
+  const { leads, index, cluster, proposal, retryAtMs, initial, isOwn } = turn.state;
+  if (!leads || index === null || proposal !== null) return false;
+  if (retryAtMs !== null && turn.nowMs < retryAtMs) return false;
+  if (cluster === null) {
+    turn.propose("initial", initial);
+    return true;
+  }
+  // Whoever led before may have left work, and may have finished it without our knowing yet.
+  const hasWork = cluster.intent !== null || cluster.follow !== null;
+  if (hasWork && !isOwn) {
+    turn.propose("adopt", cluster);
+    return true;
+  }
+  if (cluster.intent !== null) return advanceIntent(turn, cluster, cluster.intent);
+  const backendIds = turn.state.settings.backends.map(({ id }) => id);
+  const configured = withConfiguredBackends(cluster, backendIds, turn.wallMs);
+  if (configured !== cluster) {
+    turn.propose("configured", configured);
+    return true;
+  }
+  const request = turn.state.queue[0];
+  if (request !== undefined) return advanceQueue(turn, cluster, request);
+  if (cluster.follow !== null) return advanceFollow(turn, cluster, cluster.follow);
+  return advanceIdleSearch(turn, cluster);
+}
+
+/** The first request leaves the queue when its intent is committed, or when it is refused. */
+function advanceQueue(turn: Turn, cluster: ClusterState, request: ClusterRequest): boolean {
+  const { origin, settings } = turn.state;
+  const stamp = { eventId: `${origin}-${cluster.epoch + 1}`, atWallMs: turn.wallMs };
+  const plan = planFailover(cluster, request, settings, stamp);
+  if (plan.ok) {
+    turn.set({ search: null });
+    turn.propose("intent", plan.value.state);
+  } else {
+    turn.log(plan.error);
+    turn.set({ queue: turn.state.queue.slice(1) });
+  }
+  return true;
+}
+
+function onLeadership(turn: Turn, event: Event<"leadership">): void {
+  turn.set({ wallOffsetMs: event.wallMs - turn.nowMs });
+  if (event.leads === turn.state.leads) return;
+  turn.set({ leads: event.leads, isOwn: false, proposal: null, retryAtMs: null });
+  if (event.leads) return;
+  // A command that runs on could meet the one that the next leader starts.
+  for (const commandId of turn.state.runningIds) turn.act({ type: "stop-command", commandId });
+  for (const request of turn.state.queue) {
+    turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
+  }
+  turn.set({ queue: [], task: null, search: null, follow: null });
+}
+
+function onGranted(turn: Turn, event: Event<"granted">): void {
+  const { request } = event;
+  turn.set({ wallOffsetMs: event.wallMs - turn.nowMs });
+  const { leads, queue } = turn.state;
+  if (!leads) {
+    turn.log(`${describe(request)} is ignored: this node does not lead the cluster`);
+  } else if (queue.some((queued) => isSameRequest(queued, request)) || isUnderWay(turn, request)) {
+    turn.log(`${describe(request)} is already under way`);
+  } else if (request.kind === "detach" && !request.confirmed && isStartupSearch(turn)) {
+    turn.log("ignoring the failover request, since we are still starting up");
+  } else if (queue.length === QUEUE_MAX) {
+    turn.log(`${describe(request)} is dropped: ${QUEUE_MAX} requests wait already`, "warning");
+  } else {
+    turn.set({ queue: [...queue, request] });
+  }
+}
+
+/** The intent that is being carried out does all that the request asks for. */
+function isUnderWay(turn: Turn, request: ClusterRequest): boolean {
+  const intent = turn.state.cluster?.intent;
+  if (intent === null || intent === undefined || intent.kind !== request.kind) return false;
+  return request.backendIds.every((id) => intent.backendIds.includes(id));
+}
+
+function describe(request: ClusterRequest): string {
+  return `${request.kind} request for node ${request.backendIds.join(", ")}`;
+}
+
+function onCommitted(turn: Turn, event: Event<"committed">): void {
+  const { index, proposal, task, leads } = turn.state;
+  if (index !== null && event.index <= index) return;
+  const isOwn = proposal !== null && event.state?.stamp === proposal.state.stamp;
+  turn.set({
+    index: event.index,
+    cluster: event.state,
+    isOwn: leads && isOwn,
+    proposal: null,
+    retryAtMs: null,
+  });
+  if (isOwn) onOwnCommitted(turn, proposal);
+  else if (task !== null && event.state?.intent?.eventId !== task.intent.eventId) {
+    if (task.commandId !== null) turn.act({ type: "stop-command", commandId: task.commandId });
+    turn.set({ task: null, search: null });
+  }
+}
+
+function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void {
+  const { settings, task } = turn.state;
+  switch (purpose) {
+    case "intent": {
+      const { intent } = cluster;
+      assert(intent !== null, "an intent was proposed");
+      turn.set({ queue: turn.state.queue.slice(1), task: newTask(intent, "commands") });
+      for (const id of intent.backendIds) turn.log(startingText(settings, intent.kind, id));
+      if (mainId(cluster) === null) turn.log("failover: no valid backend node found");
+      return;
+    }
+    case "finish": {
+      assert(task !== null, "a task was finished");
+      const { kind, backendIds } = task.intent;
+      turn.set({ task: null, search: null });
+      turn.log(`failover: set new primary node: ${cluster.primaryId ?? -1}`);
+      if (liveIds(cluster).length > 0) {
+        turn.log(`failover: set new main node: ${mainId(cluster) ?? -1}`);
+      }
+      for (const id of backendIds) turn.log(doneText(settings, kind, id));
+      return;
+    }
+    case "follow":
+      turn.set({ follow: null });
+      return;
+    case "primary":
+      turn.set({ search: null });
+      return;
+    case "initial":
+    case "configured":
+    case "adopt":
+      return;
+  }
+  unreachable(purpose);
+}
+
+function onCommandFinished(turn: Turn, event: Event<"command-finished">): void {
+  const { runningIds, task, follow } = turn.state;
+  turn.set({ runningIds: runningIds.filter((id) => id !== event.commandId) });
+  const { exitCode, signal, outputTail } = event;
+  const report = (record: CommandRecord): void => {
+    const failure = commandFailure(record);
+    if (failure !== null) turn.log(failure.message, "warning", failure.detail);
+  };
+  if (task !== null && task.commandId === event.commandId) {
+    report(onTaskCommandFinished(turn, task, { exitCode, signal, outputTail }));
+  } else if (follow !== null && follow.commandId === event.commandId) {
+    const { backendId } = follow;
+    const kind = "follow-primary";
+    const record: CommandRecord = { kind, backendId, exitCode, signal, outputTail };
+    report(record);
+    turn.set({ follow: { ...follow, record } });
+  }
+}

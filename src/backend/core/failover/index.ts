@@ -1,0 +1,12 @@
+/**
+ * Failover, failback and promotion: what a request changes (`plan-failover.ts`) and how it is
+ * carried out step by step (`conductor.ts`). It runs no command and asks no server itself. Read
+ * `conductor.ts` first.
+ */
+export { conductor } from "./conductor.ts";
+export { newConductor, QUEUE_MAX } from "./conductor-state.ts";
+export type { ConductorAction, ConductorEvent, ConductorState } from "./conductor-state.ts";
+export { formatCommand, type CommandFacts } from "./command-text.ts";
+export { planFailover, type FailoverPlan } from "./plan-failover.ts";
+export { failoverSettings } from "./settings.ts";
+export type { FailoverBackend, FailoverSettings } from "./settings.ts";

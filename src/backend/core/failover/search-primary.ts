@@ -1,0 +1,115 @@
+/** Looking for the primary: after a failover for a bounded time, and whenever none is known. */
+import { assert, type Ms } from "../../../base/index.ts";
+import {
+  findBackend,
+  isLive,
+  liveIds,
+  type ClusterState,
+  type PrimaryChoice,
+} from "../status/index.ts";
+import type { ConductorEvent, ConductorState, Search, Turn } from "./conductor-state.ts";
+
+/** A promotion that a command has just ordered shows about then. */
+export const FIRST_LOOK_AFTER_MS = 50;
+export const LOOK_EVERY_MS = 1000;
+
+/** Begins to look; an answer comes as `primary-found`. */
+export function beginSearch(turn: Turn, firstLookAfterMs: Ms): void {
+  const { searchPrimaryTimeoutMs } = turn.state.settings;
+  const search: Search = {
+    searchId: null,
+    nextAtMs: turn.nowMs + firstLookAfterMs,
+    deadlineMs: searchPrimaryTimeoutMs === 0 ? null : turn.nowMs + searchPrimaryTimeoutMs,
+    lookCount: 0,
+  };
+  turn.set({ search });
+}
+
+/**
+ * Asks all live backends, if it is time.
+ *
+ * @returns the primary where the configuration already names it (ALWAYS_PRIMARY).
+ */
+export function look(turn: Turn, cluster: ClusterState): PrimaryChoice | null {
+  const { search, settings } = turn.state;
+  assert(search !== null, "a search was begun");
+  if (search.searchId !== null || turn.nowMs < search.nextAtMs) return null;
+  const among = liveIds(cluster);
+  const fixed = settings.backends.find(
+    ({ id, alwaysPrimary }) => alwaysPrimary && among.includes(id),
+  );
+  if (fixed !== undefined) {
+    turn.log(`find_primary_node: ALWAYS_PRIMARY flag found. Returns node id: ${fixed.id}`);
+    return { primaryId: fixed.id, identity: null };
+  }
+  const searchId = turn.takeId();
+  turn.set({ search: { ...search, searchId, nextAtMs: turn.nowMs + LOOK_EVERY_MS } });
+  turn.act({ type: "search-primary", searchId, among, known: cluster.identity });
+  return null;
+}
+
+export function onPrimaryFound(
+  turn: Turn,
+  event: Extract<ConductorEvent, { readonly type: "primary-found" }>,
+): void {
+  const { search, cluster, task } = turn.state;
+  if (search === null || search.searchId !== event.searchId || cluster === null) return;
+  turn.set({ search: { ...search, searchId: null, lookCount: search.lookCount + 1 } });
+  const found = event.primaryId === null ? null : findBackend(cluster, event.primaryId);
+  // It may have been detached between the question and the answer.
+  if (found === null || !isLive(found)) return;
+  turn.log(`find_primary_node: primary node is ${found.id}`);
+  const choice = { primaryId: found.id, identity: event.identity };
+  if (task?.stage === "probing") {
+    turn.log("failover_command is not run again: the primary has been replaced already");
+  }
+  if (task === null) proposePrimary(turn, cluster, choice);
+  else turn.set({ search: null, task: { ...task, found: choice, stage: "finishing" } });
+}
+
+/** No failover runs and no primary is known: look on until there is one. */
+export function advanceIdleSearch(turn: Turn, cluster: ClusterState): boolean {
+  const isNeeded = cluster.primaryId === null && liveIds(cluster).length > 0;
+  if (!isNeeded || !turn.state.settings.isStreaming) {
+    turn.set({ search: null });
+    return false;
+  }
+  if (turn.state.search === null) {
+    beginSearch(turn, 0);
+    turn.log("find_primary_node_repeatedly: waiting for finding a primary node");
+    return true;
+  }
+  const known = look(turn, cluster);
+  if (known === null) return false;
+  proposePrimary(turn, cluster, known);
+  return true;
+}
+
+/** Null when nothing is looked for, or an answer is awaited. */
+export function searchWakeAtMs({ search, task }: ConductorState): Ms | null {
+  if (search === null || search.searchId !== null) return null;
+  // Only the search of a failover ends; the other goes on, though a start-up is over then.
+  const endsAtMs = task === null ? null : search.deadlineMs;
+  return endsAtMs === null ? search.nextAtMs : Math.min(search.nextAtMs, endsAtMs);
+}
+
+/**
+ * No primary has ever been found, and the time to find one is not over: backends that do not
+ * answer are still starting, rather than lost.
+ */
+export function isStartupSearch(turn: Turn): boolean {
+  const { cluster, search, settings } = turn.state;
+  if (!settings.isStreaming) return false;
+  if (cluster === null) return true;
+  if (cluster.primaryId !== null || cluster.history.length > 0) return false;
+  return search === null || search.deadlineMs === null || turn.nowMs < search.deadlineMs;
+}
+
+function proposePrimary(turn: Turn, cluster: ClusterState, choice: PrimaryChoice): void {
+  turn.propose("primary", {
+    ...cluster,
+    epoch: cluster.epoch + 1,
+    primaryId: choice.primaryId,
+    identity: choice.identity ?? cluster.identity,
+  });
+}

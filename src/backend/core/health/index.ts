@@ -1,0 +1,5 @@
+/**
+ * When a backend is asked whether it lives, and what follows from its answers. It opens no
+ * connection. Read `health-check.ts`.
+ */
+export * from "./health-check.ts";

@@ -1,0 +1,212 @@
+/**
+ * What the cluster agrees on about its backends. The watchdogs replicate it as plain JSON; only
+ * the leader proposes a new value, and every value stands behind the one before:
+ *
+ *     up ──detach──> down ──attach──> waiting ──a client connects──> up (shown by each node for itself)
+ *
+ * A failover is first recorded here as an `Intent`, then carried out, then cleared, so that a
+ * leader that dies on the way leaves its successor the knowledge of what was under way.
+ */
+import type { ClusterRequest, RequestKind } from "../../../wire/ipc/index.ts";
+
+export interface ClusterState {
+  /** Of this layout: a node that knows only an older one must not guess. */
+  readonly format: 1;
+  /** Unique to the proposal; by it a leader knows its own value when it comes back committed. */
+  readonly stamp: string;
+  /** Grows by one with every change of a backend's state or of the primary. */
+  readonly epoch: number;
+  /** By ascending id. */
+  readonly backends: readonly BackendStatus[];
+  readonly primaryId: number | null;
+  /** Of the last primary that was found: a server of another history is never taken for it. */
+  readonly identity: ServerIdentity | null;
+  /** The failover, failback or promotion that runs. */
+  readonly intent: Intent | null;
+  /** The `follow_primary_command` runs that are still due. */
+  readonly follow: Follow | null;
+  /** What was done, the newest last, at most `HISTORY_MAX`. */
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface BackendStatus {
+  readonly id: number;
+  readonly state: "waiting" | "up" | "down";
+  /** Never set in what is replicated: a node marks it for itself (see `local-marks.ts`). */
+  readonly quarantined: boolean;
+  /** Why it is in this state, for people. */
+  readonly reason: string;
+  /** Wall clock, milliseconds since 1970. */
+  readonly changedAt: number;
+}
+
+export interface ServerIdentity {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+}
+
+export interface Intent {
+  /** That of the state which brought the intent; scripts see it as PGQUORUM_EPOCH. */
+  readonly epoch: number;
+  /** Unique over all leaders; scripts see it as PGQUORUM_EVENT_ID. */
+  readonly eventId: string;
+  readonly kind: RequestKind;
+  readonly backendIds: readonly number[];
+  readonly reason: string;
+  readonly oldPrimaryId: number | null;
+  readonly oldMainId: number | null;
+  /** `%m`: the server that should take over. */
+  readonly newMainId: number | null;
+  /** The primary has to be looked for (or, in a promotion, is `newMainId`). */
+  readonly primaryChanges: boolean;
+  readonly startedAt: number;
+}
+
+export interface Follow {
+  readonly epoch: number;
+  readonly eventId: string;
+  readonly oldPrimaryId: number | null;
+  readonly oldMainId: number | null;
+  readonly remainingIds: readonly number[];
+}
+
+export interface HistoryEntry {
+  readonly epoch: number;
+  readonly eventId: string;
+  readonly kind: RequestKind;
+  readonly backendIds: readonly number[];
+  readonly reason: string;
+  readonly oldPrimaryId: number | null;
+  readonly newPrimaryId: number | null;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** In the order of their ends, at most `HISTORY_COMMANDS_MAX`. */
+  readonly commands: readonly CommandRecord[];
+}
+
+export type CommandKind = "failover" | "failback" | "follow-primary";
+
+export interface CommandRecord {
+  readonly kind: CommandKind;
+  readonly backendId: number;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** The end of its output, at most `OUTPUT_TAIL_MAX` characters. */
+  readonly outputTail: string;
+}
+
+export const HISTORY_MAX = 20;
+export const HISTORY_COMMANDS_MAX = 8;
+export const OUTPUT_TAIL_MAX = 400;
+export const REASON_MAX = 200;
+/** As many as `backend_hostname` may be numbered. */
+export const BACKENDS_MAX = 128;
+
+/** A cluster in which nothing has happened yet: all `waiting` but those that were left down. */
+export function firstClusterState(
+  backendIds: readonly number[],
+  downIds: ReadonlySet<number>,
+  atWallMs: number,
+): ClusterState {
+  const backends = backendIds.map((id): BackendStatus => ({
+    id,
+    state: downIds.has(id) ? "down" : "waiting",
+    quarantined: false,
+    reason: downIds.has(id) ? "down in pgpool_status" : "start",
+    changedAt: atWallMs,
+  }));
+  return {
+    format: 1,
+    stamp: "",
+    epoch: 1,
+    backends,
+    primaryId: null,
+    identity: null,
+    intent: null,
+    follow: null,
+    history: [],
+  };
+}
+
+export function isLive(backend: BackendStatus): boolean {
+  return backend.state !== "down";
+}
+
+export function liveIds(state: ClusterState): readonly number[] {
+  return state.backends.filter(isLive).map(({ id }) => id);
+}
+
+/** The main node of Pgpool-II: the live one with the smallest id. */
+export function mainId(state: ClusterState): number | null {
+  return state.backends.find(isLive)?.id ?? null;
+}
+
+export function findBackend(state: ClusterState, id: number): BackendStatus | null {
+  return state.backends.find((backend) => backend.id === id) ?? null;
+}
+
+/** Sets the state of some backends; those that have it already keep their date. */
+export function withBackends(
+  state: ClusterState,
+  ids: readonly number[],
+  change: Pick<BackendStatus, "state" | "reason" | "changedAt">,
+): ClusterState {
+  const reason = change.reason.slice(0, REASON_MAX);
+  const backends = state.backends.map((backend) =>
+    ids.includes(backend.id) && backend.state !== change.state
+      ? { ...backend, ...change, reason }
+      : backend,
+  );
+  return { ...state, backends };
+}
+
+/** Makes the state fit the configuration: servers that are new wait, those that are gone go. */
+export function withConfiguredBackends(
+  state: ClusterState,
+  backendIds: readonly number[],
+  atWallMs: number,
+): ClusterState {
+  const isSame =
+    backendIds.length === state.backends.length &&
+    state.backends.every(({ id }, index) => id === backendIds[index]);
+  if (isSame) return state;
+  const fresh = firstClusterState(backendIds, new Set(), atWallMs).backends;
+  const backends = fresh.map((backend) => findBackend(state, backend.id) ?? backend);
+  const isPrimaryKept = state.primaryId !== null && backendIds.includes(state.primaryId);
+  return {
+    ...state,
+    epoch: state.epoch + 1,
+    backends,
+    primaryId: isPrimaryKept ? state.primaryId : null,
+  };
+}
+
+/** Adds what was done, and forgets the oldest. */
+export function withHistory(state: ClusterState, entry: HistoryEntry): ClusterState {
+  const commands = entry.commands.slice(-HISTORY_COMMANDS_MAX);
+  return { ...state, history: [...state.history, { ...entry, commands }].slice(-HISTORY_MAX) };
+}
+
+/** Adds a command that ended after its event was over, as `follow_primary_command` does. */
+export function withLateCommand(
+  state: ClusterState,
+  eventId: string,
+  command: CommandRecord,
+): ClusterState {
+  const history = state.history.map((entry) =>
+    entry.eventId === eventId
+      ? { ...entry, commands: [...entry.commands, command].slice(-HISTORY_COMMANDS_MAX) }
+      : entry,
+  );
+  return { ...state, history };
+}
+
+/** Two wishes for the same change; why and who are left out. */
+export function isSameRequest(one: ClusterRequest, other: ClusterRequest): boolean {
+  return (
+    one.kind === other.kind &&
+    one.switchoverTo === other.switchoverTo &&
+    one.backendIds.length === other.backendIds.length &&
+    one.backendIds.every((id) => other.backendIds.includes(id))
+  );
+}

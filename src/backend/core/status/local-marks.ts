@@ -1,0 +1,78 @@
+/**
+ * What one node adds for itself to the state that all agree on: its quarantined backends, and
+ * which waiting ones a client of its has reached.
+ */
+import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
+import type { BackendConfig } from "../../../config/index.ts";
+import type { BackendStatus, ClusterState } from "./cluster-state.ts";
+
+export interface LocalMarks {
+  /** Down for this node alone: the cluster could not agree on a failover. */
+  readonly quarantinedIds: ReadonlySet<number>;
+  /** Backends reached since they were attached: id to `changedAt` of that time. */
+  readonly reached: ReadonlyMap<number, number>;
+}
+
+export const NO_MARKS: LocalMarks = { quarantinedIds: new Set(), reached: new Map() };
+
+/**
+ * The state as this node acts on it. A quarantined primary is nobody's primary.
+ *
+ * Source: Pgpool-II turns `waiting` into `up` when a child process connects.
+ */
+export function withMarks(state: ClusterState, marks: LocalMarks): ClusterState {
+  const backends = state.backends.map((backend): BackendStatus => {
+    if (backend.state === "down") return backend;
+    if (marks.quarantinedIds.has(backend.id)) {
+      return { ...backend, state: "down", quarantined: true };
+    }
+    const isReached = marks.reached.get(backend.id) === backend.changedAt;
+    return isReached && backend.state === "waiting" ? { ...backend, state: "up" } : backend;
+  });
+  const { primaryId } = state;
+  const isPrimaryLost = primaryId !== null && marks.quarantinedIds.has(primaryId);
+  return { ...state, backends, primaryId: isPrimaryLost ? null : primaryId };
+}
+
+/** What was seen of a server by the checks of this node. */
+export type BackendSeen = Pick<
+  BackendView,
+  "pgStatus" | "pgRole" | "replicationDelayBytes" | "replicationState" | "replicationSyncState"
+>;
+
+export const NOTHING_SEEN: BackendSeen = {
+  pgStatus: "unknown",
+  pgRole: "unknown",
+  replicationDelayBytes: 0,
+  replicationState: "",
+  replicationSyncState: "",
+};
+
+/** The view that workers and the administrator get. */
+export function makeClusterView(facts: {
+  readonly state: ClusterState;
+  readonly marks: LocalMarks;
+  /** Those of the configuration, by ascending id. */
+  readonly backends: readonly BackendConfig[];
+  readonly seen: ReadonlyMap<number, BackendSeen>;
+  readonly selectCounts: ReadonlyMap<number, number>;
+  readonly refusal: string | null;
+}): ClusterView {
+  const { epoch, primaryId, backends: statuses } = withMarks(facts.state, facts.marks);
+  const weightSum = facts.backends.reduce((sum, { weight }) => sum + weight, 0);
+  const backends = facts.backends.map((backend): BackendView => {
+    const status = statuses.find(({ id }) => id === backend.id);
+    return {
+      id: backend.id,
+      hostname: backend.hostname,
+      port: backend.port,
+      weight: weightSum > 0 ? backend.weight / weightSum : 0,
+      state: status?.state ?? "waiting",
+      quarantined: status?.quarantined ?? false,
+      stateChangedAt: status?.changedAt ?? 0,
+      ...(facts.seen.get(backend.id) ?? NOTHING_SEEN),
+      selectCount: facts.selectCounts.get(backend.id) ?? 0,
+    };
+  });
+  return { epoch, primaryId, backends, refusal: facts.refusal };
+}
