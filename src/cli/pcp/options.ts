@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
-import { parseArgs } from "node:util";
 import { fail, succeed, type Result } from "../../base/index.ts";
+import { readArguments, type Arguments, type Flag } from "../programs/getopt.ts";
 import type { PcpTool } from "./tools.ts";
 
 /** What the arguments of a pcp_* program say. */
@@ -30,11 +30,6 @@ export interface OptionsFault {
 
 export type OptionName = "id" | "all" | "gracefully" | "switchover" | "mode" | "scope";
 
-interface Flag {
-  readonly type: "boolean" | "string";
-  readonly short: string;
-}
-
 const COMMON: Readonly<Record<string, Flag>> = {
   host: { type: "string", short: "h" },
   port: { type: "string", short: "p" },
@@ -61,8 +56,8 @@ export function parseOptions(
   argv: readonly string[],
 ): Result<PcpOptions, OptionsFault> {
   const flags = flagsOf(tool);
-  const raw = readArguments(tool, argv, flags);
-  if (!raw.ok) return raw;
+  const raw = readArguments(argv, flags);
+  if (!raw.ok) return fail(complaint(tool, raw.error));
   const { values, positionals } = raw.value;
   const text = (name: string): string | undefined => {
     const value = values[name];
@@ -101,58 +96,11 @@ export function parseOptions(
   });
 }
 
-type Values = Readonly<Record<string, string | boolean | undefined>>;
-
 function flagsOf(tool: PcpTool): Readonly<Record<string, Flag>> {
   const flags: Record<string, Flag> = { ...COMMON };
   if (tool.idFlag !== null) flags[tool.idFlag] = { type: "string", short: "n" };
   for (const name of tool.options) if (name !== "id") flags[name] = OWN[name];
   return flags;
-}
-
-function readArguments(
-  tool: PcpTool,
-  argv: readonly string[],
-  flags: Readonly<Record<string, Flag>>,
-): Result<{ readonly values: Values; readonly positionals: readonly string[] }, OptionsFault> {
-  const args = argv.map((word) => expand(word, Object.keys(flags)));
-  const names = new Map(Object.entries(flags).map(([name, flag]) => [flag.short, name]));
-  for (const token of parseArgs({ args, options: flags, strict: false, tokens: true }).tokens) {
-    if (token.kind !== "option") continue;
-    const flag = flags[names.get(token.name) ?? token.name];
-    const isLong = token.rawName.startsWith("--");
-    if (flag === undefined) {
-      const what = isLong
-        ? `unrecognized option '${token.rawName}'`
-        : `invalid option -- '${token.name}'`;
-      return fail(complaint(tool, what));
-    }
-    if (flag.type === "string" && token.value === undefined) {
-      const what = isLong
-        ? `option '${token.rawName}' requires an argument`
-        : `option requires an argument -- '${flag.short}'`;
-      return fail(complaint(tool, what));
-    }
-    if (flag.type === "boolean" && token.value !== undefined) {
-      return fail(complaint(tool, `option '${token.rawName}' doesn't allow an argument`));
-    }
-  }
-  const { values, positionals } = parseArgs({
-    args,
-    options: flags,
-    strict: false,
-    allowPositionals: true,
-  });
-  return succeed({ values, positionals });
-}
-
-/** `--verb` becomes `--verbose` when no other option begins so. */
-function expand(word: string, names: readonly string[]): string {
-  const match = /^--([a-z-]+)(=.*)?$/s.exec(word);
-  const prefix = match?.[1];
-  if (prefix === undefined || names.includes(prefix)) return word;
-  const fitting = names.filter((name) => name.startsWith(prefix));
-  return fitting.length === 1 ? `--${fitting[0]}${match?.[2] ?? ""}` : word;
 }
 
 function parsePort(tool: PcpTool, text: string | undefined): Result<number, OptionsFault> {
@@ -182,7 +130,7 @@ function parseWord<Word extends string>(
   return fail({ text: message, exitCode: 1 });
 }
 
-function passwordSource(values: Values): PcpOptions["password"] {
+function passwordSource(values: Arguments["values"]): PcpOptions["password"] {
   if (values["password"] === true) return "prompt";
   return values["no-password"] === true ? "file-only" : "file-then-prompt";
 }

@@ -1,0 +1,89 @@
+/**
+ * `pgquorum …`: the friendlier face of a node. Tables for people, `--json` and exit codes for
+ * scripts: 0 done, 1 a mistake or a refusal, 3 the node does not run.
+ */
+import { randomBytes } from "node:crypto";
+import { Command } from "commander";
+import { sampleConfig } from "../config/index.ts";
+import type { ClusterView, ControlCommand, NodeStatus } from "../wire/ipc/index.ts";
+import { VERSION } from "./programs/version.ts";
+import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
+import { checkConfig } from "./pgquorum/check-config.ts";
+import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
+
+interface ViewOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+const AUTH_KEY_BYTES = 32;
+
+async function show(
+  command: ControlCommand,
+  options: ViewOptions,
+  format: (value: unknown) => string,
+): Promise<void> {
+  const answer = await askNode(options.config, command);
+  if (!answer.ok) {
+    process.stderr.write(`pgquorum: ${answer.error.text}`);
+    process.exitCode = answer.error.exitCode;
+    return;
+  }
+  const json = options.json === true;
+  process.stdout.write(json ? `${JSON.stringify(answer.value, null, 2)}\n` : format(answer.value));
+}
+
+const program = new Command("pgquorum")
+  .description("Look at and check a pgquorum node.")
+  .version(`pgquorum ${VERSION}`, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print this help")
+  .showHelpAfterError('(see "pgquorum --help")');
+
+const configOption = ["-f, --config <file>", "pgpool.conf of the node"] as const;
+const jsonOption = ["--json", "print JSON"] as const;
+
+program
+  .command("status")
+  .description("show the node, its watchdog cluster and the backends")
+  .option(...configOption)
+  .option(...jsonOption)
+  .action((options: ViewOptions) =>
+    // The reply comes from a node of this very version: its types are those of NodeStatus.
+    show("status", options, (value) => formatStatus(value as NodeStatus, Date.now())),
+  );
+
+program
+  .command("nodes")
+  .description("show the backends")
+  .option(...configOption)
+  .option(...jsonOption)
+  .action((options: ViewOptions) =>
+    show("nodes", options, (value) => formatBackends(value as ClusterView)),
+  );
+
+program
+  .command("check-config")
+  .description("check pgpool.conf and the files beside it, and tell everything that is wrong")
+  .option(...configOption)
+  .option("-a, --hba-file <file>", "pool_hba.conf; the one beside pgpool.conf unless told")
+  .action((options: { config?: string; hbaFile?: string }) => {
+    const { text, isUsable } = checkConfig(options);
+    process.stdout.write(text);
+    if (!isUsable) process.exitCode = EXIT_FAILED;
+  });
+
+program
+  .command("gen-authkey")
+  .description("print a random key for wd_authkey; all nodes of a cluster share it")
+  .action(() => {
+    process.stdout.write(`${randomBytes(AUTH_KEY_BYTES).toString("hex")}\n`);
+  });
+
+program
+  .command("sample-config")
+  .description("print a pgpool.conf with every parameter, its default and its meaning")
+  .action(() => {
+    process.stdout.write(sampleConfig());
+  });
+
+await program.parseAsync();

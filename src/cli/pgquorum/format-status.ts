@@ -1,0 +1,90 @@
+import type { ClusterView, NodeStatus, WatchdogView } from "../../wire/ipc/index.ts";
+import { formatTable } from "./table.ts";
+
+/**
+ * What `pgquorum status` prints.
+ *
+ * @param nowMs wall clock, milliseconds since 1970.
+ */
+export function formatStatus(status: NodeStatus, nowMs: number): string {
+  const { node, pids, watchdog, view } = status;
+  const name = `${node.hostname}:${node.pgpoolPort}`;
+  const id = node.id === null ? "" : `${node.id} `;
+  const workers = pids.workers.join(" ");
+  const lines = [
+    `node ${id}(${name}) is ${node.state}, up for ${formatLength(nowMs - node.startedAt)}`,
+    `  pgquorum ${status.version}, configuration ${node.configFile}`,
+    `  supervisor ${pids.supervisor}, watchdog ${pids.watchdog ?? "-"}, guardian ${
+      pids.guardian ?? "-"
+    }, workers ${workers === "" ? "-" : workers}`,
+  ];
+  const parts = [`${lines.join("\n")}\n`];
+  if (watchdog !== null) parts.push(formatWatchdog(watchdog));
+  parts.push(formatBackends(view));
+  if (status.cluster !== undefined && status.cluster.intent !== null) {
+    parts.push(`failover in progress: ${status.cluster.intent}\n`);
+  }
+  return parts.join("\n");
+}
+
+function formatWatchdog(watchdog: WatchdogView): string {
+  const leader = watchdog.nodes.find(({ id }) => id === watchdog.leaderId);
+  const summary = [
+    `term ${watchdog.term}`,
+    leader === undefined ? "no leader" : `leader ${leader.id} (${leader.hostname})`,
+    `quorum ${watchdog.hasQuorum ? "yes" : "no"} (${watchdog.neededForQuorum} of ${watchdog.memberCount} needed)`,
+    formatVip(watchdog),
+  ];
+  const rows = watchdog.nodes.map((node) => [
+    `${node.id}${node.id === watchdog.selfId ? " *" : ""}`,
+    node.hostname,
+    String(node.pgpoolPort),
+    String(node.wdPort),
+    node.state,
+    String(node.priority),
+  ]);
+  const table = formatTable(["id", "host", "port", "wd_port", "state", "priority"], rows);
+  return `watchdog: ${summary.join(", ")}\n${table}`;
+}
+
+function formatVip(watchdog: WatchdogView): string {
+  if (watchdog.vip === null) return "no virtual IP";
+  const holding = watchdog.holdsVip ? "held by this node" : "not held by this node";
+  return `virtual IP ${watchdog.vip} ${holding} (fence ${watchdog.fence})`;
+}
+
+/** What `pgquorum nodes` prints, and the last part of `status`. */
+export function formatBackends(view: ClusterView): string {
+  const rows = view.backends.map((backend) => [
+    String(backend.id),
+    backend.hostname,
+    String(backend.port),
+    backend.quarantined ? "quarantine" : backend.state,
+    backend.id === view.primaryId ? "primary" : "standby",
+    backend.pgStatus,
+    backend.pgRole,
+    backend.weight.toFixed(3),
+    String(backend.replicationDelayBytes),
+    [backend.replicationState, backend.replicationSyncState].filter(Boolean).join(" ") || "-",
+    String(backend.selectCount),
+  ]);
+  const titles = ["id", "host", "port", "status", "role", "pg_status", "pg_role", "weight"];
+  const more = ["delay_bytes", "replication", "selects"];
+  const refusal = view.refusal === null ? "" : `statements are refused: ${view.refusal}\n`;
+  return `${formatTable(["backend", ...titles.slice(1), ...more], rows)}${refusal}`;
+}
+
+/** `3 d 4 h`, `5 min 6 s`: the two largest units. */
+export function formatLength(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first === -1) return "0 s";
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
