@@ -58,7 +58,10 @@ function checkSlots(config: Config, settings: Settings): readonly Finding[] {
     const place = placeOf(config, settings, first);
     findings.push(finding(isNamed ? "error" : "warning", place, message, `set ${portName} = 5432`));
   }
-  if (config.backends.length === 0 && findings.length === 0) {
+  const isRefused = settings
+    .numbersOf(["backend_port"])
+    .some((id) => settings.isRefused(`backend_port${id}`));
+  if (config.backends.length === 0 && findings.length === 0 && !isRefused) {
     const place = placeOf(config, settings, "backend_port0");
     const hint = "set backend_hostname0 and backend_port0";
     findings.push(finding("warning", place, "no PostgreSQL server is configured", hint));

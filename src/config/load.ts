@@ -31,8 +31,8 @@ export interface LoadedConfig {
 
 /** Reads pgpool.conf, what it includes and pgpool_node_id; says all that is wrong, at once. */
 export function loadConfig(options: LoadOptions): LoadedConfig {
-  const read = readSettings(options.configFile, options.readText);
-  const { settings, findings } = Settings.from(read.settings);
+  const lines = readSettings(options.configFile, options.readText);
+  const { settings, findings } = Settings.from(lines);
   const files = filesOf(options, settings);
   const plain = plainValuesOf(settings, files);
   const nodeId = readNodeId(plain.use_watchdog, files, options.readText);
@@ -44,7 +44,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
     files,
     set: settings.keys(),
   };
-  const all = [...read.findings, ...findings, ...nodeId.findings, ...checkConfig(config, settings)];
+  const all = [...findings, ...nodeId.findings, ...checkConfig(config, settings)];
   const isUsable = all.every((found) => found.level !== "error");
   return { config: isUsable ? config : null, findings: all };
 }

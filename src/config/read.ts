@@ -18,28 +18,21 @@ const FILES_MAX = 100;
 
 export type ReadText = (path: string) => Result<string, string>;
 
-/** The settings of a file and of all that it includes, in the order in which they count. */
-export function readSettings(
-  path: string,
-  readText: ReadText,
-): { settings: readonly Setting[]; findings: readonly Finding[] } {
+/** The lines of a file and of all that it includes, in order; a wrong line is a finding. */
+export function readSettings(path: string, readText: ReadText): readonly (Setting | Finding)[] {
   const main = readText(path);
   if (!main.ok) {
     const hint = "create it, or name another file with -f";
     const message = `cannot read the configuration file: ${main.error}`;
-    return {
-      settings: [],
-      findings: [finding("error", { file: path, line: null }, message, hint)],
-    };
+    return [finding("error", { file: path, line: null }, message, hint)];
   }
   const reader = new Reader(readText);
   reader.take(main.value, [path]);
-  return reader;
+  return reader.entries;
 }
 
 class Reader {
-  readonly settings: Setting[] = [];
-  readonly findings: Finding[] = [];
+  readonly entries: (Setting | Finding)[] = [];
   readonly #readText: ReadText;
   #fileCount = 1;
 
@@ -53,11 +46,11 @@ class Reader {
     for (const line of cutLines(text)) {
       const place = { file, line: line.line };
       if (line.kind === "error") {
-        this.findings.push(finding("error", place, line.message, line.hint));
+        this.entries.push(finding("error", place, line.message, line.hint));
       } else if (line.name === "include") {
         this.#include(line.text, chain, place);
       } else {
-        this.settings.push({ name: line.name, text: line.text, place });
+        this.entries.push({ name: line.name, text: line.text, place });
       }
     }
   }
@@ -65,7 +58,7 @@ class Reader {
   #include(name: string, chain: readonly string[], place: Place): void {
     const path = resolvePath(directoryOf(place.file), name);
     const wrong = (message: string, hint: string): void => {
-      this.findings.push(finding("error", place, message, hint));
+      this.entries.push(finding("error", place, message, hint));
     };
     if (chain.includes(path)) {
       return wrong(`"${path}" includes itself: ${[...chain, path].join(" > ")}`, "break the loop");

@@ -19,9 +19,12 @@ export class Settings {
   readonly #entries = new Map<string, Entry>();
 
   /** Judges each line by itself; every one is judged, also after a wrong one. */
-  static from(lines: readonly Setting[]): { settings: Settings; findings: readonly Finding[] } {
+  static from(lines: readonly (Setting | Finding)[]): {
+    settings: Settings;
+    findings: readonly Finding[];
+  } {
     const settings = new Settings();
-    const findings = lines.flatMap((line) => settings.#take(line));
+    const findings = lines.flatMap((line) => ("level" in line ? [line] : settings.#take(line)));
     return { settings, findings };
   }
 
