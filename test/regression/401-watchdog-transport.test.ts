@@ -84,6 +84,15 @@ describe("the connection between watchdogs", () => {
     await until(() => again.received.length > 0, "received after the restart");
   });
 
+  it("keeps a quiet connection for longer than any of its time limits", async () => {
+    const a = await startMember(0, "secret");
+    const b = await startMember(1, "secret");
+    await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
+    const before = a.connected.length;
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect([a.connected.length, a.disconnected, b.disconnected]).toEqual([before, [], []]);
+  });
+
   it("carries a state of 200 kB in one message", async () => {
     const a = await startMember(0, "secret");
     const b = await startMember(1, "secret");

@@ -165,7 +165,10 @@ class Members implements PeerTransport {
   /** Connects and serves the connection until it ends. What went wrong before a welcome, or null. */
   async #dialOnce(peer: PeerAddress): Promise<string | null> {
     const { silenceMs, keys, hello } = this.#options;
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(silenceMs)]);
+    // Not AbortSignal.timeout: the transport ties the socket to this signal for all its life.
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(new Error("no answer in time")), silenceMs);
+    const { signal } = patience;
     let outbound: Outbound;
     let reply: HelloReply;
     try {
@@ -186,6 +189,8 @@ class Members implements PeerTransport {
       outbound = new Outbound(channel);
     } catch (error) {
       return this.#stopping.signal.aborted ? null : explainDialError(error);
+    } finally {
+      clearTimeout(timer);
     }
     if (reply.type === "refused") {
       outbound.abort();
@@ -277,7 +282,7 @@ class Members implements PeerTransport {
     if (nowMs - this.#strangerLoggedAtMs < 1000) return;
     this.#strangerLoggedAtMs = nowMs;
     log.write("log", `watchdog connection from ${from} broke off before it was accepted`, {
-      detail: error instanceof Error ? error.message : String(error),
+      detail: error instanceof Error ? error.message : "the connection was closed",
       hint: "If it is a node of this cluster: compare wd_authkey and wd_cluster_name.",
     });
   }

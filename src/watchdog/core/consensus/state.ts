@@ -43,7 +43,7 @@ export function timingFor(promiseMs: Ms, vipLifetimeMs: Ms): Timing {
     leaseMs,
     roundMs: promiseMs / 6,
     slotMs: Math.max(50, promiseMs / 12),
-    quickSlotMs: Math.max(20, promiseMs / 30),
+    quickSlotMs: Math.max(40, promiseMs / 30),
     vipCloseBoundMs: vipLifetimeMs + VALID_LFT_LATENESS_MS,
   };
 }
