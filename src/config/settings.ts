@@ -47,10 +47,9 @@ export class Settings {
     return this.#entries.get(key)?.place ?? null;
   }
 
-  /** Keys whose value was accepted. */
+  /** Keys that some line names. */
   keys(): ReadonlySet<string> {
-    const accepted = [...this.#entries].filter(([, entry]) => entry.value !== null);
-    return new Set(accepted.map(([key]) => key));
+    return new Set(this.#entries.keys());
   }
 
   /** Numbers that occur behind any of these names, ascending. */

@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import { Secret } from "../../../src/base/index.ts";
 import { PARAMETERS } from "../../../src/config/index.ts";
+import type { Config } from "../../../src/config/index.ts";
 import { resolveName } from "../../../src/config/names.ts";
 import { findRow, SECTIONS, TABLE } from "../../../src/config/parameters/table.ts";
 import type { ParameterRow, ParameterRows } from "../../../src/config/parameters/parameter.ts";
@@ -60,4 +61,15 @@ test("every value of a configuration has the type that its row names", () => {
     else if (row.type === "enum") expect(row.values).toContain(value);
     else expect(typeof value).toBe(types[row.type]);
   }
+});
+
+test("the types of a configuration come from the table", () => {
+  expectTypeOf<Config["port"]>().toEqualTypeOf<number>();
+  expectTypeOf<Config["use_watchdog"]>().toEqualTypeOf<boolean>();
+  expectTypeOf<Config["listen_addresses"]>().toEqualTypeOf<readonly string[]>();
+  expectTypeOf<Config["failover_command"]>().toEqualTypeOf<string>();
+  expectTypeOf<Config["wd_authkey"]>().toEqualTypeOf<Secret>();
+  expectTypeOf<Config["vip_fence"]>().toEqualTypeOf<"auto" | "nft" | "lifetime" | "none">();
+  expectTypeOf<Config>().not.toHaveProperty("backend_port");
+  expectTypeOf<Config>().toHaveProperty("health_check_period");
 });
