@@ -1,0 +1,284 @@
+/**
+ * scripts/lab: reads the words, does the command, and says on the way what takes long. Progress
+ * goes to the standard error, results to the standard output.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HELP, parseArguments, type Command } from "./arguments.ts";
+import { LabFailure } from "./failure.ts";
+import { environmentOf, insideClient, insideHost } from "./inside.ts";
+import { labDirectory, needPlan, readPlan, takeLock } from "./lab-directory.ts";
+import { hostsOf, type Host, type LabMode, type LabPlan } from "./layout.ts";
+import { bringUp, psqlEnvironment, psqlWords, tailOfLogs, takeDown } from "./lifecycle.ts";
+import { cutPort, healPort, labNamespaces } from "./network.ts";
+import { signalNode, startNode } from "./pgquorum-node.ts";
+import { roleOf, signalServer } from "./postgres.ts";
+import { startPostgres } from "./rejoin.ts";
+import { endInterruption, interrupt, runAttached } from "./shell.ts";
+import { formatStatus, leadersOf, lookAtLab } from "./status.ts";
+
+const LOG_LINES = 200;
+const startedMs = performance.now();
+
+function say(line: string): void {
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(5);
+  process.stderr.write(`[${seconds} s] ${line}\n`);
+}
+
+async function main(): Promise<number> {
+  if (process.argv[2] === "load-process") {
+    // Not for people: the demonstration starts itself with this word on the client host.
+    const { runLoad } = await import("./demo/index.ts");
+    await runLoad();
+    return 0;
+  }
+  const { isLoopback, command } = parseArguments(process.argv.slice(2));
+  if (command.name === "help") {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const mode = isLoopback ? "loopback" : "namespaces";
+  if (mode === "namespaces" && process.getuid?.() !== 0) {
+    throw new LabFailure(
+      "the lab makes network namespaces, which needs root",
+      `Run it as root, or without a VIP: scripts/lab ${command.name} --loopback`,
+    );
+  }
+  return perform(command, mode, labDirectory(mode));
+}
+
+async function perform(command: Command, mode: LabMode, directory: string): Promise<number> {
+  switch (command.name) {
+    case "help":
+      return 0;
+    case "up":
+      return up(command, mode, directory);
+    case "down":
+      return down(mode, directory);
+    case "demo": {
+      return demo(command, mode, directory);
+    }
+    case "status": {
+      const status = await lookAtLab(needPlan(directory));
+      const text = command.isJson ? JSON.stringify(status) : formatStatus(status);
+      process.stdout.write(`${text}\n`);
+      return 0;
+    }
+    case "psql": {
+      const plan = needPlan(directory);
+      return runAttached(psqlWords(plan, command.words), psqlEnvironment(plan));
+    }
+    case "exec":
+      return exec(needPlan(directory), command.host, command.words);
+    case "kill":
+      return kill(needPlan(directory), command);
+    case "start":
+      return start(needPlan(directory), command);
+    case "cut":
+    case "heal":
+      return cutOrHeal(needPlan(directory), command);
+    case "logs": {
+      const host = await findHost(needPlan(directory), command.host);
+      process.stdout.write(`${await tailOfLogs([host], LOG_LINES)}\n`);
+      return 0;
+    }
+  }
+}
+
+async function up(
+  command: Extract<Command, { name: "up" }>,
+  mode: LabMode,
+  directory: string,
+): Promise<number> {
+  const old = readPlan(directory);
+  mustFit(old, command);
+  if (old === null && mode === "namespaces" && (await labNamespaces()).length > 0) {
+    throw new LabFailure(
+      "another lab, of another directory, uses the namespaces pgq-*",
+      "`PGQ_LAB_DIR=… scripts/lab down` removes it; `scripts/lab down` removes at least its hosts.",
+    );
+  }
+  const plan = old ?? newPlan(mode, directory, command.nodesCount ?? 3, command.profile ?? "fast");
+  const work = async (): Promise<number> => {
+    const status = await bringUp(plan, command, say);
+    say("up");
+    process.stdout.write(`${formatStatus(status)}\n`);
+    return 0;
+  };
+  // What this command made, it removes; a lab that was there before stays to be looked at.
+  const cleanUp = async (): Promise<void> => {
+    if (old === null) await takeDown(directory, mode);
+  };
+  return locked(mode, () => undoing(work, cleanUp));
+}
+
+async function demo(
+  command: Extract<Command, { name: "demo" }>,
+  mode: LabMode,
+  directory: string,
+): Promise<number> {
+  const { runDemo } = await import("./demo/index.ts");
+  const plan = newPlan(mode, directory, 3, "fast");
+  const cleanUp = (): Promise<void> => takeDown(directory, mode);
+  return locked(mode, () => undoing(() => runDemo(plan, command, say), cleanUp));
+}
+
+function mustFit(old: LabPlan | null, command: Extract<Command, { name: "up" }>): void {
+  if (old === null) return;
+  const isOther =
+    (command.nodesCount ?? old.nodesCount) !== old.nodesCount ||
+    (command.profile ?? old.profile) !== old.profile ||
+    command.settings.length > 0;
+  if (!isOther) return;
+  throw new LabFailure(
+    `a lab of ${old.nodesCount} nodes with the profile ${old.profile} is up already`,
+    "`scripts/lab down` removes it.",
+  );
+}
+
+async function down(mode: LabMode, directory: string): Promise<number> {
+  return locked(mode, async () => {
+    await takeDown(directory, mode);
+    say(`nothing of the lab is left in ${directory}`);
+    return 0;
+  });
+}
+
+async function exec(plan: LabPlan, name: string, words: readonly string[]): Promise<number> {
+  if (name === "client") return runAttached(insideClient(plan, words), psqlEnvironment(plan));
+  const host = await findHost(plan, name);
+  return runAttached(insideHost(host, words), environmentOf(plan, host));
+}
+
+async function kill(
+  plan: LabPlan,
+  { host: name, part, signal }: Extract<Command, { name: "kill" }>,
+): Promise<number> {
+  const host = await findHost(plan, name);
+  const count =
+    part === "postgres"
+      ? await signalServer(host, `SIG${signal}`)
+      : await signalNode(host, part, `SIG${signal}`);
+  if (count === 0) throw new LabFailure(`${part} of ${host.name} does not run`);
+  process.stdout.write(`${host.name}: ${signal} to ${part}, ${count} processes\n`);
+  return 0;
+}
+
+async function start(
+  plan: LabPlan,
+  { host: name, part, isAsIs }: Extract<Command, { name: "start" }>,
+): Promise<number> {
+  const host = await findHost(plan, name);
+  if (part === "node") {
+    startNode(plan, host);
+    process.stdout.write(`${host.name}: node started\n`);
+    return 0;
+  }
+  const how = await startPostgres(plan, host, isAsIs);
+  const words = {
+    ran: "PostgreSQL ran already",
+    started: "PostgreSQL started",
+    rejoined: "PostgreSQL follows the new primary",
+  };
+  process.stdout.write(`${host.name}: ${words[how]}\n`);
+  return 0;
+}
+
+async function cutOrHeal(
+  plan: LabPlan,
+  command: Extract<Command, { name: "cut" | "heal" }>,
+): Promise<number> {
+  if (plan.mode === "loopback") {
+    throw new LabFailure("the loopback has no cable to cut", "Use the lab with namespaces.");
+  }
+  if (command.name === "heal" && command.host === null) {
+    await healPort(null);
+    process.stdout.write("all hosts: connected\n");
+    return 0;
+  }
+  const name = command.host ?? "";
+  const port = name === "client" ? name : (await findHost(plan, name)).name;
+  await (command.name === "cut" ? cutPort(port) : healPort(port));
+  process.stdout.write(`${port}: ${command.name === "cut" ? "cut off" : "connected"}\n`);
+  return 0;
+}
+
+/** A host by `n1` or `pgq-n1`, by what it does now (LEADER, PRIMARY). */
+async function findHost(plan: LabPlan, name: string): Promise<Host> {
+  const hosts = hostsOf(plan);
+  if (name === "LEADER") return only(hosts, leadersOf(await lookAtLab(plan)), "leads");
+  if (name === "PRIMARY") {
+    const roles = await Promise.all(hosts.map((host) => roleOf(plan, host)));
+    const names = hosts.filter((_, index) => roles[index] === "primary").map((host) => host.name);
+    return only(hosts, names, "is primary");
+  }
+  const host = hosts.find((each) => each.name === name.replace(/^pgq-/, ""));
+  if (host !== undefined) return host;
+  const known = hosts.map((each) => each.name).join(", ");
+  throw new LabFailure(`there is no host ${name}`, `Use one of ${known}, LEADER or PRIMARY.`, 2);
+}
+
+function only(hosts: readonly Host[], names: readonly string[], what: string): Host {
+  const host = hosts.find((each) => each.name === names[0]);
+  if (host !== undefined && names.length === 1) return host;
+  const found = names.length === 0 ? "no host" : names.join(" and ");
+  throw new LabFailure(`${found} ${what} at the moment`, "`scripts/lab status` shows more.");
+}
+
+function newPlan(
+  mode: LabMode,
+  directory: string,
+  nodesCount: number,
+  profile: LabPlan["profile"],
+): LabPlan {
+  const repository = dirname(dirname(fileURLToPath(import.meta.url)));
+  return { directory, mode, profile, nodesCount, postgresBin: findPostgresBin(), repository };
+}
+
+/** The newest PostgreSQL that is installed, as Debian lays it out. */
+function findPostgresBin(): string {
+  const base = "/usr/lib/postgresql";
+  const versions = existsSync(base) ? readdirSync(base).map(Number) : [];
+  const [newest] = versions
+    .filter((version) => existsSync(join(base, String(version), "bin", "initdb")))
+    .sort((left, right) => right - left);
+  if (newest !== undefined) return join(base, String(newest), "bin");
+  throw new LabFailure(
+    `no PostgreSQL server is installed in ${base}`,
+    "apt-get install postgresql",
+  );
+}
+
+async function locked<T>(mode: LabMode, work: () => Promise<T>): Promise<T> {
+  const release = takeLock(mode);
+  process.on("exit", release);
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+/** Does the work; when it fails or Ctrl-C is pressed, cleans up before the failure is told. */
+async function undoing<T>(work: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  try {
+    return await work();
+  } catch (error) {
+    endInterruption();
+    await cleanUp();
+    throw error;
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof LabFailure)) throw error;
+  process.stderr.write(`scripts/lab: ${error.message}\n`);
+  if (error.hint !== null) process.stderr.write(`${error.hint}\n`);
+  process.exitCode = error.exitCode;
+}

@@ -1,0 +1,153 @@
+/** The pgquorum node of each host: configured, started, asked and signalled. */
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { controlSocketPath, parseControlReply, type NodeStatus } from "../../src/wire/ipc/index.ts";
+import { pgpoolConf, poolHbaConf, poolPasswd, type Secrets } from "./config-texts.ts";
+import { environmentOf, insideHost } from "./inside.ts";
+import { ACCOUNTS, files, type Host, type LabPlan } from "./layout.ts";
+import {
+  processesInNamespace,
+  processInfo,
+  runsProgram,
+  signalAll,
+  treeOf,
+  waitUntilGone,
+  type ProcessInfo,
+} from "./processes.ts";
+import { startDetached } from "./shell.ts";
+
+const STATUS_TIMEOUT_MS = 1_000;
+const REPLY_BYTES_MAX = 4 * 1024 * 1024;
+const KILLED_WITHIN_MS = 2_000;
+
+export type NodePart = "node" | "supervisor" | "watchdog" | "guardian";
+
+export function writeNodeConfig(
+  plan: LabPlan,
+  host: Host,
+  hosts: readonly Host[],
+  secrets: Secrets,
+  extra: readonly string[],
+): void {
+  const { user, password } = ACCOUNTS.pcp;
+  const hash = createHash("md5").update(password).digest("hex");
+  const write = (path: string, text: string): void => writeFileSync(path, text, { mode: 0o600 });
+  write(files.pgpoolConf(host), pgpoolConf(plan, host, hosts, secrets, extra));
+  write(files.poolHba(host), poolHbaConf(plan));
+  write(files.poolPasswd(host), poolPasswd(plan, secrets));
+  write(files.pcpConf(host), `${user}:${hash}\n`);
+  write(files.pcpPass(host), `*:*:${user}:${password}\n`);
+  write(join(host.etc, "pgpool_node_id"), `${host.id}\n`);
+}
+
+/** Starts the node in the background, unless it runs. It is up once it answers `askNode`. */
+export function startNode(plan: LabPlan, host: Host): void {
+  if (nodeProcesses(host).length > 0) return;
+  const pgpool = [join(plan.repository, "bin", "pgpool"), "-n", "-f", files.pgpoolConf(host)];
+  const others = ["-F", files.pcpConf(host), "-a", files.poolHba(host)];
+  const words = insideHost(host, [...pgpool, ...others]);
+  startDetached(words, files.nodeLog(host), environmentOf(plan, host));
+}
+
+/** What the node says of itself over its control socket; null when it does not answer. */
+export function askNode(host: Host, timeoutMs = STATUS_TIMEOUT_MS): Promise<NodeStatus | null> {
+  return new Promise((resolve) => {
+    const socket = connect(controlSocketPath(host.run, host.ports.pcp));
+    let text = "";
+    const end = (status: NodeStatus | null): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(status);
+    };
+    const timer = setTimeout(() => end(null), timeoutMs);
+    socket.setEncoding("utf8");
+    socket.on("connect", () => socket.write(`${JSON.stringify({ command: "status" })}\n`));
+    socket.on("data", (part: string) => {
+      text += part;
+      if (text.length > REPLY_BYTES_MAX) end(null);
+    });
+    socket.on("error", () => end(null));
+    socket.on("end", () => {
+      const reply = parseControlReply(text);
+      end(reply.ok && reply.value.ok ? (reply.value.value as NodeStatus) : null);
+    });
+  });
+}
+
+/** Every process of the node, its guardian and the commands that it started apart. */
+export function nodeProcesses(host: Host): ProcessInfo[] {
+  const candidates = host.namespace === null ? ownTree(host) : processesInNamespace(host.namespace);
+  return candidates.filter((process) => runsProgram(process, globalThis.process.execPath));
+}
+
+function ownTree(host: Host): ProcessInfo[] {
+  const supervisor = supervisorPid(host);
+  return supervisor === null ? [] : treeOf(supervisor);
+}
+
+/** From the pid file, if that process really is a node of ours. */
+function supervisorPid(host: Host): number | null {
+  try {
+    const pid = Number(readFileSync(files.pidFile(host), "utf8").trim());
+    const info = processInfo(pid);
+    const isNode = info !== null && runsProgram(info, globalThis.process.execPath);
+    return isNode ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Signals one part of the node. Returns how many processes got the signal. After KILL they have
+ * ended.
+ */
+export async function signalNode(
+  host: Host,
+  part: NodePart,
+  signal: NodeJS.Signals,
+): Promise<number> {
+  const targets = partProcesses(host, part);
+  const count = signalAll(targets, signal);
+  if (signal === "SIGKILL") await waitUntilGone(targets, KILLED_WITHIN_MS);
+  return count;
+}
+
+function partProcesses(host: Host, part: NodePart): ProcessInfo[] {
+  const all = nodeProcesses(host);
+  switch (part) {
+    case "node":
+      return parentsFirst(all);
+    case "supervisor":
+      return all.filter((process) => process.pid === supervisorPid(host));
+    case "watchdog":
+      return all.filter((process) => isWatchdog(process));
+    case "guardian":
+      return guardianOf(all);
+  }
+}
+
+/** A parent that is signalled first cannot restart the children that die after it. */
+function parentsFirst(processes: readonly ProcessInfo[]): ProcessInfo[] {
+  const pids = new Set(processes.map((process) => process.pid));
+  const roots = processes.filter((process) => !pids.has(process.parentPid));
+  const children = processes.filter((process) => pids.has(process.parentPid));
+  return [...roots, ...children];
+}
+
+function isWatchdog(process: ProcessInfo): boolean {
+  return /watchdog/.test(process.title);
+}
+
+/** The watchdog's one child that is no Node process. */
+function guardianOf(nodes: readonly ProcessInfo[]): ProcessInfo[] {
+  return nodes
+    .filter((process) => isWatchdog(process))
+    .flatMap((watchdog) => treeOf(watchdog.pid))
+    .filter(
+      (process) =>
+        !runsProgram(process, globalThis.process.execPath) &&
+        nodes.some((node) => node.pid === process.parentPid),
+    );
+}

@@ -1,0 +1,74 @@
+/** A server that comes back: as it was, or as a standby of whoever is primary by now. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { LabFailure } from "./failure.ts";
+import { environmentOf, insideHost } from "./inside.ts";
+import { hostsOf, type Host, type LabPlan } from "./layout.ts";
+import { postmaster, roleOf, startServer } from "./postgres.ts";
+import { run } from "./shell.ts";
+
+const REJOIN_MS = 120_000;
+
+/**
+ * Starts the server of a host. If another server is primary now, and this one does not follow it
+ * yet, the very script that serves after a failover makes it a standby first.
+ */
+export async function startPostgres(
+  plan: LabPlan,
+  host: Host,
+  isAsIs = false,
+): Promise<"ran" | "started" | "rejoined"> {
+  if (postmaster(host) !== null) return "ran";
+  const primary = isAsIs ? null : await presentPrimary(plan, host);
+  if (primary === null || follows(host, primary)) {
+    await startServer(plan, host);
+    return "started";
+  }
+  const script = join(plan.repository, "scripts", "follow_primary.sh");
+  const [self, other] = [wordsOf(host), wordsOf(primary)];
+  const words = [script, ...self, String(primary.id), primary.address, String(host.id)];
+  const rest = [String(host.id), String(primary.ports.postgres), primary.pgdata];
+  await run(insideHost(primary, [...words, ...rest, host.address, other[2] ?? ""]), {
+    env: {
+      ...environmentOf(plan, primary),
+      PGQUORUM_FOLLOW_STOPPED: "on",
+      // The nodes may not run: attaching is theirs or the caller's business.
+      PGQUORUM_ATTACH: "off",
+    },
+    timeoutMs: REJOIN_MS,
+  });
+  return "rejoined";
+}
+
+function wordsOf(host: Host): string[] {
+  return [String(host.id), host.address, String(host.ports.postgres), host.pgdata];
+}
+
+async function presentPrimary(plan: LabPlan, except: Host): Promise<Host | null> {
+  const others = hostsOf(plan).filter((host) => host.name !== except.name);
+  const roles = await Promise.all(others.map((host) => roleOf(plan, host)));
+  const primaries = others.filter((_, index) => roles[index] === "primary");
+  if (primaries.length > 1) {
+    throw new LabFailure(
+      `${primaries.map((host) => host.name).join(" and ")} both take writes`,
+      "Kill the wrong one first, or start this server with --as-is.",
+    );
+  }
+  return primaries[0] ?? null;
+}
+
+/** Whether the server's own settings already name this primary. The last line of a name counts. */
+function follows(host: Host, primary: Host): boolean {
+  try {
+    readFileSync(join(host.pgdata, "standby.signal"));
+    const text = readFileSync(join(host.pgdata, "postgresql.auto.conf"), "utf8");
+    const line = text.split("\n").findLast((each) => each.startsWith("primary_conninfo"));
+    return (
+      line !== undefined &&
+      line.includes(`host=${primary.address} `) &&
+      line.includes(`port=${primary.ports.postgres} `)
+    );
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,91 @@
+# Functions for the scripts that a node runs when backends fail: checked arguments, and commands
+# on other hosts over ssh. Sourced by failover.sh, follow_primary.sh, recovery_1st_stage and
+# pgpool_remote_start, which must lie in the same directory as this file.
+#
+# Settings, all from the environment:
+#   PGQUORUM_SSH               the ssh program (ssh)
+#   PGQUORUM_SSH_CONFIG        a configuration file for it (its own default)
+#   PGQUORUM_SSH_USER          the owner of the PostgreSQL servers (postgres)
+#   PGQUORUM_POSTGRES_BIN      the directory of PostgreSQL's programs (found by the data directory)
+#   PGQUORUM_SUPERUSER         PostgreSQL's superuser (postgres)
+#   PGQUORUM_REPLICATION_USER  the account that standbys stream with (replicator)
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+# fail CODE MESSAGE...
+fail() {
+  local code=$1
+  shift
+  say "ERROR: $*"
+  exit "$code"
+}
+
+# Older versions of the placeholders write a blank before a number.
+trim() {
+  local word=$1
+  word=${word#"${word%%[![:space:]]*}"}
+  printf '%s' "${word%"${word##*[![:space:]]}"}"
+}
+
+# The checks keep words that came through a configuration file from meaning something to ssh,
+# to a shell or to SQL.
+need_number() { # NAME VALUE
+  [[ $2 =~ ^-?[0-9]{1,9}$ ]] || fail 2 "$1 must be a number, not '$2'"
+}
+need_host() { # NAME VALUE
+  [[ $2 =~ ^[A-Za-z0-9_][A-Za-z0-9._:-]{0,254}$ ]] || fail 2 "$1 must be a host name or address, not '$2'"
+}
+need_directory() { # NAME VALUE
+  [[ $2 == /* && $2 != *$'\n'* && $2 != / ]] || fail 2 "$1 must be an absolute path, not '$2'"
+}
+
+# Each word in single quotes, so that a remote shell takes it as it is.
+quote() {
+  local word
+  for word in "$@"; do printf "'%s' " "${word//\'/\'\\\'\'}"; done
+}
+
+# on_host HOST WORD...: runs one command on another host, without ever asking a question.
+# Exit status: that of the command; 255 when the host cannot be reached.
+on_host() {
+  local host=$1
+  shift
+  local options=(-o BatchMode=yes -o ConnectTimeout="${PGQUORUM_SSH_TIMEOUT:-3}"
+    -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -T)
+  if [[ -n ${PGQUORUM_SSH_CONFIG:-} ]]; then options+=(-F "$PGQUORUM_SSH_CONFIG"); fi
+  "${PGQUORUM_SSH:-ssh}" "${options[@]}" -- "${PGQUORUM_SSH_USER:-postgres}@$host" "$(quote "$@")" </dev/null
+}
+
+# on_server HOST DATA_DIRECTORY SCRIPT [WORD...]: runs a bash script on the host of a server. The
+# script finds $data, $bin (PostgreSQL's programs), $user (the superuser) and the function
+# `query`, which asks the running server over its own socket; its own words are $1 and on.
+on_server() {
+  local host=$1 data=$2 script=$3
+  shift 3
+  on_host "$host" bash -c "$SERVER_PRELUDE$script" bash \
+    "$data" "${PGQUORUM_POSTGRES_BIN:-}" "${PGQUORUM_SUPERUSER:-postgres}" "$@"
+}
+
+# shellcheck disable=SC2016
+SERVER_PRELUDE='set -euo pipefail
+cd /
+data=$1 bin=$2 user=$3
+shift 3
+[[ -r $data/PG_VERSION ]] || { echo "no PostgreSQL data in $data" >&2; exit 3; }
+version=$(<"$data/PG_VERSION")
+if [[ -z $bin || ! -x $bin/pg_ctl ]]; then
+  for bin in "/usr/lib/postgresql/$version/bin" "/usr/pgsql-$version/bin" /usr/local/pgsql/bin; do
+    [[ -x $bin/pg_ctl ]] && break
+  done
+fi
+[[ -x $bin/pg_ctl ]] || { echo "the programs of PostgreSQL $version were not found" >&2; exit 3; }
+is_running() { "$bin/pg_ctl" -D "$data" status >/dev/null 2>&1; }
+query() {
+  local port directory
+  port=$(sed -n 4p "$data/postmaster.pid")
+  directory=$(sed -n 5p "$data/postmaster.pid")
+  # No statement of ours may wait for a standby that is not there.
+  PGOPTIONS="-c synchronous_commit=local -c client_min_messages=warning" PGCONNECT_TIMEOUT=5 \
+    "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -h "${directory:-/tmp}" -p "$port" -U "$user" -d postgres "$@"
+}
+'
