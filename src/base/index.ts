@@ -7,3 +7,4 @@ export * from "./core.ts";
 export * from "./assert.ts";
 export * from "./secret.ts";
 export * from "./failures.ts";
+export * from "./version.ts";

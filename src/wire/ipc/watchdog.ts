@@ -47,6 +47,8 @@ export type FromWatchdog =
       readonly request: ClusterRequest;
       readonly why: "no-quorum" | "building-consensus" | "consensus-may-fail";
     }
+  /** Made up by the supervisor when the process has ended without a word. */
+  | { readonly type: "died" }
   /** This node must not run: the message says why and what to do. */
   | { readonly type: "fatal"; readonly message: string; readonly hint: string };
 

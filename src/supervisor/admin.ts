@@ -1,0 +1,128 @@
+/**
+ * Part of the supervisor's root: what administrators may ask of this node, over PCP and over the
+ * control socket, joined to what the node can do.
+ */
+import { fail, succeed, type Result } from "../base/index.ts";
+import { showPoolStatus, type Config } from "../config/index.ts";
+import { readTextFile, type Log } from "../os/index.ts";
+import {
+  startControlServer,
+  startPcpServer,
+  type ControlServer,
+  type PcpHandlers,
+  type PcpServer,
+} from "../pcp/driver/index.ts";
+import {
+  controlSocketPath,
+  type ClusterRequest,
+  type ClusterView,
+  type NodeStatus,
+  type WatchdogView,
+} from "../wire/ipc/index.ts";
+
+/** What the node offers to its administrators. */
+export interface AdminNode {
+  readonly config: Config;
+  readonly view: ClusterView;
+  readonly watchdogView: WatchdogView | null;
+  readonly workerPids: readonly number[];
+  status(): NodeStatus;
+  request(request: ClusterRequest): Promise<Result<void, string>>;
+  stop(mode: "smart" | "fast"): void;
+  reload(): void;
+}
+
+export interface AdminServers {
+  stop(): Promise<void>;
+}
+
+/** Errors: a PCP address, port or socket directory that cannot be used. */
+export async function startAdminServers(
+  node: AdminNode,
+  log: Log,
+): Promise<Result<AdminServers, { readonly message: string; readonly hint: string }>> {
+  const { config } = node;
+  const pcp = await startPcpServer({
+    listen: {
+      addresses: config.pcp_listen_addresses,
+      port: config.pcp_port,
+      socketDirectories: config.pcp_socket_dir,
+    },
+    layout: config.pgpool_compat_version,
+    handlers: handlersOf(node),
+    readPcpConf: () => readTextFile(config.files.pcp),
+    authenticationTimeoutMs: config.authentication_timeout * 1000,
+    log: log.named("pcp_child"),
+  });
+  if (!pcp.ok) return pcp;
+  const control = await startControl(node, log);
+  if (!control.ok) {
+    await pcp.value.stop();
+    return control;
+  }
+  return succeed(stopping(pcp.value, control.value));
+}
+
+function stopping(pcp: PcpServer, control: ControlServer | null): AdminServers {
+  return {
+    async stop() {
+      await Promise.all([pcp.stop(), control?.stop()]);
+    },
+  };
+}
+
+async function startControl(
+  node: AdminNode,
+  log: Log,
+): Promise<Result<ControlServer | null, { readonly message: string; readonly hint: string }>> {
+  const directory = node.config.pcp_socket_dir[0];
+  if (directory === undefined) return succeed(null);
+  return await startControlServer({
+    path: controlSocketPath(directory, node.config.pcp_port),
+    handle: async (request) => {
+      switch (request.command) {
+        case "status":
+          return await Promise.resolve(node.status());
+        case "nodes":
+          return node.view;
+      }
+    },
+    log,
+  });
+}
+
+function handlersOf(node: AdminNode): PcpHandlers {
+  return {
+    view: () => node.view,
+    watchdog: () => node.watchdogView,
+    workerPids: () => node.workerPids,
+    poolStatus: () => showPoolStatus(node.config, node.config.pgpool_compat_version),
+    attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
+    detach: async (id) => await node.request(requestFor("detach", id, "pcp_detach_node")),
+    promote: async (id, { switchover }) => {
+      if (!switchover) return await node.request(requestFor("promote", id, "pcp_promote_node"));
+      const { primaryId } = node.view;
+      if (primaryId === null) return fail("there is no primary node to switch from");
+      const request = requestFor("detach", primaryId, "pcp_promote_node -s");
+      return await node.request({ ...request, switchoverTo: id });
+    },
+    stop: (mode, scope) => {
+      if (scope === "cluster") return fail("stopping the whole cluster is not available yet");
+      node.stop(mode === "smart" ? "smart" : "fast");
+      return succeed(undefined);
+    },
+    reload: (scope) => {
+      if (scope === "cluster") return fail("reloading the whole cluster is not available yet");
+      node.reload();
+      return succeed(undefined);
+    },
+  };
+}
+
+function requestFor(
+  kind: ClusterRequest["kind"],
+  backendId: number,
+  reason: string,
+): ClusterRequest {
+  return { kind, backendIds: [backendId], confirmed: true, switchoverTo: null, reason };
+}

@@ -1,0 +1,350 @@
+/**
+ * Part of the supervisor's root: how this node looks after its backends. Health checks ask for
+ * failovers, committed states and checks make the view that the workers route by.
+ */
+import { randomBytes } from "node:crypto";
+import { parsePoolPasswd } from "../auth/index.ts";
+import { Secret, type Ms } from "../base/index.ts";
+import {
+  checkReplication,
+  decodeClusterState,
+  firstClusterState,
+  isLive,
+  makeClusterView,
+  NO_MARKS,
+  NOTHING_SEEN,
+  readStatusFile,
+  startFailoverRunner,
+  startHealthChecker,
+  statusFilePath,
+  withMarks,
+  writeStatusFile,
+  type BackendSeen,
+  type ClusterState,
+  type FailoverRunner,
+  type FailoverRunnerOptions,
+  type HealthChecker,
+  type LocalMarks,
+} from "../backend/index.ts";
+import type { BackendConfig, Config } from "../config/index.ts";
+import { readTextFile, type Log } from "../os/index.ts";
+import type { ClusterRequest, ClusterView, FromWorker, NodeStatus } from "../wire/ipc/index.ts";
+
+export interface BackendCareOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly discardStatus: boolean;
+  readonly propose: (id: number, afterIndex: number, value: unknown) => void;
+  readonly vote: (request: ClusterRequest) => void;
+  /** Why clients must not be served at the moment; null when they may. */
+  readonly refusal: () => string | null;
+  /** Something that the view shows has changed. */
+  readonly onView: () => void;
+}
+
+export class BackendCare {
+  readonly #options: BackendCareOptions;
+  readonly #log: Log;
+  #config: Config;
+  #checkers = new Map<number, HealthChecker>();
+  #seen = new Map<number, BackendSeen>();
+  #selectCounts = new Map<number, number>();
+  #marks: LocalMarks = NO_MARKS;
+  readonly #initial: ClusterState;
+  /** The newest committed state; null before the first. */
+  #cluster: ClusterState | null = null;
+  #failover: FailoverRunner | null = null;
+  #leads = false;
+  #replicationTimer: NodeJS.Timeout | null = null;
+  #isReplicationAsked = false;
+  #writing: Promise<void> = Promise.resolve();
+  #view: ClusterView;
+
+  constructor(options: BackendCareOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#log = options.log;
+    const path = statusFilePath(options.config.work_dir);
+    const downIds = options.discardStatus ? new Set<number>() : readStatusFile(path, options.log);
+    const ids = options.config.backends.map((backend) => backend.id);
+    this.#initial = firstClusterState(ids, downIds, Date.now());
+    this.#view = this.#makeView();
+  }
+
+  /** @param isLone there is no watchdog: this node decides alone. */
+  start(isLone: boolean): void {
+    this.#failover = startFailoverRunner({
+      ...this.#failoverSettings(),
+      origin: randomBytes(8).toString("hex"),
+      initial: this.#initial,
+      log: this.#log,
+      propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
+    });
+    this.#startChecks();
+    if (!isLone) return;
+    this.#failover.deliver({ type: "committed", index: 0, state: null });
+    this.onLeadership(true);
+  }
+
+  get view(): ClusterView {
+    return this.#view;
+  }
+
+  get summary(): NonNullable<NodeStatus["cluster"]> {
+    const intent = this.#cluster?.intent ?? null;
+    return {
+      epoch: this.#cluster?.epoch ?? 0,
+      intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
+    };
+  }
+
+  /** Makes the view anew from all that is known now. */
+  refresh(): ClusterView {
+    this.#view = this.#makeView();
+    return this.#view;
+  }
+
+  configure(config: Config): void {
+    this.#config = config;
+    this.#failover?.change(this.#failoverSettings());
+    this.#stopChecks();
+    this.#startChecks();
+    this.#options.onView();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopChecks();
+    this.#failover?.stop();
+    await this.#writing;
+  }
+
+  onLeadership(leads: boolean): void {
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    this.#failover?.deliver({ type: "leadership", leads, wallMs: Date.now() });
+  }
+
+  onCommitted(index: number, value: unknown): void {
+    const state = value === null ? null : this.#decode(value);
+    if (value !== null && state === null) return;
+    this.#failover?.deliver({ type: "committed", index, state });
+    if (state === null) return;
+    this.#cluster = state;
+    this.#forgetMarksOfDown(state);
+    this.#tellStandings();
+    const path = statusFilePath(this.#config.work_dir);
+    this.#writing = this.#writing.then(() => writeStatusFile(path, state, this.#log));
+    this.#options.onView();
+  }
+
+  onProposalRefused(id: number, reason: string): void {
+    this.#failover?.deliver({ type: "proposal-refused", id, reason });
+  }
+
+  onGranted(request: ClusterRequest): void {
+    this.#failover?.deliver({ type: "granted", request, wallMs: Date.now() });
+  }
+
+  /** The cluster did not agree, so this node keeps away from the backend by itself. */
+  onNotGranted(request: ClusterRequest, why: string): void {
+    const ids = request.backendIds.join(", ");
+    if (request.kind !== "detach" || why === "building-consensus") {
+      this.#log.write("log", `failover request for backend node ${ids} noted`, {
+        detail: "building consensus for request",
+      });
+      return;
+    }
+    const fresh = request.backendIds.filter((id) => !this.#marks.quarantinedIds.has(id));
+    if (fresh.length === 0) return;
+    this.#log.write(
+      "log",
+      `degenerate backend request for node ${ids} is changed to quarantine node request by watchdog`,
+      {
+        detail: why,
+      },
+    );
+    this.#setQuarantined([...this.#marks.quarantinedIds, ...fresh]);
+  }
+
+  onBackendError({ backendId, cause, message }: FromWorker & { type: "backend-error" }): void {
+    const backend = this.#config.backends.find(({ id }) => id === backendId);
+    if (backend === undefined) return;
+    this.#log.write("log", `a client session found trouble with backend node ${backendId}`, {
+      detail: `${cause}: ${message}`,
+    });
+    // The health check tells a lost connection from a lost server, and looks at once.
+    if (backend.healthCheck.period > 0) this.#checkers.get(backendId)?.hurry();
+    else if (this.#config.failover_on_backend_error) this.#askForDetach(backend, message);
+  }
+
+  onSelectCounts(counts: readonly number[]): void {
+    this.#selectCounts = new Map(counts.map((count, id) => [id, count ?? 0]));
+    this.#options.onView();
+  }
+
+  #decode(value: unknown): ClusterState | null {
+    const decoded = decodeClusterState(value);
+    if (decoded.ok) return decoded.value;
+    this.#log.write("error", `the cluster's state cannot be read: ${decoded.error}`, {
+      hint: "Run the same version of pgquorum on all nodes.",
+    });
+    return null;
+  }
+
+  #startChecks(): void {
+    for (const backend of this.#config.backends) {
+      const { id } = backend;
+      const password = this.#passwordFor(backend.healthCheck.user, backend.healthCheck.password);
+      const checker = startHealthChecker({
+        backend,
+        password,
+        log: this.#log,
+        onDown: ({ reason }) => this.#askForDetach(backend, reason),
+        onRecovered: () => this.#onRecovered(id),
+        onAnswer: (pgStatus) => this.#onAnswer(id, pgStatus),
+      });
+      this.#checkers.set(id, checker);
+    }
+    this.#tellStandings();
+    const periodMs: Ms = this.#config.sr_check_period * 1000;
+    if (periodMs === 0) return;
+    this.#replicationTimer = setInterval(() => void this.#checkReplication(), periodMs);
+    void this.#checkReplication();
+  }
+
+  #stopChecks(): void {
+    for (const checker of this.#checkers.values()) checker.stop();
+    this.#checkers.clear();
+    if (this.#replicationTimer !== null) clearInterval(this.#replicationTimer);
+    this.#replicationTimer = null;
+  }
+
+  #askForDetach(backend: BackendConfig, reason: string): void {
+    if (!backend.mayFailover) return;
+    const { id } = backend;
+    this.#log.write("log", `received degenerate backend request for node_id: ${id}`, {
+      detail: reason,
+    });
+    this.#options.vote({
+      kind: "detach",
+      backendIds: [id],
+      confirmed: false,
+      switchoverTo: null,
+      reason,
+    });
+  }
+
+  #onRecovered(id: number): void {
+    if (!this.#marks.quarantinedIds.has(id)) return;
+    this.#log.write("log", `backend node ${id} answers again and leaves quarantine`);
+    this.#setQuarantined([...this.#marks.quarantinedIds].filter((other) => other !== id));
+  }
+
+  #setQuarantined(ids: readonly number[]): void {
+    this.#marks = { ...this.#marks, quarantinedIds: new Set(ids) };
+    this.#tellStandings();
+    this.#options.onView();
+  }
+
+  /** What the cluster has agreed to be down needs no mark of this node. */
+  #forgetMarksOfDown(state: ClusterState): void {
+    const kept = [...this.#marks.quarantinedIds].filter((id) =>
+      state.backends.some((backend) => backend.id === id && isLive(backend)),
+    );
+    this.#marks = { ...this.#marks, quarantinedIds: new Set(kept) };
+  }
+
+  #tellStandings(): void {
+    const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
+    for (const { id, state: standing, quarantined } of state.backends) {
+      const down = quarantined ? "quarantined" : "down";
+      this.#checkers.get(id)?.setStanding(standing === "down" ? down : "live");
+    }
+  }
+
+  #onAnswer(id: number, pgStatus: "up" | "down"): void {
+    const before = this.#seen.get(id) ?? NOTHING_SEEN;
+    const pgRole = pgStatus === "up" ? before.pgRole : "unknown";
+    this.#seen.set(id, { ...before, pgStatus, pgRole });
+    if (pgStatus === "up") this.#markReached(id);
+    if (before.pgStatus !== pgStatus) this.#options.onView();
+  }
+
+  /** Unlike Pgpool-II, which waits for a client: a server that let us log in is up. */
+  #markReached(id: number): void {
+    const backend = this.#cluster?.backends.find((other) => other.id === id);
+    if (backend === undefined || this.#marks.reached.get(id) === backend.changedAt) return;
+    const reached = new Map(this.#marks.reached).set(id, backend.changedAt);
+    this.#marks = { ...this.#marks, reached };
+    this.#options.onView();
+  }
+
+  async #checkReplication(): Promise<void> {
+    if (this.#isReplicationAsked) return;
+    this.#isReplicationAsked = true;
+    const config = this.#config;
+    const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
+    const live = new Set(state.backends.filter(isLive).map(({ id }) => id));
+    const facts = await checkReplication({
+      servers: config.backends.filter(({ id }) => live.has(id)),
+      login: this.#replicationLogin(),
+      primaryId: state.primaryId,
+      connectTimeoutMs: config.connect_timeout,
+      timeoutMs: Math.max(config.sr_check_period * 1000, 5000),
+    });
+    for (const { id } of config.backends) {
+      const before = this.#seen.get(id) ?? NOTHING_SEEN;
+      const { pgStatus } = before;
+      this.#seen.set(id, { ...NOTHING_SEEN, pgStatus, ...facts.get(id) });
+    }
+    this.#isReplicationAsked = false;
+    this.#options.onView();
+  }
+
+  #replicationLogin(): FailoverRunnerOptions["login"] {
+    const { sr_check_user, sr_check_password, sr_check_database } = this.#config;
+    return {
+      user: sr_check_user,
+      password: this.#passwordFor(sr_check_user, sr_check_password),
+      database: sr_check_database,
+    };
+  }
+
+  #failoverSettings(): Pick<FailoverRunnerOptions, "settings" | "login" | "connectTimeoutMs"> {
+    const config = this.#config;
+    return {
+      settings: {
+        backends: config.backends,
+        failoverCommand: config.failover_command,
+        failbackCommand: config.failback_command,
+        followPrimaryCommand: config.follow_primary_command,
+        searchPrimaryTimeoutMs: config.search_primary_node_timeout * 1000,
+        compatVersion: config.pgpool_compat_version,
+        isStreaming: config.backend_clustering_mode === "streaming_replication",
+      },
+      login: this.#replicationLogin(),
+      connectTimeoutMs: config.connect_timeout,
+    };
+  }
+
+  /** An empty password parameter means the user's entry in pool_passwd, as in Pgpool-II. */
+  #passwordFor(user: string, configured: Secret): Secret {
+    const path = this.#config.files.poolPasswd;
+    if (!configured.isEmpty || path === null) return configured;
+    const text = readTextFile(path);
+    if (!text.ok) return configured;
+    const entry = parsePoolPasswd(text.value).users.get(user === "" ? "postgres" : user);
+    return entry?.secret.kind === "text" ? entry.secret.secret : configured;
+  }
+
+  #makeView(): ClusterView {
+    return makeClusterView({
+      state: this.#cluster ?? this.#initial,
+      marks: this.#marks,
+      backends: this.#config.backends,
+      seen: this.#seen,
+      selectCounts: this.#selectCounts,
+      refusal: this.#options.refusal(),
+    });
+  }
+}

@@ -1,0 +1,145 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Ms } from "../../base/index.ts";
+import { monotonicNowMs, type Log } from "../../os/index.ts";
+import type {
+  ClusterRequest,
+  FromWatchdog,
+  ToWatchdog,
+  WatchdogView,
+} from "../../wire/ipc/index.ts";
+import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
+
+/**
+ * What makes a change of state the cluster's: a majority of the watchdogs, or, without a
+ * watchdog, this node alone. Both look the same from here.
+ */
+export interface ClusterLink {
+  readonly pid: number | null;
+  propose(id: number, afterIndex: number, value: unknown): void;
+  vote(request: ClusterRequest): void;
+  /** Gives up leadership and VIP; resolves when both are gone. */
+  stop(): Promise<void>;
+}
+
+export type ClusterLinkEvents = (message: FromWatchdog) => void;
+
+const STOP_MS: Ms = 8000;
+
+/** The watchdog child: restarted when it dies, unless it said that it must not run. */
+export class WatchdogLink implements ClusterLink {
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #log: Log;
+  readonly #onMessage: ClusterLinkEvents;
+  #child: ChildProcess | null = null;
+  #history: RestartHistory = newRestartHistory(monotonicNowMs());
+  #isStopping = false;
+  #isFatal = false;
+
+  constructor(env: Readonly<Record<string, string>>, log: Log, onMessage: ClusterLinkEvents) {
+    this.#env = env;
+    this.#log = log;
+    this.#onMessage = onMessage;
+    this.#fork();
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  propose(id: number, afterIndex: number, value: unknown): void {
+    if (!this.#send({ type: "propose", id, afterIndex, value })) {
+      this.#onMessage({ type: "proposal-refused", id, reason: "the watchdog is not running" });
+    }
+  }
+
+  vote(request: ClusterRequest): void {
+    if (!this.#send({ type: "vote", request })) {
+      this.#onMessage({ type: "not-granted", request, why: "no-quorum" });
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const child = this.#child;
+    if (child === null) return;
+    const ended = new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+    });
+    this.#send({ type: "stop" });
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #send(message: ToWatchdog): boolean {
+    if (this.#child?.connected !== true) return false;
+    this.#child.send(message);
+    return true;
+  }
+
+  #fork(): void {
+    const program = fileURLToPath(new URL("./watchdog.mjs", import.meta.url));
+    const child = fork(program, [], { env: { ...process.env, ...this.#env } });
+    this.#child = child;
+    child.on("message", (message: FromWatchdog) => {
+      if (message.type === "fatal") this.#isFatal = true;
+      this.#onMessage(message);
+    });
+    child.on("error", () => undefined); // Its exit is handled.
+    child.once("exit", (code, signal) => this.#onExit(code, signal));
+  }
+
+  #onExit(code: number | null, signal: string | null): void {
+    this.#child = null;
+    if (this.#isStopping || this.#isFatal) return;
+    this.#onMessage({ type: "died" });
+    const { delayMs, history } = planRestart(this.#history, monotonicNowMs());
+    this.#history = history;
+    const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
+    this.#log.write("warning", `the watchdog ended ${how}; starting it again`);
+    setTimeout(() => {
+      if (!this.#isStopping) this.#fork();
+    }, delayMs);
+  }
+}
+
+/** Without a watchdog: always leads, agrees with itself at once. */
+export class LoneLink implements ClusterLink {
+  readonly pid = null;
+  readonly #onMessage: ClusterLinkEvents;
+  #index = 0;
+
+  constructor(onMessage: ClusterLinkEvents) {
+    this.#onMessage = onMessage;
+  }
+
+  propose(id: number, afterIndex: number, value: unknown): void {
+    if (afterIndex !== this.#index) {
+      this.#onMessage({ type: "proposal-refused", id, reason: "a newer state exists" });
+      return;
+    }
+    this.#index += 1;
+    this.#onMessage({ type: "committed", index: this.#index, term: 1, value });
+  }
+
+  vote(request: ClusterRequest): void {
+    this.#onMessage({ type: "granted", request });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+/** What is shown of a watchdog that is not running. */
+export function withoutLeader(view: WatchdogView): WatchdogView {
+  return {
+    ...view,
+    leaderId: null,
+    isLeader: false,
+    hasQuorum: false,
+    holdsVip: false,
+    guardianPid: null,
+  };
+}

@@ -1,0 +1,162 @@
+import cluster, { type Worker } from "node:cluster";
+import { fileURLToPath } from "node:url";
+import type { Ms } from "../../base/index.ts";
+import { monotonicNowMs, type Log } from "../../os/index.ts";
+import {
+  workerOfProcessId,
+  type ClusterView,
+  type FromWorker,
+  type ToWorker,
+} from "../../wire/ipc/index.ts";
+import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
+
+/** The proxy workers of this node: started, kept alive, told what to know, stopped. */
+export interface WorkersOptions {
+  readonly count: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Log;
+  readonly view: () => ClusterView;
+  readonly onBackendError: (error: FromWorker & { readonly type: "backend-error" }) => void;
+  /** SELECTs sent, by backend id, summed over all workers, those that ended included. */
+  readonly onSelectCounts: (counts: readonly number[]) => void;
+  /** A worker found that it cannot run at all; it has written the reason to the log. */
+  readonly onUnusable: () => void;
+}
+
+/** A worker that cannot listen says why in the log and ends with this status. */
+const UNUSABLE_STATUS = 3;
+const FAST_STOP_MS: Ms = 3000;
+
+interface Slot {
+  readonly number: number;
+  worker: Worker;
+  history: RestartHistory;
+  selectCounts: readonly number[];
+}
+
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #slots = new Map<number, Slot>();
+  /** Of workers that ended. */
+  #pastCounts: number[] = [];
+  #isStopping = false;
+  #readyCount = 0;
+  #onAllReady: (() => void) | null = null;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL("./worker.mjs", import.meta.url)),
+      args: [],
+    });
+  }
+
+  /** Resolves when every worker accepts clients. */
+  async start(): Promise<void> {
+    const ready = new Promise<void>((resolve) => {
+      this.#onAllReady = resolve;
+    });
+    for (let number = 1; number <= this.#options.count; number++) {
+      this.#fork(number, newRestartHistory(monotonicNowMs()));
+    }
+    await ready;
+  }
+
+  get pids(): readonly number[] {
+    return [...this.#slots.values()]
+      .map((slot) => slot.worker.process.pid)
+      .filter((pid) => pid !== undefined);
+  }
+
+  tell(message: ToWorker): void {
+    for (const slot of this.#slots.values()) send(slot.worker, message);
+  }
+
+  /** `smart` waits for the clients for as long as they stay. */
+  async stop(mode: "smart" | "fast"): Promise<void> {
+    this.#isStopping = true;
+    this.tell({ type: "stop", mode });
+    const ends = [...this.#slots.values()].map(({ worker }) => ended(worker));
+    if (mode === "smart") {
+      await Promise.all(ends);
+      return;
+    }
+    const timer = setTimeout(() => {
+      for (const { worker } of this.#slots.values()) worker.process.kill("SIGKILL");
+    }, FAST_STOP_MS);
+    await Promise.all(ends);
+    clearTimeout(timer);
+  }
+
+  #fork(number: number, history: RestartHistory): void {
+    const worker = cluster.fork({ ...this.#options.env, PGQUORUM_WORKER: `${number}` });
+    const slot: Slot = { number, worker, history, selectCounts: [] };
+    this.#slots.set(number, slot);
+    worker.on("message", (message: FromWorker) => this.#onMessage(slot, message));
+    worker.on("error", () => undefined); // A message to a dying worker; its exit is handled.
+    worker.once("exit", (code, signal) => this.#onExit(slot, code, signal));
+    send(worker, { type: "view", view: this.#options.view() });
+  }
+
+  #onMessage(slot: Slot, message: FromWorker): void {
+    switch (message.type) {
+      case "ready":
+        this.#readyCount += 1;
+        if (this.#readyCount >= this.#options.count) this.#onAllReady?.();
+        return;
+      case "cancel": {
+        const target = this.#slots.get(workerOfProcessId(message.processId));
+        if (target !== undefined && target !== slot) send(target.worker, message);
+        return;
+      }
+      case "backend-error":
+        this.#options.onBackendError(message);
+        return;
+      case "stats":
+        slot.selectCounts = message.selectCounts;
+        this.#options.onSelectCounts(this.#sumCounts());
+        return;
+    }
+  }
+
+  #sumCounts(): readonly number[] {
+    const sum = [...this.#pastCounts];
+    for (const { selectCounts } of this.#slots.values()) addInto(sum, selectCounts);
+    return sum;
+  }
+
+  #onExit(slot: Slot, code: number | null, signal: string | null): void {
+    addInto(this.#pastCounts, slot.selectCounts);
+    this.#slots.delete(slot.number);
+    if (this.#isStopping) return;
+    if (code === UNUSABLE_STATUS) {
+      this.#options.onUnusable();
+      return;
+    }
+    const { delayMs, history } = planRestart(slot.history, monotonicNowMs());
+    const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
+    this.#options.log.write("warning", `worker ${slot.number} ended ${how}; starting it again`, {
+      detail: delayMs === 0 ? "at once" : `in ${delayMs} ms, because it ended soon after its start`,
+    });
+    setTimeout(() => {
+      if (!this.#isStopping) this.#fork(slot.number, history);
+    }, delayMs);
+  }
+}
+
+function addInto(sum: number[], counts: readonly number[]): void {
+  counts.forEach((count, id) => {
+    sum[id] = (sum[id] ?? 0) + count;
+  });
+}
+
+function send(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message);
+}
+
+async function ended(worker: Worker): Promise<void> {
+  if (worker.isDead()) return;
+  await new Promise<void>((resolve) => {
+    worker.once("exit", () => resolve());
+  });
+}

@@ -1,0 +1,288 @@
+/**
+ * Part of the supervisor's root: one running node. Joins the cluster's state, the care for the
+ * backends, the workers and the administrators; decides nothing itself.
+ */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fail, succeed, unreachable, VERSION, type Ms, type Result } from "../base/index.ts";
+import { notActingYet, reloadChanges, formatFindings, type Config } from "../config/index.ts";
+import {
+  configEnvironment,
+  loadProcessConfig,
+  logOptionsFor,
+  monotonicNowMs,
+  prepareUnixSocketPath,
+  type ConfigFilePaths,
+  type Log,
+  type OpenLog,
+} from "../os/index.ts";
+import type {
+  ClusterRequest,
+  ClusterView,
+  FromWatchdog,
+  NodeStatus,
+  WatchdogView,
+} from "../wire/ipc/index.ts";
+import { startAdminServers, type AdminServers } from "./admin.ts";
+import { BackendCare } from "./backend-care.ts";
+import { LoneLink, WatchdogLink, withoutLeader, type ClusterLink } from "./driver/cluster-link.ts";
+import { Workers } from "./driver/workers.ts";
+
+export interface NodeOptions {
+  readonly paths: ConfigFilePaths;
+  readonly config: Config;
+  readonly log: OpenLog;
+  readonly debug: boolean;
+  readonly discardStatus: boolean;
+  /** The node has ended of itself or was told to; `problem` is null when all is well. */
+  readonly onEnd: (problem: string | null) => void;
+}
+
+/** An answer that does not come is a request that goes on: the administrator is told so. */
+const VERDICT_WAIT_MS: Ms = 400;
+
+export class Node {
+  #config: Config;
+  readonly #options: NodeOptions;
+  readonly #log: Log;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #care: BackendCare;
+  readonly #link: ClusterLink;
+  readonly #workers: Workers;
+  readonly #startedAt = Date.now();
+  #admin: AdminServers | null = null;
+  #watchdogView: WatchdogView | null = null;
+  #quorumLostAtMs: Ms | null = null;
+  #isStopping = false;
+  #refusedVotes: ((request: ClusterRequest, why: string) => void)[] = [];
+  #isPublishing = false;
+
+  constructor(options: NodeOptions) {
+    const { config, log } = options;
+    this.#options = options;
+    this.#config = config;
+    this.#log = log;
+    this.#env = configEnvironment(options.paths, options.debug);
+    this.#quorumLostAtMs = config.use_watchdog ? monotonicNowMs() : null;
+    this.#care = new BackendCare({
+      config,
+      log,
+      discardStatus: options.discardStatus,
+      propose: (id, afterIndex, value) => this.#link.propose(id, afterIndex, value),
+      vote: (request) => this.#link.vote(request),
+      refusal: () => this.#refusal(),
+      onView: () => this.#publishSoon(),
+    });
+    this.#workers = new Workers({
+      count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
+      env: this.#env,
+      log,
+      view: () => this.#care.view,
+      onBackendError: (error) => this.#care.onBackendError(error),
+      onSelectCounts: (counts) => this.#care.onSelectCounts(counts),
+      onUnusable: () => void this.stop("fast", "a worker cannot run; the log above says why"),
+    });
+    const onMessage = (message: FromWatchdog): void => this.#onWatchdog(message);
+    this.#link = config.use_watchdog
+      ? new WatchdogLink(this.#env, log, onMessage)
+      : new LoneLink(onMessage);
+  }
+
+  /** Resolves when clients and administrators are served. */
+  async start(): Promise<Result<void, string>> {
+    const config = this.#config;
+    for (const directory of config.unix_socket_directories) {
+      const path = join(directory, `.s.PGSQL.${config.port}`);
+      const prepared = await prepareUnixSocketPath(path);
+      if (!prepared.ok) return fail(`${prepared.error.message}\nHINT:  ${prepared.error.hint}`);
+    }
+    this.#care.start(!config.use_watchdog);
+    const admin = await startAdminServers(this, this.#log);
+    if (!admin.ok) return fail(`${admin.error.message}\nHINT:  ${admin.error.hint}`);
+    this.#admin = admin.value;
+    const ignored = notActingYet(config);
+    if (ignored.length > 0) {
+      this.#log.write(
+        "warning",
+        `these parameters are set but do not act yet: ${ignored.join(", ")}`,
+        {
+          hint: "docs/compatibility.md says which parameters act.",
+        },
+      );
+    }
+    await this.#workers.start();
+    this.#log.write("log", `pgquorum ${VERSION} serves clients on port ${config.port}`);
+    return succeed(undefined);
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get view(): ClusterView {
+    return this.#care.view;
+  }
+
+  get watchdogView(): WatchdogView | null {
+    return this.#watchdogView;
+  }
+
+  get workerPids(): readonly number[] {
+    return this.#workers.pids;
+  }
+
+  status(): NodeStatus {
+    const config = this.#config;
+    const own = config.nodes.find((node) => node.id === config.nodeId);
+    const watchdog = this.#watchdogView;
+    const loading = config.use_watchdog ? "LOADING" : "STANDALONE";
+    return {
+      version: VERSION,
+      node: {
+        id: config.nodeId,
+        hostname: own?.hostname ?? "localhost",
+        state: watchdog?.nodes[0]?.state ?? loading,
+        startedAt: this.#startedAt,
+        configFile: config.files.config,
+        pgpoolPort: config.port,
+      },
+      pids: {
+        supervisor: process.pid,
+        watchdog: this.#link.pid,
+        guardian: watchdog?.guardianPid ?? null,
+        workers: this.#workers.pids,
+      },
+      watchdog,
+      view: this.#care.view,
+      cluster: this.#care.summary,
+    };
+  }
+
+  /** Sends an administrator's wish to the leader. Errors: there is no quorum to decide it. */
+  async request(request: ClusterRequest): Promise<Result<void, string>> {
+    const isKnown = request.backendIds.every((id) =>
+      this.#config.backends.some((b) => b.id === id),
+    );
+    if (!isKnown) return fail(`invalid node ID : ${request.backendIds.join(", ")}`);
+    return await new Promise((resolve) => {
+      const refused = (which: ClusterRequest, why: string): void => {
+        if (which.reason === request.reason && which.kind === request.kind) end(fail(why));
+      };
+      const timer = setTimeout(() => end(succeed(undefined)), VERDICT_WAIT_MS);
+      const end = (outcome: Result<void, string>): void => {
+        clearTimeout(timer);
+        this.#refusedVotes = this.#refusedVotes.filter((other) => other !== refused);
+        resolve(outcome);
+      };
+      this.#refusedVotes.push(refused);
+      this.#link.vote(request);
+    });
+  }
+
+  reload(): void {
+    this.#log.write("log", "reload config files.");
+    const { config, findings } = loadProcessConfig(this.#env);
+    if (findings.length > 0) this.#log.write("warning", formatFindings(findings).trimEnd());
+    if (config === null) {
+      this.#log.write("warning", "the configuration has errors; the old one stays in force");
+      return;
+    }
+    const changes = reloadChanges(this.#config, config);
+    this.#config = changes.config;
+    this.#options.log.change(logOptionsFor(changes.config, "main", this.#options.debug));
+    if (changes.needsRestart.length > 0) {
+      const names = changes.needsRestart.join(", ");
+      this.#log.write("warning", `these changes wait for a restart: ${names}`);
+    }
+    this.#care.configure(changes.config);
+    this.#workers.tell({ type: "reload" });
+  }
+
+  /** `smart` waits for the clients; the VIP stays with them until then. */
+  async stop(mode: "smart" | "fast", problem: string | null = null): Promise<void> {
+    if (this.#isStopping && mode === "smart") return;
+    this.#isStopping = true;
+    this.#log.write("log", `shutting down by ${mode} shutdown request`);
+    if (mode === "smart") await this.#workers.stop("smart");
+    await Promise.all([this.#workers.stop("fast"), this.#link.stop()]);
+    await this.#care.stop();
+    await this.#admin?.stop();
+    this.#log.write("log", "the system is shut down");
+    this.#options.onEnd(problem);
+  }
+
+  #onWatchdog(message: FromWatchdog): void {
+    switch (message.type) {
+      case "ready":
+        return;
+      case "view":
+        this.#onWatchdogView(message.view);
+        return;
+      case "committed":
+        this.#care.onCommitted(message.index, message.value);
+        return;
+      case "proposal-refused":
+        this.#care.onProposalRefused(message.id, message.reason);
+        return;
+      case "granted":
+        this.#care.onGranted(message.request);
+        return;
+      case "not-granted":
+        this.#onNotGranted(message.request, message.why);
+        return;
+      case "died":
+        if (this.#watchdogView !== null) this.#onWatchdogView(withoutLeader(this.#watchdogView));
+        return;
+      case "fatal":
+        this.#log.write(
+          "fatal",
+          message.message,
+          message.hint === "" ? {} : { hint: message.hint },
+        );
+        void this.stop("fast", `${message.message}\nHINT:  ${message.hint}`);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #onWatchdogView(view: WatchdogView): void {
+    this.#watchdogView = view;
+    if (view.hasQuorum) this.#quorumLostAtMs = null;
+    else this.#quorumLostAtMs ??= monotonicNowMs();
+    this.#care.onLeadership(view.isLeader && view.hasQuorum);
+    this.#publishSoon();
+    if (!view.hasQuorum) setTimeout(() => this.#publishSoon(), this.#quorumGraceMs()).unref();
+  }
+
+  #onNotGranted(request: ClusterRequest, why: string): void {
+    const text =
+      why === "no-quorum" ? "the watchdog cluster has no leader with a quorum at the moment" : why;
+    for (const refused of this.#refusedVotes.slice()) refused(request, text);
+    if (!request.confirmed) this.#care.onNotGranted(request, why);
+  }
+
+  /**
+   * A node that lost its quorum may hold a view from before a failover: it must not write to a
+   * primary that the others have replaced.
+   */
+  #refusal(): string | null {
+    if (this.#quorumLostAtMs === null) return null;
+    if (monotonicNowMs() - this.#quorumLostAtMs < this.#quorumGraceMs()) return null;
+    return "this pgquorum node has lost the quorum of its watchdog cluster";
+  }
+
+  #quorumGraceMs(): Ms {
+    return this.#config.wd_lease_time * 2;
+  }
+
+  /** Many changes come together; the workers are told once. */
+  #publishSoon(): void {
+    if (this.#isPublishing) return;
+    this.#isPublishing = true;
+    setTimeout(() => {
+      this.#isPublishing = false;
+      this.#workers.tell({ type: "view", view: this.#care.refresh() });
+    }, 1);
+  }
+}
