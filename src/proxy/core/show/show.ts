@@ -1,0 +1,99 @@
+import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
+import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
+
+export interface ShowData {
+  readonly view: ClusterView;
+  /** This session's. */
+  readonly loadBalanceNode: number | null;
+  /** `4.7.0 (pgquorum)` */
+  readonly version: string;
+  /** Rows of SHOW POOL_STATUS, in order. */
+  readonly poolStatus: readonly StatusRow[];
+  /** Milliseconds since 1970 -> `YYYY-MM-DD HH:MM:SS`, local time. */
+  readonly formatTime: (wallMs: number) => string;
+}
+
+interface StatusRow {
+  readonly item: string;
+  readonly value: string;
+  readonly description: string;
+}
+
+export interface ShowAnswer {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** CommandComplete: `SELECT n`. ReadyForQuery after it is always `I`. */
+  readonly tag: string;
+}
+
+/**
+ * @param command the `name` of a `show-pool` class: `pool_nodes`.
+ * Source: Pgpool-II manual, "SQL type commands"; the columns are the same from 4.3 to 4.7.
+ */
+export function answerShow(command: string, data: ShowData): Result<ShowAnswer, Failure> {
+  switch (command) {
+    case "pool_nodes":
+      return answer(NODE_COLUMNS, poolNodes(data));
+    case "pool_version":
+      return answer(["pool_version"], [[data.version]]);
+    case "pool_status":
+      return answer(
+        ["item", "value", "description"],
+        data.poolStatus.map(({ item, value, description }) => [item, value, description]),
+      );
+    default:
+      return fail({
+        severity: "ERROR",
+        sqlstate: "0A000",
+        message: `SHOW ${command.toUpperCase()} is not available yet`,
+        hint: "SHOW POOL_NODES, SHOW POOL_VERSION and SHOW POOL_STATUS are.",
+      });
+  }
+}
+
+function answer(
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+): Result<ShowAnswer, never> {
+  return succeed({ columns, rows, tag: `SELECT ${rows.length}` });
+}
+
+const NODE_COLUMNS = [
+  "node_id",
+  "hostname",
+  "port",
+  "status",
+  "pg_status",
+  "lb_weight",
+  "role",
+  "pg_role",
+  "select_cnt",
+  "load_balance_node",
+  "replication_delay",
+  "replication_state",
+  "replication_sync_state",
+  "last_status_change",
+] as const;
+
+function poolNodes({ view, loadBalanceNode, formatTime }: ShowData): readonly string[][] {
+  return view.backends.map((backend) => [
+    String(backend.id),
+    backend.hostname,
+    String(backend.port),
+    statusOf(backend),
+    backend.pgStatus,
+    backend.weight.toFixed(6),
+    backend.id === view.primaryId ? "primary" : "standby",
+    backend.pgRole,
+    String(backend.selectCount),
+    String(backend.id === loadBalanceNode),
+    String(backend.id === view.primaryId ? 0 : backend.replicationDelayBytes),
+    backend.replicationState,
+    backend.replicationSyncState,
+    formatTime(backend.stateChangedAt),
+  ]);
+}
+
+function statusOf(backend: BackendView): string {
+  return backend.quarantined ? "quarantine" : backend.state;
+}

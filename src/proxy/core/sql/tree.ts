@@ -1,0 +1,140 @@
+/**
+ * The class of a text from PostgreSQL's parse tree. The walk goes by the shape of nodes (whatever
+ * has a `funcname` calls a function, whatever has a `relname` names a relation) so that a new
+ * kind of node hides nothing; and without recursion, so that no text can exhaust the stack.
+ */
+import type { SqlClass, SqlKind } from "./class.ts";
+import { lexerClass, type Skim } from "./words.ts";
+
+type Node = Readonly<Record<string, unknown>>;
+
+/** @param tree what the parser returned: `{ stmts: [{ stmt: { SelectStmt: ... } }] }`. */
+export function classifyTree(tree: unknown, seen: Skim): SqlClass {
+  const statements = list(child(tree, "stmts")).map((raw) => child(raw, "stmt"));
+  const found = survey(statements);
+  const base = lexerClass(seen, {
+    kind: "write",
+    functions: [...found.functions],
+    relations: [...found.relations],
+    createsTemp: [...found.createsTemp],
+    changesSession: found.changesSession,
+    decidedBy: "parser",
+  });
+  const [only] = statements;
+  if (only === undefined) return { ...base, kind: "empty", destination: "either" };
+  // Part of the text may write, and all of it must go one way.
+  if (statements.length > 1) return { ...base, multi: true };
+  const { kind, destination } = formOf(only, found);
+  return { ...base, multi: false, kind, destination };
+}
+
+function formOf(
+  statement: unknown,
+  found: Findings,
+): { kind: SqlKind; destination: SqlClass["destination"] } {
+  if (isNode(statement) && "SelectStmt" in statement) {
+    return found.modifies
+      ? { kind: "write", destination: "primary" }
+      : { kind: "read", destination: "either" };
+  }
+  const copy = child(statement, "CopyStmt");
+  if (isNode(copy)) {
+    const isFile = "filename" in copy || copy["is_program"] === true;
+    if (isFile) return { kind: "write", destination: "primary" };
+    if (copy["is_from"] === true) return { kind: "copy-in", destination: "primary" };
+    return { kind: "copy-out", destination: found.modifies ? "primary" : "either" };
+  }
+  const isExplain = child(statement, "ExplainStmt") !== undefined;
+  return { kind: isExplain ? "explain" : "write", destination: "primary" };
+}
+
+interface Findings {
+  readonly functions: Set<string>;
+  readonly relations: Set<string>;
+  readonly createsTemp: Set<string>;
+  /** Locks rows, makes a table, or has a data-modifying CTE. */
+  modifies: boolean;
+  changesSession: boolean;
+}
+
+/** Nodes that write when they stand within a SELECT or COPY. */
+const MODIFYING = ["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"];
+
+function survey(roots: readonly unknown[]): Findings {
+  const found: Findings = {
+    functions: new Set(),
+    relations: new Set(),
+    createsTemp: new Set(),
+    modifies: false,
+    changesSession: false,
+  };
+  const open: unknown[] = [...roots];
+  while (open.length > 0) {
+    const value = open.pop();
+    if (Array.isArray(value)) open.push(...(value as unknown[]));
+    else if (isNode(value)) {
+      noteNode(value, found);
+      for (const key in value) {
+        const inner = value[key];
+        if (typeof inner === "object" && inner !== null) open.push(inner);
+      }
+    }
+  }
+  return found;
+}
+
+function noteNode(node: Node, found: Findings): void {
+  if (typeof node["relname"] === "string") noteRelation(node, node["relname"], found);
+  if (Array.isArray(node["funcname"])) noteFunction(node, found);
+  if ("lockingClause" in node || "intoClause" in node) found.modifies = true;
+  if (MODIFYING.some((key) => key in node)) found.modifies = true;
+  const set = node["VariableSetStmt"];
+  if (isNode(set) && set["is_local"] !== true) found.changesSession = true;
+  const drop = node["DropStmt"];
+  if (isNode(drop) && DROPS_RELATIONS.has(drop["removeType"])) {
+    for (const object of list(drop["objects"])) {
+      found.relations.add(names(child(child(object, "List"), "items")).join("."));
+    }
+  }
+}
+
+const DROPS_RELATIONS = new Set<unknown>([
+  "OBJECT_TABLE",
+  "OBJECT_VIEW",
+  "OBJECT_MATVIEW",
+  "OBJECT_FOREIGN_TABLE",
+]);
+
+function noteRelation(node: Node, name: string, found: Findings): void {
+  const schema = node["schemaname"];
+  found.relations.add(typeof schema === "string" ? `${schema}.${name}` : name);
+  // Only the statements that make something say "t"; a later use of the name does not.
+  if (node["relpersistence"] === "t" || schema === "pg_temp") found.createsTemp.add(name);
+}
+
+function noteFunction(node: Node, found: Findings): void {
+  const parts = names(node["funcname"]);
+  found.functions.add(parts.join("."));
+  if (parts.at(-1) !== "set_config") return;
+  const isLocal = child(child(child(list(node["args"])[2], "A_Const"), "boolval"), "boolval");
+  if (isLocal !== true) found.changesSession = true;
+}
+
+function names(value: unknown): string[] {
+  return list(value).flatMap((item) => {
+    const text = child(child(item, "String"), "sval");
+    return typeof text === "string" ? text : [];
+  });
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function child(value: unknown, key: string): unknown {
+  return isNode(value) ? value[key] : undefined;
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,226 @@
+/**
+ * Classes that the first words tell: transaction control, SET and SHOW, cursors, INSERT, UPDATE
+ * and DELETE. They are the better half of what clients send, and need no grammar.
+ */
+import type { SqlClass, SqlKind } from "./class.ts";
+import { Lexer } from "./lexer.ts";
+
+/** What the first words and a look over the rest told. */
+export interface Skim {
+  readonly leadingComment: boolean;
+  readonly leadingWhiteSpace: boolean;
+  /** Something stands after a semicolon. */
+  readonly multi: boolean;
+  /** Lower case words, identifiers without quotes, symbols; strings without quotes. */
+  readonly words: readonly string[];
+  /** A word that can leave something in the session stands somewhere. */
+  readonly mayChangeSession: boolean;
+}
+
+/** No decision by words looks further. */
+const WORDS_MAX = 16;
+const SESSION_WORDS = /\b(?:set_config|temp|temporary|pg_temp)\b/i;
+
+export function skim(text: string): Skim {
+  const lexer = new Lexer(text);
+  lexer.next();
+  const { afterComment } = lexer;
+  const words: string[] = [];
+  let isPastSemicolon = false;
+  let multi = false;
+  for (; lexer.kind !== "end"; lexer.next()) {
+    if (lexer.isSymbol(";")) isPastSemicolon = true;
+    else if (isPastSemicolon && words.length > 0) multi = true;
+    else if (words.length < WORDS_MAX) words.push(plainValue(lexer));
+    if (multi) break;
+  }
+  return {
+    leadingComment: afterComment,
+    leadingWhiteSpace: /^[ \t-\r]/.test(text),
+    multi,
+    words,
+    mayChangeSession: SESSION_WORDS.test(text),
+  };
+}
+
+function plainValue(lexer: Lexer): string {
+  const { value } = lexer;
+  // A copy: a slice would keep the whole text in memory for as long as the name lives.
+  const copy = Buffer.from(value, "utf8").toString("utf8");
+  return lexer.kind === "string" ? copy.slice(1, -1).toLowerCase() : copy;
+}
+
+/** A class in which nothing is known but that it must go to the primary. */
+export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind }): SqlClass {
+  return {
+    destination: "primary",
+    functions: [],
+    relations: [],
+    name: null,
+    createsTemp: [],
+    multi: seen.multi,
+    leadingComment: seen.leadingComment,
+    leadingWhiteSpace: seen.leadingWhiteSpace,
+    changesSession: false,
+    clearsSession: false,
+    decidedBy: "lexer",
+    ...own,
+  };
+}
+
+/** Null when the grammar has to decide. Only for a single statement. */
+export function classifyByWords(seen: Skim): SqlClass | null {
+  const { words } = seen;
+  if (words.length === 0) return lexerClass(seen, { kind: "empty", destination: "either" });
+  const [first = "", second = ""] = words;
+  const plain = (kind: SqlKind, name: string | null = null): SqlClass =>
+    lexerClass(seen, { kind, name });
+  switch (first) {
+    case "begin":
+    case "start":
+      return plain("begin");
+    case "commit":
+    case "end":
+      return plain(words.includes("prepared") ? "two-phase" : "commit");
+    case "rollback":
+    case "abort":
+      return rollbackClass(seen);
+    case "savepoint":
+      return plain("savepoint", second);
+    case "release":
+      return plain("savepoint", words.at(-1) ?? null);
+    case "prepare":
+      return second === "transaction" ? plain("two-phase") : plain("prepare", second);
+    case "execute":
+      return plain("execute", second);
+    case "deallocate":
+      return plain("deallocate", nameUnlessAll(second === "prepare" ? words[2] : second));
+    case "declare":
+      return plain("cursor", second);
+    case "fetch":
+    case "move":
+      return plain("cursor", words.at(-1) ?? null);
+    case "close":
+      return plain("cursor", nameUnlessAll(second));
+    case "listen":
+    case "unlisten":
+    case "notify":
+      return plain("listen", second === "*" ? null : second);
+    case "discard":
+      return lexerClass(seen, {
+        kind: "discard",
+        destination: "both",
+        clearsSession: second === "all",
+      });
+    case "set":
+    case "reset":
+      return setClass(seen);
+    case "show":
+      return showClass(seen);
+    case "pgpool":
+      return plain("pgpool", words[2] ?? null);
+    case "insert":
+    case "update":
+    case "delete":
+      return seen.mayChangeSession ? null : writeClass(seen);
+    default:
+      return null;
+  }
+}
+
+function nameUnlessAll(name: string | undefined): string | null {
+  return name === undefined || name === "all" ? null : name;
+}
+
+function rollbackClass(seen: Skim): SqlClass {
+  if (seen.words.includes("prepared")) return lexerClass(seen, { kind: "two-phase" });
+  if (!seen.words.includes("to")) return lexerClass(seen, { kind: "rollback" });
+  return lexerClass(seen, { kind: "savepoint", name: seen.words.at(-1) ?? null });
+}
+
+/**
+ * SET and RESET go to every backend of the session, except what a standby cannot do.
+ * Source: the manual of Pgpool-II, "Load Balancing".
+ */
+function setClass(seen: Skim): SqlClass {
+  const isReset = seen.words[0] === "reset";
+  const scope = seen.words[1];
+  const isScoped =
+    !isReset &&
+    (scope === "local" || scope === "session") &&
+    seen.words[2] !== "characteristics" &&
+    seen.words[2] !== "authorization";
+  const words = seen.words.slice(isScoped ? 2 : 1);
+  const isLocal = isScoped && scope === "local";
+  const both = { kind: "set", destination: "both", changesSession: !isLocal } as const;
+  const [name = "", second] = words;
+
+  if (name === "constraints") return lexerClass(seen, { kind: "set" });
+  if (name === "transaction" || (name === "session" && second === "characteristics")) {
+    const isSerializable = words.includes("serializable");
+    const isWritable = words.includes("write");
+    return lexerClass(seen, {
+      ...both,
+      destination: isSerializable || isWritable ? "primary" : "both",
+      // To be allowed to write means nothing on a standby: its reads need not follow.
+      changesSession: name === "session" && (isSerializable || !isWritable),
+    });
+  }
+  const value = words[2];
+  if (name === "transaction_read_only" && !isReset && OFF.has(value ?? "")) {
+    return lexerClass(seen, { kind: "set", name });
+  }
+  const isIsolation = name === "transaction_isolation" || name === "default_transaction_isolation";
+  if (isIsolation && value === "serializable") {
+    return lexerClass(seen, { ...both, name, destination: "primary" });
+  }
+  return lexerClass(seen, { ...both, name: parameterName(words) });
+}
+
+const OFF = new Set(["off", "of", "f", "fa", "fal", "fals", "false", "n", "no", "0"]);
+
+function parameterName(words: readonly string[]): string | null {
+  const [name = "", second = "", third = ""] = words;
+  if (name === "all") return null;
+  if (name === "time" && second === "zone") return "timezone";
+  if (name === "names") return "client_encoding";
+  if (name === "schema") return "search_path";
+  if (name === "session" && second === "authorization") return "session_authorization";
+  if (name === "transaction" && second === "isolation") return "transaction_isolation";
+  return second === "." ? `${name}.${third}` : name;
+}
+
+/** Answered by the proxy itself; spelled as users type them, without quotes. */
+export const SHOW_POOL_NAMES: ReadonlySet<string> = new Set([
+  "pool_status",
+  "pool_nodes",
+  "pool_processes",
+  "pool_pools",
+  "pool_version",
+  "pool_cache",
+  "pool_health_check_stats",
+  "pool_backend_stats",
+]);
+
+/** Asked by clients that look for the primary: a standby's answer would mislead them. */
+const SHOWN_BY_PRIMARY = new Set(["transaction_read_only", "in_hot_standby"]);
+
+function showClass(seen: Skim): SqlClass {
+  const name = parameterName(seen.words.slice(1));
+  const isPool = seen.words.length === 2 && name !== null && SHOW_POOL_NAMES.has(name);
+  if (isPool) return lexerClass(seen, { kind: "show-pool", destination: "either", name });
+  const isOfPrimary = name !== null && SHOWN_BY_PRIMARY.has(name);
+  return lexerClass(seen, {
+    kind: "show",
+    destination: isOfPrimary ? "primary" : "either",
+    name,
+  });
+}
+
+/** `insert into s.t`, `update only t`, `delete from t`. */
+function writeClass(seen: Skim): SqlClass {
+  const words = seen.words.filter((word, i) => i > 2 || !["into", "from", "only"].includes(word));
+  const [, first, dot, second] = words;
+  const relation = dot === "." ? `${first}.${second}` : first;
+  return lexerClass(seen, { kind: "write", relations: relation === undefined ? [] : [relation] });
+}
