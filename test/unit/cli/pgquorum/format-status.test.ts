@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import {
+  formatBackends,
+  formatLength,
+  formatStatus,
+} from "../../../../src/cli/pgquorum/format-status.ts";
+import { formatTable } from "../../../../src/cli/pgquorum/table.ts";
+import type { NodeStatus } from "../../../../src/wire/ipc/index.ts";
+import { threeNodes, twoBackends } from "../../../support/pcp-views.ts";
+
+const STATUS: NodeStatus = {
+  version: "0.1.0",
+  node: {
+    id: 0,
+    hostname: "n1",
+    state: "LEADER",
+    startedAt: 0,
+    configFile: "/etc/pgquorum/pgpool.conf",
+    pgpoolPort: 9999,
+  },
+  pids: { supervisor: 10, watchdog: 11, guardian: 12, workers: [13, 14] },
+  watchdog: threeNodes,
+  view: twoBackends,
+  cluster: { epoch: 3, intent: "detach backend 0, promote 1" },
+};
+
+describe("pgquorum status", () => {
+  it("shows the node, its cluster, the backends and what is going on", () => {
+    expect(formatStatus(STATUS, 65_000)).toBe(`node 0 (n1:9999) is LEADER, up for 1 min 5 s
+  pgquorum 0.1.0, configuration /etc/pgquorum/pgpool.conf
+  supervisor 10, watchdog 11, guardian 12, workers 13 14
+
+watchdog: term 4, leader 0 (n1), quorum yes (2 of 3 needed), virtual IP 10.77.0.100 held by this node (fence lifetime)
+id   host  port  wd_port  state    priority
+0 *  n1    9999  9000     LEADER   3
+1    n2    9999  9000     STANDBY  2
+2    n3    9999  9000     DEAD     1
+
+backend  host       port   status  role     pg_status  pg_role  weight  delay_bytes  replication      selects
+0        127.0.0.1  23902  up      primary  up         primary  0.333   0            -                0
+1        127.0.0.1  23903  up      standby  up         standby  0.667   30           streaming async  0
+
+failover in progress: detach backend 0, promote 1
+`);
+  });
+
+  it("does without a watchdog", () => {
+    const { cluster: _, ...alone } = STATUS;
+    const text = formatStatus(
+      {
+        ...alone,
+        node: { ...STATUS.node, id: null, state: "STANDALONE" },
+        pids: { supervisor: 10, watchdog: null, guardian: null, workers: [] },
+        watchdog: null,
+      },
+      0,
+    );
+    expect(text).toMatch(/^node \(n1:9999\) is STANDALONE, up for 0 s\n/);
+    expect(text).toContain("supervisor 10, watchdog -, guardian -, workers -\n");
+    expect(text).not.toContain("watchdog:");
+  });
+
+  it("says that there is no leader, no quorum and no virtual IP", () => {
+    const watchdog = { ...threeNodes, leaderId: null, hasQuorum: false, holdsVip: false };
+    expect(formatStatus({ ...STATUS, watchdog }, 0)).toContain(
+      "no leader, quorum no (2 of 3 needed), virtual IP 10.77.0.100 not held by this node",
+    );
+    expect(formatStatus({ ...STATUS, watchdog: { ...watchdog, vip: null } }, 0)).toContain(
+      "no virtual IP\n",
+    );
+  });
+});
+
+describe("pgquorum nodes", () => {
+  it("names quarantine and why statements are refused", () => {
+    const [primary] = twoBackends.backends;
+    if (primary === undefined) throw new Error("no backend");
+    const view = {
+      ...twoBackends,
+      refusal: "no quorum",
+      backends: [{ ...primary, state: "down", quarantined: true }],
+    } as const;
+    const text = formatBackends(view);
+    expect(text).toContain("quarantine");
+    expect(text.endsWith("statements are refused: no quorum\n")).toBe(true);
+  });
+});
+
+describe("a table", () => {
+  it("is as wide as its cells, without blanks at the end of a line", () => {
+    expect(
+      formatTable(
+        ["a", "bb"],
+        [
+          ["ccc", ""],
+          ["", "d"],
+        ],
+      ),
+    ).toBe("a    bb\nccc\n     d\n");
+  });
+});
+
+describe("a length of time", () => {
+  it.each([
+    [-5, "0 s"],
+    [999, "0 s"],
+    [59_000, "59 s"],
+    [60_000, "1 min"],
+    [3_661_000, "1 h 1 min"],
+    [90_000_000, "1 d 1 h"],
+    [86_405_000, "1 d"],
+  ])("of %i ms reads %s", (milliseconds, text) => {
+    expect(formatLength(milliseconds)).toBe(text);
+  });
+});
