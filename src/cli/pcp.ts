@@ -2,10 +2,10 @@
  * The pcp_* programs, one under many names: the first argument is the name it was called by.
  * Options, output and exit codes are those of Pgpool-II, so that scripts go on working.
  */
+import { VERSION } from "../base/index.ts";
 import { parseOptions } from "./pcp/options.ts";
 import { runTool } from "./pcp/run.ts";
 import { PCP_TOOLS, usage } from "./pcp/tools.ts";
-import { VERSION } from "./programs/version.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   const [name = "", ...args] = argv;

@@ -2,11 +2,12 @@
  * `pgpool`: starts, stops and reloads a node, with the options and exit codes of Pgpool-II: 1 for
  * a wrong command line, 3 for what its log calls FATAL.
  */
+import { VERSION } from "../base/index.ts";
 import type { Config } from "../config/index.ts";
 import { formatFindings } from "../config/index.ts";
 import { isPgpoolAlive, readPidFile } from "../os/index.ts";
 import { findConfigFile, readConfig } from "./programs/config-file.ts";
-import { VERSION } from "./programs/version.ts";
+
 import { launchNode, LAUNCHED, tellLauncher } from "./pgpool/launch.ts";
 import { parsePgpoolOptions, pgpoolUsage, type PgpoolOptions } from "./pgpool/options.ts";
 import { reloadNode, stopNode, type SignalFailure } from "./pgpool/signal-node.ts";

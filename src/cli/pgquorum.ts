@@ -4,9 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { Command } from "commander";
+import { VERSION } from "../base/index.ts";
 import { sampleConfig } from "../config/index.ts";
 import type { ClusterView, ControlCommand, NodeStatus } from "../wire/ipc/index.ts";
-import { VERSION } from "./programs/version.ts";
+
 import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
