@@ -101,7 +101,8 @@ export function isStartupSearch(turn: Turn): boolean {
   const { cluster, search, settings } = turn.state;
   if (!settings.isStreaming) return false;
   if (cluster === null) return true;
-  if (cluster.primaryId !== null || cluster.history.length > 0) return false;
+  if (cluster.primaryId !== null || cluster.intent !== null) return false;
+  if (cluster.history.length > 0) return false;
   return search === null || search.deadlineMs === null || turn.nowMs < search.deadlineMs;
 }
 

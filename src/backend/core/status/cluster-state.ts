@@ -203,10 +203,12 @@ export function withLateCommand(
 
 /** Two wishes for the same change; why and who are left out. */
 export function isSameRequest(one: ClusterRequest, other: ClusterRequest): boolean {
+  const ids = new Set(one.backendIds);
+  const otherIds = new Set(other.backendIds);
   return (
     one.kind === other.kind &&
     one.switchoverTo === other.switchoverTo &&
-    one.backendIds.length === other.backendIds.length &&
-    one.backendIds.every((id) => other.backendIds.includes(id))
+    ids.size === otherIds.size &&
+    [...ids].every((id) => otherIds.has(id))
   );
 }

@@ -1,0 +1,42 @@
+/** Runs the administrator's commands for failover, failback and following a new primary. */
+import type { CommandKind } from "../core/status/index.ts";
+import { OUTPUT_TAIL_MAX } from "../core/status/index.ts";
+import { runCommand, type Log } from "../../os/index.ts";
+
+export interface FailoverCommand {
+  readonly kind: CommandKind;
+  readonly text: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface FailoverCommandEnd {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** The last of its output, with what kept it from starting, if anything did. */
+  readonly outputTail: string;
+}
+
+/**
+ * Runs it to its end, however long that takes (as Pgpool-II does). It dies with this process, and
+ * when `signal` is given: a command that outlived its node could meet the one of the next leader.
+ */
+export async function runFailoverCommand(
+  command: FailoverCommand,
+  log: Log,
+  signal: AbortSignal,
+): Promise<FailoverCommandEnd> {
+  const outcome = await runCommand({
+    command: command.text,
+    env: command.env,
+    timeoutMs: 0,
+    killGroup: true,
+    signal,
+    onLine: (line) => log.write("log", `${command.kind} command: ${line}`),
+  });
+  const said = outcome.startError ?? outcome.lines.join("\n");
+  return {
+    exitCode: outcome.exitCode,
+    signal: outcome.signal,
+    outputTail: said.slice(-OUTPUT_TAIL_MAX),
+  };
+}

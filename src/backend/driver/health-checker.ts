@@ -1,0 +1,110 @@
+/** The health check of one backend, joined to its probe. */
+import type { Secret } from "../../base/index.ts";
+import type { BackendConfig } from "../../config/index.ts";
+import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
+import {
+  healthCheck,
+  newHealthCheck,
+  type HealthAction,
+  type HealthEvent,
+  type HealthSettings,
+  type HealthState,
+  type Standing,
+} from "../core/health/index.ts";
+import { probeBackend } from "./probe.ts";
+
+export interface HealthCheckerOptions {
+  readonly backend: BackendConfig;
+  /** Lines come under `health_check<id>`. */
+  readonly log: Log;
+  /** All retries have failed. Told again after each period while the backend stays live. */
+  readonly onDown: (report: { readonly reason: string; readonly isTimeout: boolean }) => void;
+  /** A quarantined backend answers again. */
+  readonly onRecovered: () => void;
+  /** After every check, of backends that are down too. */
+  readonly onAnswer: (pgStatus: "up" | "down") => void;
+  /** Instead of `health_check_password`, for one that stands elsewhere. */
+  readonly password?: Secret;
+}
+
+export interface HealthChecker {
+  /** What this node holds of the backend; `live` until told. */
+  setStanding(standing: Standing): void;
+  /** Look now: somebody saw an error. */
+  hurry(): void;
+  change(backend: BackendConfig, password?: Secret): void;
+  stop(): void;
+}
+
+/** The first check starts at once. With a period of 0 there is none. */
+export function startHealthChecker(options: HealthCheckerOptions): HealthChecker {
+  let { backend, password } = options;
+  const log = options.log.named(`health_check${backend.id}`);
+  const check = async (): Promise<void> => {
+    const { healthCheck: parameters, hostname, port } = backend;
+    const outcome = await probeBackend({
+      hostname,
+      port,
+      user: parameters.user,
+      password: password ?? parameters.password,
+      database: parameters.database,
+      connectTimeoutMs: parameters.connectTimeout,
+      timeoutMs: parameters.timeout * 1000,
+      ask: "login",
+    });
+    if (outcome.ok) return runner.deliver({ type: "check-succeeded" });
+    const { cause, message } = outcome.error;
+    return runner.deliver({ type: "check-failed", cause, message });
+  };
+  const perform = (action: HealthAction): void => {
+    switch (action.type) {
+      case "start-check":
+        void check();
+        return;
+      case "show":
+        options.onAnswer(action.pgStatus);
+        return;
+      case "report-down":
+        options.onDown({ reason: action.reason, isTimeout: action.isTimeout });
+        return;
+      case "report-recovered":
+        options.onRecovered();
+        return;
+      case "log":
+        log.write(action.level, action.message, action);
+    }
+  };
+  const runner = new CoreRunner<HealthState, HealthEvent, HealthAction>(
+    healthCheck,
+    newHealthCheck(settingsOf(backend), monotonicNowMs()),
+    { perform },
+  );
+  return {
+    setStanding: (standing) => runner.deliver({ type: "view-changed", standing }),
+    hurry: () => runner.deliver({ type: "hurried" }),
+    change(changed, changedPassword) {
+      backend = changed;
+      password = changedPassword;
+      runner.deliver({ type: "configured", settings: settingsOf(changed) });
+    },
+    stop: () => runner.stop(),
+  };
+}
+
+function settingsOf({
+  id,
+  hostname,
+  port,
+  mayFailover,
+  healthCheck: own,
+}: BackendConfig): HealthSettings {
+  return {
+    backendId: id,
+    hostname,
+    port,
+    periodMs: own.period * 1000,
+    retriesMax: own.maxRetries,
+    retryDelayMs: own.retryDelay * 1000,
+    mayFailover,
+  };
+}

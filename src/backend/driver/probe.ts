@@ -1,0 +1,73 @@
+/** Asks one server whether it lives, and who it is. */
+import { type Result } from "../../base/index.ts";
+import type { ServerIdentity } from "../core/status/index.ts";
+import {
+  withServerSession,
+  type Ask,
+  type ProbeFailure,
+  type SessionOptions,
+} from "./server-session.ts";
+
+export interface ProbeOptions extends SessionOptions {
+  /** `login`: start-up and authentication only, as the health check does. */
+  readonly ask: "login" | "role";
+}
+
+export interface ProbeAnswer {
+  /** This and the rest are null after a mere login. */
+  readonly isInRecovery: boolean | null;
+  /** Written by a primary, replayed by a standby. */
+  readonly walLsn: string | null;
+  /** Null also where the user may not know. */
+  readonly identity: ServerIdentity | null;
+}
+
+/**
+ * One attempt. An empty database means `postgres`, and `template1` where that does not exist.
+ *
+ * Errors: what went wrong, sorted by cause; by the deadline at the latest.
+ */
+export async function probeBackend(
+  options: ProbeOptions,
+): Promise<Result<ProbeAnswer, ProbeFailure>> {
+  const talk = options.ask === "login" ? askNothing : askRole;
+  const outcome = await withServerSession(options, talk);
+  const isDatabaseMissing = !outcome.ok && outcome.error.sqlstate === "3D000";
+  if (!isDatabaseMissing || options.database !== "") return outcome;
+  return withServerSession({ ...options, database: "template1" }, talk);
+}
+
+function askNothing(): Promise<ProbeAnswer> {
+  return Promise.resolve({ isInRecovery: null, walLsn: null, identity: null });
+}
+
+/** The timeline of a primary is that of its next WAL file: the control file may lag behind. */
+const ROLE_SQL = `
+  SELECT pg_catalog.pg_is_in_recovery(),
+    CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+      ELSE pg_catalog.pg_current_wal_lsn() END,
+    (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+    CASE WHEN pg_catalog.pg_is_in_recovery()
+      THEN (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())
+      ELSE ('x' || pg_catalog.substr(
+        pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::pg_catalog.bit(32)::pg_catalog.int4 END`;
+const PLAIN_ROLE_SQL = "SELECT pg_catalog.pg_is_in_recovery()";
+
+/** Rights that were taken away, and functions that the server does not have. */
+const REFUSED_SQLSTATES = new Set(["42501", "42883", "42P01"]);
+
+async function askRole(ask: Ask): Promise<ProbeAnswer> {
+  let row: readonly (string | null)[] | undefined;
+  try {
+    [row] = await ask(ROLE_SQL);
+  } catch (error) {
+    if (!REFUSED_SQLSTATES.has(String((error as { code?: unknown }).code))) throw error;
+    [row] = await ask(PLAIN_ROLE_SQL);
+  }
+  const [isInRecovery, walLsn, systemIdentifier, timeline] = row ?? [];
+  const identity =
+    typeof systemIdentifier === "string" && typeof timeline === "string"
+      ? { systemIdentifier, timeline: Number(timeline) }
+      : null;
+  return { isInRecovery: isInRecovery === "t", walLsn: walLsn ?? null, identity };
+}

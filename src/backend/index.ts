@@ -1,0 +1,26 @@
+/**
+ * The PostgreSQL servers behind this node: whether they live, which one is the primary, and what
+ * is done when one is lost. It knows nothing of clients and votes: the supervisor brings grants
+ * and committed states in and takes proposals out. Read `core/status/cluster-state.ts` and
+ * `core/failover/conductor.ts` first.
+ */
+export * from "./core/status/index.ts";
+export * from "./core/health/index.ts";
+export * from "./core/failover/index.ts";
+export * from "./core/replication-delay/index.ts";
+export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
+export type { ProbeFailure, ServerAddress, ServerLogin } from "./driver/server-session.ts";
+export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
+export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
+export { runFailoverCommand } from "./driver/failover-command.ts";
+export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
+export {
+  startHealthChecker,
+  type HealthChecker,
+  type HealthCheckerOptions,
+} from "./driver/health-checker.ts";
+export {
+  startFailoverRunner,
+  type FailoverRunner,
+  type FailoverRunnerOptions,
+} from "./driver/failover-runner.ts";

@@ -1,0 +1,184 @@
+/** A cluster of one conductor, a committed log and a clock, told as a story in lines of text. */
+import {
+  conductor,
+  firstClusterState,
+  newConductor,
+  type ClusterState,
+  type ConductorAction,
+  type ConductorEvent,
+  type ConductorState,
+  type FailoverSettings,
+} from "../../../../../src/backend/index.ts";
+import type { ClusterRequest, RequestKind } from "../../../../../src/wire/ipc/index.ts";
+
+export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSettings {
+  return {
+    backends: [0, 1, 2].map((id) => ({
+      id,
+      hostname: `db${id}`,
+      port: 5432,
+      dataDirectory: `/data${id}`,
+      mayFailover: true,
+      alwaysPrimary: false,
+    })),
+    isStreaming: true,
+    failoverCommand: "failover %d %m %P",
+    failbackCommand: "failback %d",
+    followPrimaryCommand: "",
+    searchPrimaryTimeoutMs: 10_000,
+    compatVersion: "4.7",
+    ...change,
+  };
+}
+
+export function makeRequest(
+  kind: RequestKind,
+  backendIds: readonly number[],
+  change: Partial<ClusterRequest> = {},
+): ClusterRequest {
+  return { kind, backendIds, confirmed: false, switchoverTo: null, reason: "test", ...change };
+}
+
+type ActionOf<Type> = Extract<ConductorAction, { readonly type: Type }>;
+
+export class ClusterStory {
+  state: ConductorState;
+  nowMs = 0;
+  index = 0;
+  committed: ClusterState | null = null;
+  readonly lines: string[] = [];
+  readonly commands: ActionOf<"run-command">[] = [];
+  proposal: ActionOf<"propose"> | null = null;
+  command: ActionOf<"run-command"> | null = null;
+  search: ActionOf<"search-primary"> | null = null;
+
+  constructor(settings: FailoverSettings = makeSettings(), origin = "n0") {
+    const ids = settings.backends.map(({ id }) => id);
+    this.state = newConductor({
+      settings,
+      origin,
+      initial: firstClusterState(ids, new Set(), 0),
+    });
+  }
+
+  deliver(event: ConductorEvent): this {
+    const { state, actions } = conductor.step(this.state, event, this.nowMs);
+    this.state = state;
+    for (const action of actions) this.#perform(action);
+    return this;
+  }
+
+  lead(leads = true): this {
+    this.lines.push(leads ? "> leads" : "> no longer leads");
+    return this.deliver({ type: "leadership", leads, wallMs: this.nowMs });
+  }
+
+  request(kind: RequestKind, ids: readonly number[], change: Partial<ClusterRequest> = {}): this {
+    this.lines.push(`> granted: ${kind} ${ids.join(",")}`);
+    const request = makeRequest(kind, ids, change);
+    return this.deliver({ type: "granted", request, wallMs: this.nowMs });
+  }
+
+  /** The watchdogs agree to what was proposed last. */
+  commit(): this {
+    const { proposal } = this;
+    if (proposal === null) throw new Error(`nothing was proposed:${this.text}`);
+    this.lines.push(`> #${proposal.id} is committed`);
+    this.proposal = null;
+    return this.commitState(proposal.state);
+  }
+
+  commitState(state: ClusterState | null): this {
+    if (state !== null) this.index += 1;
+    this.committed = state;
+    return this.deliver({ type: "committed", index: this.index, state });
+  }
+
+  refuse(): this {
+    const { proposal } = this;
+    if (proposal === null) throw new Error(`nothing was proposed:${this.text}`);
+    this.lines.push(`> #${proposal.id} is refused`);
+    this.proposal = null;
+    return this.deliver({ type: "proposal-refused", id: proposal.id, reason: "test" });
+  }
+
+  finish(exitCode = 0, outputTail = ""): this {
+    const { command } = this;
+    if (command === null) throw new Error("no command runs");
+    this.lines.push(`> command #${command.commandId} ends with ${exitCode}`);
+    this.command = null;
+    const { commandId } = command;
+    return this.deliver({
+      type: "command-finished",
+      commandId,
+      exitCode,
+      signal: null,
+      outputTail,
+    });
+  }
+
+  answer(primaryId: number | null): this {
+    const { search } = this;
+    if (search === null) throw new Error("nothing is searched");
+    this.lines.push(`> answer to #${search.searchId}: ${primaryId ?? "no primary"}`);
+    this.search = null;
+    const { searchId } = search;
+    return this.deliver({ type: "primary-found", searchId, primaryId, identity: null });
+  }
+
+  wait(ms: number): this {
+    this.lines.push(`> ${ms} ms pass`);
+    this.nowMs += ms;
+    return this.deliver({ type: "tick" });
+  }
+
+  /** Leads, has a committed state, and its primary is 0. */
+  settle(primaryId = 0): this {
+    this.lead().commitState(null).commit().answer(primaryId).commit();
+    this.lines.length = 0;
+    return this;
+  }
+
+  get text(): string {
+    return `\n${this.lines.join("\n")}\n`;
+  }
+
+  #perform(action: ConductorAction): void {
+    switch (action.type) {
+      case "propose":
+        this.proposal = action;
+        this.lines.push(
+          `propose #${action.id} after ${action.afterIndex}: ${describe(action.state)}`,
+        );
+        return;
+      case "run-command":
+        this.command = action;
+        this.commands.push(action);
+        this.lines.push(
+          `run #${action.commandId} ${action.kind}: ${action.text} ` +
+            `(epoch ${action.env.PGQUORUM_EPOCH}, event ${action.env.PGQUORUM_EVENT_ID})`,
+        );
+        return;
+      case "stop-command":
+        this.lines.push(`stop #${action.commandId}`);
+        return;
+      case "search-primary":
+        this.search = action;
+        this.lines.push(`search #${action.searchId} among ${action.among.join(",")}`);
+        return;
+      case "log": {
+        const detail = action.detail === undefined ? "" : ` | ${action.detail}`;
+        this.lines.push(`${action.level.toUpperCase()}: ${action.message}${detail}`);
+      }
+    }
+  }
+}
+
+function describe(state: ClusterState): string {
+  const backends = state.backends.map(({ id, state: word }) => `${id} ${word}`).join(", ");
+  const intent =
+    state.intent === null ? "" : `, ${state.intent.kind} ${state.intent.backendIds.join(",")} runs`;
+  const follow =
+    state.follow === null ? "" : `, ${state.follow.remainingIds.join(",")} have to follow`;
+  return `epoch ${state.epoch}, primary ${state.primaryId ?? "unknown"}, ${backends}${intent}${follow}`;
+}

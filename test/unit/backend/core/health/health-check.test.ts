@@ -1,0 +1,241 @@
+import { describe, expect, it } from "vitest";
+import {
+  healthCheck,
+  newHealthCheck,
+  type CheckFailure,
+  type HealthAction,
+  type HealthEvent,
+  type HealthSettings,
+  type HealthState,
+} from "../../../../../src/backend/index.ts";
+
+/** One backend's health check and a clock, told as a story in lines of text. */
+class HealthStory {
+  state: HealthState;
+  nowMs = 0;
+  readonly lines: string[] = [];
+
+  constructor(change: Partial<HealthSettings> = {}) {
+    const settings: HealthSettings = {
+      backendId: 1,
+      hostname: "db1",
+      port: 5432,
+      periodMs: 10_000,
+      retriesMax: 0,
+      retryDelayMs: 1000,
+      mayFailover: true,
+      ...change,
+    };
+    this.state = newHealthCheck(settings, 0);
+    this.tick();
+  }
+
+  deliver(event: HealthEvent): this {
+    const { state, actions } = healthCheck.step(this.state, event, this.nowMs);
+    this.state = state;
+    for (const action of actions) this.lines.push(`${this.nowMs}: ${describeAction(action)}`);
+    return this;
+  }
+
+  tick(): this {
+    return this.deliver({ type: "tick" });
+  }
+
+  /** Lets time pass until the next attempt. */
+  wake(): this {
+    this.nowMs = healthCheck.wakeAtMs(this.state) ?? this.nowMs;
+    return this.tick();
+  }
+
+  succeed(): this {
+    return this.deliver({ type: "check-succeeded" });
+  }
+
+  fail(cause: CheckFailure = "refused", message = "connection refused"): this {
+    return this.deliver({ type: "check-failed", cause, message });
+  }
+
+  get text(): string {
+    return `\n${this.lines.join("\n")}\n`;
+  }
+}
+
+function describeAction(action: HealthAction): string {
+  switch (action.type) {
+    case "start-check":
+      return "check";
+    case "show":
+      return `pg_status ${action.pgStatus}`;
+    case "report-down":
+      return `REPORT DOWN ${action.reason}${action.isTimeout ? " (timeout)" : ""}`;
+    case "report-recovered":
+      return "REPORT RECOVERED";
+    case "log":
+      return [action.level.toUpperCase(), action.message, action.detail, action.hint]
+        .filter((part) => part !== undefined)
+        .join(" | ");
+  }
+}
+
+describe("the health check of a backend", () => {
+  it("asks at once, and again a period after each answer", () => {
+    const story = new HealthStory().succeed().wake().succeed();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status up
+      10000: check
+      10000: pg_status up
+      "
+    `);
+  });
+
+  it("asks again after a failure, and reports when all retries are used up", () => {
+    const story = new HealthStory({ retriesMax: 2 }).fail().wake().fail().wake();
+    story.fail("timeout", "no answer within 20000 ms").wake().succeed();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      1000: LOG | health check retrying on DB node: 1 (round:1)
+      1000: check
+      1000: pg_status down
+      1000: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      2000: LOG | health check retrying on DB node: 1 (round:2)
+      2000: check
+      2000: pg_status down
+      2000: LOG | failed to connect to PostgreSQL server on "db1:5432" | no answer within 20000 ms
+      2000: LOG | health check failed on node 1 (timeout:1)
+      2000: REPORT DOWN health check: no answer within 20000 ms (timeout)
+      12000: check
+      12000: pg_status up
+      "
+    `);
+  });
+
+  it("forgets earlier failures when a retry succeeds", () => {
+    const story = new HealthStory({ retriesMax: 1 }).fail().wake().succeed().wake().fail().wake();
+    story.succeed();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      1000: LOG | health check retrying on DB node: 1 (round:1)
+      1000: check
+      1000: pg_status up
+      1000: LOG | health check retrying on DB node: 1 succeeded
+      11000: check
+      11000: pg_status down
+      11000: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      12000: LOG | health check retrying on DB node: 1 (round:1)
+      12000: check
+      12000: pg_status up
+      12000: LOG | health check retrying on DB node: 1 succeeded
+      "
+    `);
+  });
+
+  it("never reports a name that cannot be resolved, but says so", () => {
+    const story = new HealthStory().fail("name-resolution", "getaddrinfo ENOTFOUND db1");
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | getaddrinfo ENOTFOUND db1
+      0: WARNING | health check failed on node 1 but its host name could not be resolved | getaddrinfo ENOTFOUND db1 | No failover is requested for this. Check the name service, or use an address as backend_hostname1.
+      "
+    `);
+  });
+
+  it("takes a server that is full for alive, and a refused login for a failure with a hint", () => {
+    const story = new HealthStory().fail("too-many-connections", "sorry, too many clients already");
+    story.wake().fail("auth", "password authentication failed");
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status up
+      10000: check
+      10000: pg_status down
+      10000: LOG | failed to connect to PostgreSQL server on "db1:5432" | password authentication failed | Check health_check_user, health_check_password and health_check_database: a failed login counts as a failed check.
+      10000: LOG | health check failed on node 1 (timeout:0)
+      10000: REPORT DOWN health check: password authentication failed
+      "
+    `);
+  });
+
+  it("only writes a line where failover is not allowed", () => {
+    const story = new HealthStory({ mayFailover: false }).fail();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      0: LOG | health check failed on node 1 but failover is disallowed for the node
+      "
+    `);
+  });
+
+  it("reports a quarantined backend when it is back, and not when it is still lost", () => {
+    const story = new HealthStory().deliver({ type: "view-changed", standing: "quarantined" });
+    story.fail().wake().succeed();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      0: LOG | health check failed on quarantine node 1 (timeout:0) | ignoring..
+      10000: check
+      10000: pg_status up
+      10000: REPORT RECOVERED
+      "
+    `);
+  });
+
+  it("looks at a backend that is down for display only", () => {
+    const story = new HealthStory({ retriesMax: 5 });
+    story.deliver({ type: "view-changed", standing: "down" }).fail().wake().succeed();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status down
+      10000: check
+      10000: pg_status up
+      "
+    `);
+  });
+
+  it("does not count what failed before an attach", () => {
+    const story = new HealthStory({ retriesMax: 1 }).fail();
+    story.deliver({ type: "view-changed", standing: "down" });
+    story.deliver({ type: "view-changed", standing: "live" }).wake().fail();
+    expect(story.lines.join("\n")).not.toContain("REPORT DOWN");
+  });
+
+  it("looks at once when somebody saw an error, also right after the attempt that runs", () => {
+    const story = new HealthStory();
+    story.deliver({ type: "hurried" }).succeed().wake().succeed();
+    story.nowMs = 3000;
+    story.deliver({ type: "hurried" }).wake();
+    expect(story.lines.filter((line) => line.endsWith(": check"))).toEqual([
+      "0: check",
+      "0: check",
+      "3000: check",
+    ]);
+  });
+
+  it("never asks with a period of 0", () => {
+    const story = new HealthStory({ periodMs: 0 });
+    story.deliver({ type: "hurried" }).tick();
+    expect(story.lines).toEqual([]);
+    expect(healthCheck.wakeAtMs(story.state)).toBeNull();
+  });
+
+  it("ignores an answer that nobody waits for", () => {
+    const story = new HealthStory().succeed();
+    const { state } = story;
+    story.succeed().fail();
+    expect(story.state).toBe(state);
+  });
+});
