@@ -96,6 +96,7 @@ conninfo=$1 slot=$2 log=$3 source=$4
 if is_running; then
   "$bin/pg_ctl" -D "$data" -w -t 30 -m fast stop >/dev/null || "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null
 fi
+wait_for_remainder
 "$bin/pg_rewind" -D "$data" --source-server="$source" >&2
 '
 # Replaces the data by a copy of the new primary. The old data go only when the copy is complete.
@@ -103,6 +104,7 @@ fi
 clone='
 conninfo=$1 slot=$2 log=$3
 if is_running; then "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null; fi
+wait_for_remainder
 rm -rf "$data.new"
 "$bin/pg_basebackup" -D "$data.new" -d "$conninfo" -X stream --checkpoint=fast >&2
 rm -rf "$data.old"

@@ -79,7 +79,19 @@ if [[ -z $bin || ! -x $bin/pg_ctl ]]; then
   done
 fi
 [[ -x $bin/pg_ctl ]] || { echo "the programs of PostgreSQL $version were not found" >&2; exit 3; }
-is_running() { "$bin/pg_ctl" -D "$data" status >/dev/null 2>&1; }
+server_pid() { [[ -r $data/postmaster.pid ]] && head -n 1 "$data/postmaster.pid"; }
+# A killed server whose parent has not noticed yet still has its number, but no program any more.
+is_running() {
+  local pid
+  pid=$(server_pid) || return 1
+  [[ $pid =~ ^[0-9]+$ && $(readlink "/proc/$pid/exe") == */postgres* ]]
+}
+# Such a remainder would keep a new server from starting.
+wait_for_remainder() {
+  local pid i
+  pid=$(server_pid) || return 0
+  for ((i = 0; i < 50; i++)); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
+}
 query() {
   local port directory
   port=$(sed -n 4p "$data/postmaster.pid")

@@ -13,7 +13,7 @@ import {
   waitUntilGone,
   type ProcessInfo,
 } from "./processes.ts";
-import { run, tryRun, type Ran } from "./shell.ts";
+import { run, tryRun, waitFor, type Ran } from "./shell.ts";
 
 const START_SECONDS = 60;
 const KILLED_WITHIN_MS = 5_000;
@@ -93,6 +93,7 @@ export async function chownToPostgres(...paths: string[]): Promise<void> {
 /** Starts the server with the data as they are; nothing happens when it runs already. */
 export async function startServer(plan: LabPlan, host: Host): Promise<void> {
   if (postmaster(host) !== null) return;
+  await waitForRemainder(host);
   const words = ["pg_ctl", "-D", host.pgdata, "-l", files.postgresLog(host), "-w"];
   const how = ["-t", String(START_SECONDS), "start"];
   const ran = await tryRun(insideHost(host, asPostgres([...program(plan, words), ...how])), {
@@ -104,12 +105,26 @@ export async function startServer(plan: LabPlan, host: Host): Promise<void> {
   throw new LabFailure(`PostgreSQL of ${host.name} did not start`, said.stdout.trim());
 }
 
+/**
+ * A killed server keeps its number until the system has taken notice, and a server whose number
+ * seems to be in use keeps a new one from starting.
+ */
+async function waitForRemainder(host: Host): Promise<void> {
+  const pid = serverPid(host);
+  if (pid === null) return;
+  await waitFor(() => (existsSync(`/proc/${pid}`) ? null : true), KILLED_WITHIN_MS);
+}
+
 /** The running server of the host, or null. */
 export function postmaster(host: Host): ProcessInfo | null {
+  const info = processInfo(serverPid(host) ?? 0);
+  return info !== null && basename(programOf(info)) === "postgres" ? info : null;
+}
+
+function serverPid(host: Host): number | null {
   try {
-    const [firstLine = ""] = readFileSync(join(host.pgdata, "postmaster.pid"), "utf8").split("\n");
-    const info = processInfo(Number(firstLine));
-    return info !== null && basename(programOf(info)) === "postgres" ? info : null;
+    const [line = ""] = readFileSync(join(host.pgdata, "postmaster.pid"), "utf8").split("\n");
+    return /^\d+$/.test(line) ? Number(line) : null;
   } catch {
     return null;
   }

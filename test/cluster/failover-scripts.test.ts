@@ -1,0 +1,114 @@
+/** The scripts that a node runs, on real hosts and servers, but started by hand: no node is up. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { addressOf, dataOf, lab, sqlOn, tryLab, type LabRun } from "./lab.ts";
+
+const SCRIPTS = resolve(import.meta.dirname, "../../scripts");
+const historyFile = (): string => `${dirname(dirname(dataOf("n1")))}/failover.log`;
+
+beforeAll(() => {
+  lab("down");
+  lab("up", "--no-nodes");
+  sqlOn("n1", "CREATE TABLE numbers (number int)");
+});
+afterAll(() => {
+  lab("down");
+});
+beforeEach(() => writeFileSync(historyFile(), ""));
+
+function history(): string[] {
+  return readFileSync(historyFile(), "utf8").split("\n").filter(Boolean);
+}
+
+/** The words that a node puts in the place of `%d "%h" %p "%D" %m "%H" %M %P %r "%R" "%N" %S`. */
+function placeholders(failed: string, chosen: string, oldPrimary: string): string[] {
+  const id = (host: string): string => String(Number(host.slice(1)) - 1);
+  const first = [id(failed), addressOf(failed), "5432", dataOf(failed)];
+  const second = [id(chosen), addressOf(chosen), "0", id(oldPrimary), "5432", dataOf(chosen)];
+  return [...first, ...second, addressOf(oldPrimary), "5432"];
+}
+
+function runOn(host: string, script: string, words: readonly string[]): LabRun {
+  const command = ["env", "PGQUORUM_ATTACH=off", `${SCRIPTS}/${script}`, ...words];
+  return tryLab("exec", host, "--", ...command);
+}
+
+describe("failover.sh", () => {
+  it("promotes nobody when a standby has failed", () => {
+    const ran = runOn("n2", "failover.sh", placeholders("n3", "n1", "n1"));
+    expect(ran.code).toBe(0);
+    expect(history()).toEqual([expect.stringContaining("result=not-primary exit=0")]);
+    expect(sqlOn("n3", "SELECT pg_is_in_recovery()")).toBe("t");
+  });
+
+  it("says that nobody is left when there is no candidate", () => {
+    const words = ["0", addressOf("n1"), "5432", dataOf("n1"), "-1", "", "0", "0", "", "", "", ""];
+    const ran = runOn("n2", "failover.sh", words);
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain("no backend is left");
+  });
+
+  it("refuses words that would mean something to a shell", () => {
+    const words = placeholders("n1", "n2", "n1");
+    words[5] = "$(touch /tmp/pgquorum-injected);x";
+    const ran = runOn("n2", "failover.sh", words);
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain("must be a host name or address");
+    expect(history()).toEqual([expect.stringContaining("result=refused exit=2")]);
+  });
+
+  it("fails honestly when the host cannot be reached", () => {
+    lab("cut", "n2");
+    const ran = runOn("n3", "failover.sh", placeholders("n1", "n2", "n1"));
+    lab("heal", "n2");
+    expect(ran.code).toBe(1);
+    expect(history()).toEqual([expect.stringContaining("result=failed exit=1")]);
+  });
+
+  it("promotes the chosen standby, which takes writes at once, and does so only once", () => {
+    sqlOn("n1", "INSERT INTO numbers SELECT generate_series(1, 1000)");
+    lab("kill", "n1", "postgres");
+    const first = runOn("n3", "failover.sh", placeholders("n1", "n2", "n1"));
+    const again = runOn("n3", "failover.sh", placeholders("n1", "n2", "n1"));
+    expect([first.code, again.code]).toEqual([0, 0]);
+    expect(history()).toEqual([
+      expect.stringContaining("on=n3 epoch=- failed=0 old_primary=0 new_main=1"),
+      expect.stringContaining("result=already-primary"),
+    ]);
+    sqlOn("n2", "SET statement_timeout = '3s'; INSERT INTO numbers VALUES (0)");
+    expect(sqlOn("n2", "SELECT count(*) FROM numbers")).toBe("1001");
+  });
+});
+
+describe("follow_primary.sh", () => {
+  it("leaves a stopped server alone", () => {
+    const ran = runOn("n3", "follow_primary.sh", placeholders("n1", "n2", "n1"));
+    expect(ran.code).toBe(0);
+    expect(ran.stderr).toContain("left alone");
+  });
+
+  it("points a running standby to the new primary, which waits for it again", () => {
+    const ran = runOn("n3", "follow_primary.sh", placeholders("n3", "n2", "n1"));
+    expect(ran.stderr).toContain("was pointed to node 1");
+    expect(ran.code).toBe(0);
+    const ask = "SELECT application_name, sync_state FROM pg_stat_replication";
+    expect(sqlOn("n2", ask)).toBe("n3|sync");
+  });
+
+  it("makes a standby of the old primary when it is started again", () => {
+    expect(lab("start", "n1", "postgres")).toContain("follows the new primary");
+    expect(sqlOn("n1", "SELECT pg_is_in_recovery(), count(*) FROM numbers")).toBe("t|1001");
+  });
+
+  it("takes a standby back that had received more than the new primary", () => {
+    lab("cut", "n1"); // From now on n3 is the synchronous one, and n1 falls behind.
+    sqlOn("n2", "INSERT INTO numbers SELECT generate_series(1, 1000)");
+    lab("kill", "n2", "postgres");
+    lab("heal");
+    expect(runOn("n3", "failover.sh", placeholders("n2", "n1", "n2")).code).toBe(0);
+    const ran = runOn("n3", "follow_primary.sh", placeholders("n3", "n1", "n2"));
+    expect(ran.stderr).toContain("was taken back and pointed to node 0");
+    expect(sqlOn("n3", "SELECT pg_is_in_recovery(), count(*) FROM numbers")).toBe("t|1001");
+  });
+});
