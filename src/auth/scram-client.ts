@@ -30,12 +30,12 @@ export interface ScramClient {
 export interface ScramClientOptions {
   readonly user: string;
   readonly password: Secret;
-  /** At least 18 random bytes. */
+  /** 18 random bytes; 15 at least. */
   readonly nonceBytes: Uint8Array;
 }
 
 export function startScramClient(options: ScramClientOptions): ScramClient {
-  assert(options.nonceBytes.length >= SCRAM_NONCE_BYTES_MIN, "a SCRAM nonce needs 18 bytes");
+  assert(options.nonceBytes.length >= SCRAM_NONCE_BYTES_MIN, "a SCRAM nonce is too short");
   return new Exchange(options);
 }
 

@@ -16,7 +16,8 @@ export const SCRAM_ITERATIONS = 4096;
 /** More would let the other side keep a worker busy for seconds. */
 export const SCRAM_ITERATIONS_MAX = 1_000_000;
 export const SCRAM_MESSAGE_BYTES_MAX = 1024;
-export const SCRAM_NONCE_BYTES_MIN = 18;
+/** 120 bits, as in the example of RFC 7677; PostgreSQL takes 18 bytes. */
+export const SCRAM_NONCE_BYTES_MIN = 15;
 const SALT_BYTES_MAX = 256;
 const KEY_BYTES = 32;
 

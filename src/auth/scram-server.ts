@@ -43,7 +43,7 @@ export interface ScramServer {
 export interface ScramServerOptions {
   /** Null: no such user, or none that can do SCRAM; the exchange runs and fails at its end. */
   readonly secret: ScramServerSecret | null;
-  /** At least 18 random bytes. */
+  /** 18 random bytes; 15 at least. */
   readonly nonceBytes: Uint8Array;
   /** `scramSaltFor(seed, user)`; a verifier brings its own. */
   readonly saltBytes: Uint8Array;
@@ -51,7 +51,7 @@ export interface ScramServerOptions {
 }
 
 export function startScramServer(options: ScramServerOptions): ScramServer {
-  assert(options.nonceBytes.length >= SCRAM_NONCE_BYTES_MIN, "a SCRAM nonce needs 18 bytes");
+  assert(options.nonceBytes.length >= SCRAM_NONCE_BYTES_MIN, "a SCRAM nonce is too short");
   assert(mayIterate(options.iterations), `${options.iterations} SCRAM iterations`);
   return new Exchange(options);
 }

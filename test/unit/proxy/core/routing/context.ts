@@ -1,0 +1,71 @@
+import {
+  compileRules,
+  type RoutingConfig,
+  type RoutingContext,
+} from "../../../../../src/proxy/core/routing/index.ts";
+import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
+
+export function backend(id: number, own: Partial<BackendView> = {}): BackendView {
+  return {
+    id,
+    hostname: `h${id}`,
+    port: 5432,
+    weight: 1 / 3,
+    state: "up",
+    quarantined: false,
+    stateChangedAt: 0,
+    pgStatus: "up",
+    pgRole: "unknown",
+    replicationDelayBytes: 0,
+    replicationState: "",
+    replicationSyncState: "",
+    selectCount: 0,
+    ...own,
+  };
+}
+
+/** Primary 0, standbys 1 and 2, unless told otherwise. */
+export function view(own: Partial<ClusterView> = {}): ClusterView {
+  return {
+    epoch: 1,
+    primaryId: 0,
+    backends: [backend(0), backend(1), backend(2)],
+    refusal: null,
+    ...own,
+  };
+}
+
+export function config(own: Partial<RoutingConfig> = {}): RoutingConfig {
+  return {
+    load_balance_mode: true,
+    statement_level_load_balance: false,
+    disable_load_balance_on_write: "transaction",
+    allow_sql_comments: false,
+    ignore_leading_white_space: true,
+    read_only_function_list: [],
+    write_function_list: [],
+    primary_routing_query_pattern_list: [],
+    delay_threshold: 0,
+    prefer_lower_delay_standby: false,
+    ...own,
+  };
+}
+
+/** A session whose reads go to node 1. */
+export function context(
+  own: Partial<RoutingContext> = {},
+  ownConfig: Partial<RoutingConfig> = {},
+): RoutingContext {
+  return {
+    rules: compileRules(config(ownConfig)),
+    view: view(),
+    text: "",
+    loadBalanceNode: 1,
+    randomUnit: 0,
+    inTransaction: false,
+    writeSeen: false,
+    pinned: false,
+    tempRelations: new Set(),
+    ...own,
+  };
+}
