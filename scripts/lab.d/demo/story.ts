@@ -54,7 +54,9 @@ export async function prepare(plan: LabPlan): Promise<void> {
     `CREATE TABLE ${READS_TABLE} (id int PRIMARY KEY, value int NOT NULL)`,
     `INSERT INTO ${READS_TABLE} SELECT id, id * 7 + 3 FROM generate_series(1, ${READS_ROWS}) AS id`,
   ]);
-  await waitForSynchronousStandby(plan, primary);
+  // The next in line for promotion is the one that every commit waits for.
+  const next = hostsOf(plan).find((host) => host.id !== primary.id);
+  await waitForSynchronousStandby(plan, primary, (name) => name === next?.name);
 }
 
 async function primaryOf(plan: LabPlan): Promise<Host> {
@@ -66,14 +68,16 @@ async function primaryOf(plan: LabPlan): Promise<Host> {
   throw new LabFailure(`${primaries.length} servers take writes, there must be one`);
 }
 
-/** The next in line for promotion is the one that every commit waits for. */
-async function waitForSynchronousStandby(plan: LabPlan, primary: Host): Promise<void> {
-  const next = hostsOf(plan).find((host) => host.id !== primary.id);
+async function waitForSynchronousStandby(
+  plan: LabPlan,
+  primary: Host,
+  isWanted: (name: string) => boolean,
+): Promise<void> {
   const ask = "SELECT application_name FROM pg_stat_replication WHERE sync_state = 'sync'";
-  const found = await waitFor(
-    async () => ((await sql(plan, primary, [ask]))[0] === next?.name ? true : null),
-    FOLLOW_MS,
-  );
+  const found = await waitFor(async () => {
+    const [name] = await sql(plan, primary, [ask]);
+    return name !== undefined && isWanted(name) ? true : null;
+  }, FOLLOW_MS);
   if (found === null) throw new LabFailure(`no synchronous standby follows ${primary.name}`);
 }
 
@@ -116,7 +120,10 @@ export async function killPrimary(
     );
   }
   if (promoted !== null) {
-    await orNull(waitForSynchronousStandby(plan, promoted), say);
+    await orNull(
+      waitForSynchronousStandby(plan, promoted, () => true),
+      say,
+    );
     say("the other standby follows the new primary");
   }
   const runs = historyOf(plan).slice(runsBefore);
