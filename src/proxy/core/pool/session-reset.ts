@@ -1,0 +1,79 @@
+import {
+  BACKEND,
+  buildQuery,
+  FrameWalker,
+  READY,
+  readParameterStatus,
+  TAKE,
+  type FrameSink,
+  type Take,
+} from "../../../wire/postgres/index.ts";
+
+/**
+ * Makes a connection like new for the next client, by `reset_query_list`. ABORT is left out when
+ * no transaction is open, as it would only draw a warning. All queries go in one write.
+ */
+export class SessionReset implements FrameSink {
+  readonly #walker = new FrameWalker(this);
+  readonly #parameters: Map<string, string>;
+  readonly #done: (isClean: boolean) => void;
+  readonly #queries: readonly string[];
+  #open: number;
+  #status: number;
+  #hasFailed = false;
+
+  /**
+   * @param o.status of the connection's last ReadyForQuery.
+   * @param o.parameters kept up to date: the queries change some of them back.
+   * @param o.done false: close the connection.
+   */
+  constructor(o: {
+    readonly queries: readonly string[];
+    readonly status: number;
+    readonly parameters: Map<string, string>;
+    readonly done: (isClean: boolean) => void;
+  }) {
+    const isOpen = o.status !== READY.idle;
+    this.#queries = o.queries.filter((query) => isOpen || !/^\s*abort\s*;?\s*$/i.test(query));
+    this.#open = this.#queries.length;
+    this.#status = o.status;
+    this.#parameters = o.parameters;
+    this.#done = o.done;
+  }
+
+  /** @returns what to send; empty when nothing has to be done, and `done` was called. */
+  start(): Buffer {
+    if (this.#open === 0) this.#done(this.#status === READY.idle);
+    return Buffer.concat(this.#queries.map(buildQuery));
+  }
+
+  push(bytes: Buffer): void {
+    if (this.#walker.push(bytes) !== null) this.#finish(false);
+  }
+
+  frameBegan(type: number): Take {
+    if (type === BACKEND.error) this.#hasFailed = true;
+    return type === BACKEND.parameterStatus ? TAKE.hold : TAKE.swallow;
+  }
+
+  frameEnded(type: number, lastByte: number): void {
+    if (type !== BACKEND.ready || this.#open === 0) return;
+    this.#status = lastByte;
+    this.#open -= 1;
+    if (this.#open === 0) this.#finish(!this.#hasFailed && this.#status === READY.idle);
+  }
+
+  frameHeld(_type: number, frame: Buffer): void {
+    const parameter = readParameterStatus(frame);
+    if (parameter !== null) this.#parameters.set(parameter.name, parameter.value);
+  }
+
+  passed(): void {
+    // Nothing is passed on.
+  }
+
+  #finish(isClean: boolean): void {
+    this.#open = 0;
+    this.#done(isClean);
+  }
+}

@@ -1,0 +1,149 @@
+import {
+  FRONTEND,
+  HEADER_BYTES,
+  LARGE_MESSAGE_BYTES_MAX,
+  SMALL_MESSAGE_BYTES_MAX,
+  readString,
+} from "../../../wire/postgres/index.ts";
+import type { SqlClass } from "../sql/index.ts";
+import { SENT, type Sent } from "./pending-replies.ts";
+import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+
+/** Extended messages that are held back until it is known which backend may have them all. */
+export const BATCH_BYTES_MAX = 256 * 1024;
+
+/** The class of a text that was too long to be read. */
+export const UNREAD_SQL: SqlClass = {
+  kind: "write",
+  destination: "primary",
+  functions: [],
+  relations: [],
+  name: null,
+  createsTemp: [],
+  multi: true,
+  leadingComment: false,
+  leadingWhiteSpace: false,
+  changesSession: false,
+  clearsSession: false,
+  decidedBy: "lexer",
+};
+
+const KIND_OF_TYPE: readonly (Sent | 0)[] = (() => {
+  const kinds: (Sent | 0)[] = Array.from({ length: 256 }, () => 0);
+  kinds[FRONTEND.parse] = SENT.parse;
+  kinds[FRONTEND.bind] = SENT.bind;
+  kinds[FRONTEND.describe] = SENT.describe;
+  kinds[FRONTEND.execute] = SENT.execute;
+  kinds[FRONTEND.close] = SENT.close;
+  return kinds;
+})();
+
+/** 0 for a message that is not part of an extended batch. */
+export function batchKind(type: number): Sent | 0 {
+  return KIND_OF_TYPE[type] ?? 0;
+}
+
+/** Why PostgreSQL would end the session at this header, or null. */
+export function headerComplaint(type: number, lengthBytes: number): string | null {
+  switch (type) {
+    case FRONTEND.query:
+    case FRONTEND.parse:
+    case FRONTEND.bind:
+    case FRONTEND.functionCall:
+    case FRONTEND.copyData:
+      return lengthBytes < 4 || lengthBytes > LARGE_MESSAGE_BYTES_MAX
+        ? "invalid message length"
+        : null;
+    case FRONTEND.close:
+    case FRONTEND.describe:
+    case FRONTEND.execute:
+    case FRONTEND.flush:
+    case FRONTEND.sync:
+    case FRONTEND.terminate:
+    case FRONTEND.copyDone:
+    case FRONTEND.copyFail:
+      return lengthBytes < 4 || lengthBytes > SMALL_MESSAGE_BYTES_MAX
+        ? "invalid message length"
+        : null;
+    default:
+      return `invalid frontend message type ${type}`;
+  }
+}
+
+/**
+ * The messages of an extended batch as they lie behind each other in one buffer. Its arrays are
+ * used again for every batch.
+ */
+export class ClientBatch {
+  count = 0;
+  readonly kinds: Sent[] = [];
+  /** Where each message starts. */
+  readonly starts: number[] = [];
+  /** What a Parse makes, or a Bind, Describe or Close names; null for a portal or an unknown name. */
+  readonly statements: (PreparedStatement | null)[] = [];
+  /** An Execute or Describe names a portal that this batch did not make. */
+  usesOlderPortal = false;
+  #hasBind = false;
+  /** Named statements that this batch makes. */
+  readonly #made = new Map<string, PreparedStatement>();
+  #madeUnnamed: PreparedStatement | null = null;
+  readonly #registry: PreparedStatements;
+  readonly #classify: (text: string) => SqlClass;
+
+  constructor(registry: PreparedStatements, classify: (text: string) => SqlClass) {
+    this.#registry = registry;
+    this.#classify = classify;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.usesOlderPortal = false;
+    this.#hasBind = false;
+    this.#madeUnnamed = null;
+    if (this.#made.size > 0) this.#made.clear();
+  }
+
+  /**
+   * @param end of what is there of the message; for a giant that is its beginning only.
+   * @param isWhole false for such a giant.
+   */
+  note(kind: Sent, bytes: Buffer, start: number, end: number, isWhole: boolean): void {
+    let statement: PreparedStatement | null = null;
+    if (kind === SENT.parse) {
+      statement = this.#readParse(bytes, start, end, isWhole);
+    } else if (kind === SENT.bind) {
+      this.#hasBind = true;
+      const portalEnd = bytes.indexOf(0, start + HEADER_BYTES);
+      if (portalEnd !== -1 && portalEnd < end) {
+        statement = this.#named(readString(bytes, portalEnd + 1, end));
+      }
+    } else if (kind === SENT.describe || kind === SENT.close) {
+      const isStatement = bytes[start + HEADER_BYTES] === 0x53; // S
+      if (isStatement) statement = this.#named(readString(bytes, start + HEADER_BYTES + 1, end));
+      else if (!this.#hasBind && kind === SENT.describe) this.usesOlderPortal = true;
+    } else if (kind === SENT.execute && !this.#hasBind) {
+      this.usesOlderPortal = true;
+    }
+    this.kinds[this.count] = kind;
+    this.starts[this.count] = start;
+    this.statements[this.count] = statement;
+    this.count += 1;
+  }
+
+  #readParse(bytes: Buffer, start: number, end: number, isWhole: boolean): PreparedStatement {
+    const name = readString(bytes, start + HEADER_BYTES, end);
+    const textStart = bytes.indexOf(0, start + HEADER_BYTES) + 1;
+    const text = isWhole && name !== null ? readString(bytes, textStart, end) : null;
+    const sql = text === null ? UNREAD_SQL : this.#classify(text);
+    const statement = this.#registry.make(name ?? "", sql, text ?? "");
+    if (statement.name === "") this.#madeUnnamed = statement;
+    else this.#made.set(statement.name, statement);
+    return statement;
+  }
+
+  #named(name: string | null): PreparedStatement | null {
+    if (name === null) return null;
+    const made = name === "" ? this.#madeUnnamed : this.#made.get(name);
+    return made ?? this.#registry.get(name) ?? null;
+  }
+}

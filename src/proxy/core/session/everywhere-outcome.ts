@@ -1,0 +1,38 @@
+import type { BackendLink } from "./backend-link.ts";
+import type { ReplyWatcher } from "./pending-replies.ts";
+
+/**
+ * Compares how one statement ended on several backends. One that failed where the first (whose
+ * reply the client sees) did not, or the other way round, is no longer in the same state.
+ */
+export class EverywhereOutcome {
+  readonly #links: readonly BackendLink[];
+  readonly #failed: boolean[];
+  readonly #divergent: (link: BackendLink) => void;
+  #open: number;
+
+  constructor(links: readonly BackendLink[], divergent: (link: BackendLink) => void) {
+    this.#links = links;
+    this.#failed = links.map(() => false);
+    this.#divergent = divergent;
+    this.#open = links.length;
+  }
+
+  watcher(index: number): ReplyWatcher {
+    return {
+      failed: () => {
+        this.#failed[index] = true;
+      },
+      ended: () => {
+        this.#open -= 1;
+        if (this.#open === 0) this.#compare();
+      },
+    };
+  }
+
+  #compare(): void {
+    this.#links.forEach((link, index) => {
+      if (index > 0 && this.#failed[index] !== this.#failed[0]) this.#divergent(link);
+    });
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * A client session without its sockets: start-up, login in both directions, then the relay of
+ * statements and replies between one client and its backend connections. Streams: `push` bytes
+ * in, calls of a port come out. It opens nothing, knows no clock, draws no random number and
+ * never decodes a row. Read `session.ts` first, then `pending-replies.ts`.
+ */
+export { ClientStart, type StartedClient, type StartEvent } from "./client-start.ts";
+export {
+  ClientLogin,
+  PASSWORD_BYTES_MAX,
+  type ClientMethod,
+  type LoginStep,
+} from "./client-login.ts";
+export {
+  BackendLogin,
+  type BackendLoginListener,
+  type BackendMethod,
+  type LoggedIn,
+} from "./backend-login.ts";
+export { Session, type SessionOptions } from "./session.ts";
+export type { BackendLink, LinkPort } from "./backend-link.ts";
+export type { SessionPort } from "./port.ts";

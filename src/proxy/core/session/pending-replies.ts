@@ -1,0 +1,215 @@
+import { BACKEND } from "../../../wire/postgres/index.ts";
+
+/** What was sent to a backend and has not been answered to its end. */
+export const SENT = {
+  parse: 1,
+  bind: 2,
+  describe: 3,
+  execute: 4,
+  close: 5,
+  sync: 6,
+  query: 7,
+  functionCall: 8,
+  /** CopyDone or CopyFail sent before the server's CopyInResponse was seen; never answered. */
+  copyEnd: 9,
+} as const;
+export type Sent = (typeof SENT)[keyof typeof SENT];
+
+/** The whole reply is for us, not for the client. */
+export const HIDDEN = 0x80;
+/** We put it in on the client's behalf: success is hidden, an error is the client's. */
+export const INJECTED = 0x40;
+/** Somebody waits for the outcome. */
+const WATCHED = 0x20;
+const KIND = 0x1f;
+
+/** Told what became of a message that was sent with a watcher. */
+export interface ReplyWatcher {
+  /** An error answered it, or it was skipped after an earlier error. `ended` may follow. */
+  failed(): void;
+  /** Its reply is complete. */
+  ended(): void;
+}
+
+/** A client that has more unanswered messages than this is a runaway: the session ends. */
+export const PENDING_MAX = 1 << 24;
+
+/**
+ * Matches a backend's replies with what was sent, one byte a message, by the server's own rules:
+ * an error in an extended batch skips everything up to the next Sync; a COPY FROM STDIN eats the
+ * Syncs that are already on their way. So ReadyForQuery is counted right however the client pipelines.
+ *
+ * Source: PostgreSQL manual, "Message Flow"; behaviour of exec_* and CopyGetData in PostgreSQL 15.
+ */
+export class PendingReplies {
+  #ring = new Uint8Array(64);
+  #first = 0;
+  #count = 0;
+  #watchers: ReplyWatcher[] = [];
+  /** An error was answered while no Sync was on its way: the server ignores all but Sync. */
+  #skips = false;
+  #copyIn = false;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The server reads CopyData now. */
+  get isCopyIn(): boolean {
+    return this.#copyIn;
+  }
+
+  /** The server ignores everything but Sync. */
+  get isSkipping(): boolean {
+    return this.#skips;
+  }
+
+  /** Nothing is owed in either direction. */
+  get isIdle(): boolean {
+    return this.#count === 0 && !this.#copyIn && !this.#skips;
+  }
+
+  /** The reply that is coming now is hidden from the client. */
+  get isHidden(): boolean {
+    return this.#count > 0 && (this.#head() & HIDDEN) !== 0;
+  }
+
+  /** @returns false when the bound is reached. */
+  sent(kind: Sent, flags = 0, watcher: ReplyWatcher | null = null): boolean {
+    if (kind === SENT.sync) {
+      if (this.#copyIn) return true; // CopyGetData ignores Sync.
+      this.#skips = false;
+    } else if (kind === SENT.copyEnd) {
+      if (this.#copyIn) {
+        this.#copyIn = false;
+        return true;
+      }
+      if (this.#count === 0) return true;
+    } else if (this.#skips) {
+      watcher?.failed();
+      return true;
+    } else if (this.#copyIn) {
+      // Read by the COPY, which it ends with an error.
+      this.#copyIn = false;
+      watcher?.failed();
+      return true;
+    }
+    if (this.#count >= PENDING_MAX) return false;
+    if (watcher !== null) this.#watchers.push(watcher);
+    this.#append(kind | flags | (watcher === null ? 0 : WATCHED));
+    return true;
+  }
+
+  /**
+   * A reply of this type came (for ReadyForQuery and ErrorResponse: has come whole).
+   *
+   * @returns whether the client shall not see it. Notices and parameters are not for here.
+   */
+  replied(type: number): boolean {
+    if (this.#count === 0) return false;
+    const head = this.#head();
+    const kind = head & KIND;
+    const hidden = (head & HIDDEN) !== 0;
+    switch (type) {
+      case BACKEND.ready:
+        this.#copyIn = false;
+        this.#dropThroughReady();
+        return hidden;
+      case BACKEND.error:
+        this.#copyIn = false;
+        if (kind <= SENT.close) this.#skipToSync();
+        if (this.#count > 0 && (this.#head() & WATCHED) !== 0) this.#watchers[0]?.failed();
+        return hidden;
+      case BACKEND.parseComplete:
+        if (kind === SENT.parse) this.#drop(true);
+        return hidden || (head & INJECTED) !== 0;
+      case BACKEND.bindComplete:
+        if (kind === SENT.bind) this.#drop(true);
+        return hidden;
+      case BACKEND.closeComplete:
+        if (kind === SENT.close) this.#drop(true);
+        return hidden;
+      case BACKEND.rowDescription:
+      case BACKEND.noData:
+        if (kind === SENT.describe) this.#drop(true);
+        return hidden;
+      case BACKEND.commandComplete:
+      case BACKEND.emptyQuery:
+      case BACKEND.portalSuspended:
+        if (kind === SENT.execute) this.#drop(true);
+        return hidden;
+      case BACKEND.copyIn:
+      case BACKEND.copyBoth:
+        this.#enterCopyIn();
+        return hidden;
+      default:
+        return hidden;
+    }
+  }
+
+  #head(): number {
+    return this.#ring[this.#first] as number;
+  }
+
+  #append(entry: number): void {
+    const size = this.#ring.length;
+    if (this.#count === size) {
+      const grown = new Uint8Array(size * 2);
+      for (let i = 0; i < size; i += 1) grown[i] = this.#at(i);
+      this.#ring = grown;
+      this.#first = 0;
+    }
+    this.#ring[(this.#first + this.#count) & (this.#ring.length - 1)] = entry;
+    this.#count += 1;
+  }
+
+  #at(index: number): number {
+    return this.#ring[(this.#first + index) & (this.#ring.length - 1)] as number;
+  }
+
+  #drop(answered: boolean): void {
+    this.#dropOne(answered);
+    while (this.#count > 0 && (this.#head() & KIND) === SENT.copyEnd) this.#dropOne(true);
+  }
+
+  #dropOne(answered: boolean): void {
+    const entry = this.#head();
+    this.#first = (this.#first + 1) & (this.#ring.length - 1);
+    this.#count -= 1;
+    if ((entry & WATCHED) === 0) return;
+    const watcher = this.#watchers.shift();
+    if (answered) watcher?.ended();
+    else watcher?.failed();
+  }
+
+  /** Up to and with the message that this ReadyForQuery ends; normally just the head. */
+  #dropThroughReady(): void {
+    while (this.#count > 0) {
+      const kind = this.#head() & KIND;
+      const endsHere = kind === SENT.sync || kind === SENT.query || kind === SENT.functionCall;
+      this.#drop(true);
+      if (endsHere) return;
+    }
+  }
+
+  #skipToSync(): void {
+    while (this.#count > 0 && (this.#head() & KIND) !== SENT.sync) this.#dropOne(false);
+    this.#skips = this.#count === 0;
+  }
+
+  /** The messages behind the COPY that are on their way are read by the COPY itself. */
+  #enterCopyIn(): void {
+    const behind: number[] = [];
+    for (let i = 1; i < this.#count; i += 1) behind.push(this.#at(i));
+    this.#count = 1;
+    this.#copyIn = true;
+    let index = 0;
+    for (; index < behind.length && this.#copyIn; index += 1) {
+      const entry = behind[index] as number;
+      // Sync is ignored; the end of the data, or any other message, ends the COPY.
+      if ((entry & KIND) !== SENT.sync) this.#copyIn = false;
+      if ((entry & WATCHED) !== 0) this.#watchers.shift()?.failed();
+    }
+    for (; index < behind.length; index += 1) this.#append(behind[index] as number);
+  }
+}

@@ -1,0 +1,26 @@
+import type { Failure, Result } from "../../../base/index.ts";
+import type { ShowAnswer } from "../show/index.ts";
+
+/** The effects that a session asks of its driver. Calls come in the order in which they must act. */
+export interface SessionPort {
+  /** A view of a read buffer: the port stops its source when it cannot write it at once. */
+  toClient(bytes: Buffer, start: number, end: number): void;
+  /** Bytes that already came may still be pushed after `pauseClient`. */
+  pauseClient(): void;
+  resumeClient(): void;
+  /** Answered by `Session.linkOpened` or `Session.linkFailed`. */
+  openLink(backendId: number): void;
+  /** Closes that backend's connection; it must not be used again. */
+  dropLink(backendId: number, why: string): void;
+  /** The client said Terminate. */
+  terminated(): void;
+  /** Tells the client why (null: it knows already) and closes everything. */
+  end(failure: Failure | null): void;
+  answerShow(command: string): Result<ShowAnswer, Failure>;
+  /** A SELECT was sent to this backend. */
+  readSent(backendId: number): void;
+  /** `backendId` is null when the client's statement came in. Called only when asked for. */
+  logStatement(backendId: number | null, text: string): void;
+  /** A connection reported an error; FATAL ones announce its end. */
+  backendFailed(backendId: number, fields: ReadonlyMap<string, string>): void;
+}

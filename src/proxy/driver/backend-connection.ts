@@ -1,0 +1,227 @@
+import { randomBytes } from "node:crypto";
+import type { PoolSecret } from "../../auth/index.ts";
+import { failure, type Failure } from "../../base/index.ts";
+import { TERMINATE } from "../../wire/postgres/index.ts";
+import { SessionReset } from "../core/pool/index.ts";
+import { BackendLogin, type BackendMethod, type LoggedIn } from "../core/session/index.ts";
+import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
+
+const READ_BUFFER_BYTES = 32 * 1024;
+const CLOSE_WITHIN_MS = 5000;
+const RESET_WITHIN_MS = 30_000;
+
+export interface BackendTarget {
+  readonly backendId: number;
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Whoever uses the connection at the moment. */
+export interface ConnectionUser {
+  received(bytes: Buffer): void;
+  drained(): void;
+  /** The connection is gone. */
+  closed(why: string): void;
+}
+
+export interface OpenListener {
+  /** PostgreSQL wants proof; answered by `BackendConnection.proceed`. */
+  asked(method: BackendMethod): void;
+  opened(): void;
+  /** PostgreSQL refused, in its own words. */
+  refused(error: Buffer, fields: ReadonlyMap<string, string>): void;
+  /** `unreachable`: no connection came about, or it broke. */
+  failed(why: Failure, unreachable: boolean): void;
+}
+
+/** A connection to PostgreSQL: opened and logged in once, then used by one session after another. */
+export class BackendConnection implements SocketEvents {
+  readonly target: BackendTarget;
+  /** Of the pool. */
+  readonly key: string;
+  parameters = new Map<string, string>();
+  processId = 0;
+  cancelKey: Buffer = Buffer.alloc(4);
+  method: BackendMethod = "trust";
+  /** The password with which a client opened it, when no file knows it. */
+  relayedPassword: PoolSecret | null = null;
+  /** Cancel requests under way: one that comes late must not hit the next user. */
+  cancelsOpen = 0;
+  readonly #socket: StreamSocket;
+  readonly #startUp: ReadonlyMap<string, string>;
+  #login: BackendLogin | null;
+  #listener: OpenListener | null;
+  #user: ConnectionUser | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(o: {
+    readonly target: BackendTarget;
+    readonly key: string;
+    readonly parameters: ReadonlyMap<string, string>;
+    readonly connectTimeoutMs: number;
+    readonly listener: OpenListener;
+  }) {
+    this.target = o.target;
+    this.key = o.key;
+    this.#listener = o.listener;
+    this.#startUp = o.parameters;
+    const login = new BackendLogin({
+      user: o.parameters.get("user") ?? "",
+      random: randomBytes(18),
+      listener: {
+        send: (bytes) => this.#socket.write(bytes),
+        asked: (method) => o.listener.asked(method),
+        loggedIn: (result) => this.#loggedIn(result),
+        refused: (bytes, fields) => {
+          this.#drop();
+          o.listener.refused(bytes, fields);
+        },
+        failed: (why) => this.#fail(why, false),
+      },
+    });
+    this.#login = login;
+    this.#socket = StreamSocket.connect(o.target, READ_BUFFER_BYTES, this);
+    this.#timer = this.#startTimer(o.connectTimeoutMs, "timed out");
+  }
+
+  get isBlocked(): boolean {
+    return this.#socket.isBlocked;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  proceed(secret: PoolSecret | null): void {
+    this.#login?.proceed(secret);
+  }
+
+  /** @param user null while nobody uses it: bytes that come then are dropped. */
+  use(user: ConnectionUser | null): void {
+    this.#user = user;
+  }
+
+  send(bytes: Buffer, start: number, end: number): void {
+    this.#socket.write(bytes, start, end);
+  }
+
+  pause(reason: number): void {
+    this.#socket.pause(reason);
+  }
+
+  resume(reason: number): void {
+    this.#socket.resume(reason);
+  }
+
+  /** Makes it like new; false: it had to be closed. */
+  reset(o: {
+    readonly queries: readonly string[];
+    readonly status: number;
+    readonly done: (isClean: boolean) => void;
+  }): void {
+    const timer = setTimeout(() => finish(false), RESET_WITHIN_MS);
+    let isOver = false;
+    const finish = (isClean: boolean): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      this.#user = null;
+      o.done(isClean && !this.#isClosed);
+    };
+    const { queries, status } = o;
+    const reset = new SessionReset({ queries, status, parameters: this.parameters, done: finish });
+    this.use({
+      received: (bytes) => reset.push(bytes),
+      drained: () => undefined,
+      closed: () => finish(false),
+    });
+    const bytes = reset.start();
+    if (bytes.length > 0) this.#socket.write(bytes);
+  }
+
+  /** Says Terminate: what was sent before is still executed. */
+  close(): void {
+    if (this.#isClosed) return;
+    if (this.#login === null) this.#socket.write(TERMINATE);
+    this.#drop();
+  }
+
+  // ---- socket events ----------------------------------------------------------------------
+
+  connected(): void {
+    this.#clearTimer();
+    this.#login?.start(this.#startUp);
+  }
+
+  received(bytes: Buffer): void {
+    if (this.#login !== null) this.#login.push(bytes);
+    else this.#user?.received(bytes);
+  }
+
+  drained(): void {
+    this.#user?.drained();
+  }
+
+  closed(cause: Error | null): void {
+    if (this.#isClosed) return;
+    const why = cause === null ? "it closed the connection" : cause.message;
+    if (this.#listener !== null) return this.#fail(this.#unreachable(why), true);
+    this.#isClosed = true;
+    this.#clearTimer();
+    const user = this.#user;
+    this.#user = null;
+    user?.closed(`backend ${this.target.backendId} (${where(this.target)}): ${why}`);
+  }
+
+  // ---- helpers ----------------------------------------------------------------------------
+
+  #loggedIn(result: LoggedIn): void {
+    const listener = this.#listener;
+    this.#login = null;
+    this.#listener = null;
+    this.parameters = result.parameters;
+    this.processId = result.processId;
+    this.cancelKey = result.cancelKey;
+    this.method = result.method;
+    listener?.opened();
+  }
+
+  #fail(why: Failure, unreachable: boolean): void {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.#drop();
+    listener?.failed(why, unreachable);
+  }
+
+  #drop(): void {
+    this.#isClosed = true;
+    this.#login = null;
+    this.#listener = null;
+    this.#user = null;
+    this.#clearTimer();
+    this.#socket.end(CLOSE_WITHIN_MS);
+  }
+
+  #unreachable(why: string): Failure {
+    return failure("backend-lost", {
+      message: `could not connect to backend ${this.target.backendId} (${where(this.target)})`,
+      detail: why,
+      hint: "Is the server running there, and does it accept connections from this node?",
+    });
+  }
+
+  #startTimer(timeoutMs: number, why: string): NodeJS.Timeout | null {
+    if (timeoutMs === 0) return null;
+    return setTimeout(() => this.#fail(this.#unreachable(why), true), timeoutMs);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
+
+export function where(target: { readonly hostname: string; readonly port: number }): string {
+  return `${target.hostname}:${target.port}`;
+}

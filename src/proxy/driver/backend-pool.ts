@@ -1,0 +1,174 @@
+import type { PoolSecret } from "../../auth/index.ts";
+import type { Failure } from "../../base/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
+import { isPooledDatabase, Pool, poolKey } from "../core/pool/index.ts";
+import type { BackendMethod } from "../core/session/index.ts";
+import { BackendConnection, type BackendTarget } from "./backend-connection.ts";
+
+export interface PoolSettings {
+  /** For each backend. */
+  readonly connectionsMax: number;
+  readonly lifeTimeMs: number;
+  readonly isCaching: boolean;
+  readonly connectTimeoutMs: number;
+  readonly resetQueries: readonly string[];
+}
+
+export interface Acquisition {
+  readonly target: BackendTarget;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly mayReuse: boolean;
+  /**
+   * Has the client prove itself by this method; `proceed` then gets the secret for the backend.
+   * A client that fails is told so by the one who asks, and `proceed` is not called.
+   */
+  prove(
+    method: BackendMethod,
+    cached: BackendConnection | null,
+    proceed: (secret: PoolSecret | null) => void,
+  ): void;
+  /** Called once, maybe before `acquire` returns; not after the acquisition was given up. */
+  done(result: Acquired): void;
+}
+
+export type Acquired =
+  | { readonly kind: "connection"; readonly connection: BackendConnection }
+  /** PostgreSQL's own words, for the client. */
+  | { readonly kind: "refused"; readonly error: Buffer; readonly sqlstate: string }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly unreachable: boolean };
+
+/** The backend connections of this worker, in use and idle. */
+export class BackendPool {
+  #settings: PoolSettings;
+  readonly #pool: Pool<BackendConnection>;
+  /** In use, and counted by the pool. */
+  readonly #used = new Set<BackendConnection>();
+
+  constructor(settings: PoolSettings) {
+    this.#settings = settings;
+    this.#pool = new Pool(settings);
+  }
+
+  /** What a reload may change; the sizes stay. */
+  change(settings: Pick<PoolSettings, "connectTimeoutMs" | "resetQueries">): void {
+    this.#settings = { ...this.#settings, ...settings };
+  }
+
+  /** @returns gives the acquisition up: what was reached so far is closed. */
+  acquire(o: Acquisition): () => void {
+    const key = poolKey(o.parameters);
+    const cached = o.mayReuse ? this.#pool.take(o.target.backendId, key) : null;
+    if (cached === null) return this.#open(o, key);
+    this.#used.add(cached);
+    cached.use(this.#onlyClosing(() => this.#uncount(cached)));
+    let inner: (() => void) | null = null;
+    // A cached connection opens no door: whoever gets it proves what its first user proved.
+    const take = (): void => {
+      if (cached.isClosed) inner = this.acquire(o);
+      else o.done({ kind: "connection", connection: cached });
+    };
+    if (cached.method === "trust") take();
+    else o.prove(cached.method, cached, take);
+    return () => {
+      if (inner === null) this.release(cached, { mayReuse: true, status: null });
+      else inner();
+    };
+  }
+
+  /**
+   * Gives back what a session used.
+   *
+   * @param o.status of its last ReadyForQuery; null when nothing was sent to it.
+   */
+  release(
+    connection: BackendConnection,
+    o: { readonly mayReuse: boolean; readonly status: number | null },
+  ): void {
+    if (connection.isClosed || !o.mayReuse || !this.#settings.isCaching) {
+      return this.discard(connection);
+    }
+    if (o.status === null) return this.#keep(connection);
+    connection.reset({
+      queries: this.#settings.resetQueries,
+      status: o.status,
+      done: (isClean) => {
+        if (isClean && connection.cancelsOpen === 0) this.#keep(connection);
+        else this.discard(connection);
+      },
+    });
+  }
+
+  /** Closes a connection that was used, if it is still open. */
+  discard(connection: BackendConnection): void {
+    this.#uncount(connection);
+    connection.use(null);
+    connection.close();
+  }
+
+  expire(): void {
+    closeAll(this.#pool.expire(monotonicNowMs()));
+  }
+
+  dropBackend(backendId: number): void {
+    closeAll(this.#pool.dropBackend(backendId));
+  }
+
+  closeIdle(): void {
+    closeAll(this.#pool.dropAll());
+  }
+
+  #keep(connection: BackendConnection): void {
+    if (!this.#used.delete(connection)) return;
+    connection.use(this.#onlyClosing(() => this.#pool.remove(connection)));
+    const { backendId } = connection.target;
+    closeAll(this.#pool.give(connection, backendId, connection.key, monotonicNowMs()));
+  }
+
+  #open(o: Acquisition, key: string): () => void {
+    const { backendId } = o.target;
+    closeAll(this.#pool.opened(backendId));
+    const connection: BackendConnection = new BackendConnection({
+      target: o.target,
+      key,
+      parameters: o.parameters,
+      connectTimeoutMs: this.#settings.connectTimeoutMs,
+      listener: {
+        asked: (method) => o.prove(method, null, (secret) => connection.proceed(secret)),
+        opened: () => {
+          connection.use(this.#onlyClosing(() => this.#uncount(connection)));
+          o.done({ kind: "connection", connection });
+        },
+        refused: (error, fields) => {
+          this.#uncount(connection);
+          o.done({ kind: "refused", error, sqlstate: fields.get("C") ?? "" });
+        },
+        failed: (why, unreachable) => {
+          this.#uncount(connection);
+          o.done({ kind: "failed", failure: why, unreachable });
+        },
+      },
+    });
+    this.#used.add(connection);
+    return () => this.discard(connection);
+  }
+
+  #uncount(connection: BackendConnection): void {
+    if (this.#used.delete(connection)) this.#pool.closed(connection.target.backendId);
+  }
+
+  #onlyClosing(closed: () => void): {
+    received(): void;
+    drained(): void;
+    closed(): void;
+  } {
+    return { received: () => undefined, drained: () => undefined, closed };
+  }
+}
+
+export function isReusable(database: string): boolean {
+  return isPooledDatabase(database);
+}
+
+function closeAll(connections: readonly BackendConnection[]): void {
+  for (const connection of connections) connection.close();
+}

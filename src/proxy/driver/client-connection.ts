@@ -1,0 +1,435 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { PoolSecret } from "../../auth/index.ts";
+import { failure, type Failure } from "../../base/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
+import type { BackendView } from "../../wire/ipc/index.ts";
+import {
+  AUTHENTICATION_OK,
+  buildError,
+  buildKeyData,
+  buildParameterStatus,
+  buildReady,
+  FRONTEND,
+  HEADER_BYTES,
+  READY,
+} from "../../wire/postgres/index.ts";
+import { chooseLoadBalanceNode } from "../core/routing/index.ts";
+import {
+  ClientLogin,
+  ClientStart,
+  PASSWORD_BYTES_MAX,
+  type BackendMethod,
+  type ClientMethod,
+  type StartedClient,
+} from "../core/session/index.ts";
+import { isReusable, type Acquired } from "./backend-pool.ts";
+import type { BackendConnection } from "./backend-connection.ts";
+import { doorFor } from "./client-door.ts";
+import { ClientSession } from "./client-session.ts";
+import { formatSessionTime } from "./local-time.ts";
+import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
+import type { Settings, WorkerContext } from "./worker-context.ts";
+
+const READ_BUFFER_BYTES = 16 * 1024;
+const CLOSE_WITHIN_MS = 5000;
+/** Backends beyond this are left out of a session. */
+const BACKENDS_MAX = 24;
+
+/** What a connection needs of the listener that accepted it. */
+export interface ClientHost {
+  /** Takes a place among the clients, or says why not; `left` gives it back. */
+  enter(connection: ClientConnection): Failure | null;
+  left(connection: ClientConnection): void;
+  /** The key that the client cancels with. */
+  cancelKeyOf(connection: ClientConnection): { readonly processId: number; readonly key: number };
+  cancel(processId: number, key: Buffer, done: () => void): void;
+}
+
+/** A client from accept to close: start-up packet, proof, backends, then its session. */
+export class ClientConnection implements SocketEvents {
+  readonly #context: WorkerContext;
+  readonly #host: ClientHost;
+  readonly #socket: StreamSocket;
+  /** Fixed when the client came: a reload is for those who come later. */
+  readonly #settings: Settings;
+  readonly #startedMs = monotonicNowMs();
+  readonly #address: string | null;
+  readonly #port: number | null;
+  #start: ClientStart | null = new ClientStart();
+  #client: StartedClient | null = null;
+  #login: ClientLogin | null = null;
+  #loginBytes: Buffer = Buffer.alloc(0);
+  #afterLogin: ((secret: PoolSecret | null) => void) | null = null;
+  #secret: PoolSecret | null = null;
+  #isProven = false;
+  #isRelayed = false;
+  #session: ClientSession | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #giveUp: (() => void)[] = [];
+  #opened: BackendConnection[] = [];
+  #isOver = false;
+
+  constructor(accepted: Socket, context: WorkerContext, host: ClientHost) {
+    this.#context = context;
+    this.#host = host;
+    this.#settings = context.settings();
+    this.#socket = StreamSocket.ofAccepted(accepted, READ_BUFFER_BYTES, this);
+    this.#address = this.#socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "") ?? null;
+    this.#port = this.#socket.remotePort;
+    const { config } = this.#settings;
+    if (config.log_connections) {
+      const detail = `connecting host=${this.#where()}`;
+      context.log.write("log", "new connection received", { detail });
+    }
+    if (config.authentication_timeout > 0) {
+      const expire = (): void => this.#refuse(failure("authentication-timeout"));
+      this.#timer = setTimeout(expire, config.authentication_timeout * 1000);
+    }
+  }
+
+  /** Null until the client is logged in. */
+  get session(): ClientSession | null {
+    return this.#session;
+  }
+
+  /** Tells the client why, and closes. */
+  shutDown(why: Failure): void {
+    if (this.#session === null) this.#refuse(why);
+    else this.#session.shutDown(why);
+  }
+
+  // ---- socket events ----------------------------------------------------------------------
+
+  connected(): void {
+    // It was connected when it was accepted.
+  }
+
+  received(bytes: Buffer): void {
+    if (this.#session !== null) this.#session.received(bytes);
+    else if (this.#start !== null) this.#startBytes(bytes);
+    else this.#loginReceived(bytes);
+  }
+
+  drained(): void {
+    this.#session?.drained();
+  }
+
+  closed(): void {
+    if (this.#session !== null) this.#session.clientClosed();
+    else this.#leave();
+  }
+
+  // ---- start-up ---------------------------------------------------------------------------
+
+  #startBytes(bytes: Buffer): void {
+    const start = this.#start;
+    if (start === null) return;
+    const event = start.push(bytes);
+    switch (event.kind) {
+      case "more":
+        return;
+      case "answer":
+        return this.#socket.write(event.bytes);
+      case "refused":
+        return this.#refuse(event.failure);
+      case "cancel":
+        this.#start = null;
+        return this.#host.cancel(event.processId, event.key, () => this.#close());
+      case "start-up":
+        this.#start = null;
+        this.#loginBytes = start.rest;
+        return this.#enter(event.client);
+    }
+  }
+
+  #enter(client: StartedClient): void {
+    this.#client = client;
+    const refusal = this.#host.enter(this);
+    if (refusal !== null) return this.#refuse(refusal);
+    if (client.negotiation !== null) this.#socket.write(client.negotiation);
+    this.#secret = this.#settings.users.get(client.user)?.secret ?? null;
+    const door = doorFor(client, this.#address, this.#settings);
+    switch (door.kind) {
+      case "shut":
+        return this.#refuse(door.failure);
+      case "open":
+        this.#isProven = true;
+        return this.#openFirst();
+      case "as-backend":
+        return this.#openFirst();
+      case "prove":
+        return this.#ask(door.method, () => this.#openFirst());
+    }
+  }
+
+  // ---- the client's proof -----------------------------------------------------------------
+
+  #ask(method: ClientMethod, then: (secret: PoolSecret | null) => void): void {
+    const login = new ClientLogin({
+      method,
+      user: this.#client?.user ?? "",
+      secret: this.#secret,
+      isRelayed: this.#isRelayed,
+      random: randomBytes(22),
+      saltSeed: this.#settings.saltSeed,
+    });
+    this.#login = login;
+    this.#afterLogin = then;
+    this.#socket.write(login.start());
+    if (this.#loginBytes.length > 0) this.#loginReceived(Buffer.alloc(0));
+  }
+
+  #loginReceived(bytes: Buffer): void {
+    const input = this.#loginBytes.length === 0 ? bytes : Buffer.concat([this.#loginBytes, bytes]);
+    // Nobody answers before being asked, nor at length.
+    if (input.length > PASSWORD_BYTES_MAX) return this.#refuse(failure("protocol-violation"));
+    this.#loginBytes = Buffer.from(input);
+    if (this.#login === null || input.length < HEADER_BYTES) return;
+    const lengthBytes = input.readUInt32BE(1);
+    if (input[0] === FRONTEND.terminate) return this.#close();
+    if (input[0] !== FRONTEND.password || lengthBytes < 4 || lengthBytes > PASSWORD_BYTES_MAX) {
+      const message = `expected password response, got message type ${input[0]}`;
+      return this.#refuse(failure("protocol-violation", { message }));
+    }
+    if (input.length < lengthBytes + 1) return;
+    this.#loginBytes = Buffer.from(input.subarray(lengthBytes + 1));
+    this.#answered(this.#login, input.subarray(0, lengthBytes + 1));
+  }
+
+  #answered(login: ClientLogin, frame: Buffer): void {
+    const step = login.answered(frame);
+    switch (step.kind) {
+      case "send":
+        return this.#socket.write(step.bytes);
+      case "refused":
+        return this.#refuse(step.failure);
+      case "accepted": {
+        if (step.bytes !== null) this.#socket.write(step.bytes);
+        this.#login = null;
+        this.#isProven = true;
+        if (step.password !== null && this.#isRelayed) {
+          this.#secret = { kind: "text", secret: step.password };
+        }
+        const then = this.#afterLogin;
+        this.#afterLogin = null;
+        return then?.(this.#secret);
+      }
+    }
+  }
+
+  /** PostgreSQL (or a cached connection that it once asked this of) wants proof. */
+  #prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
+    const own = this.#client === null ? undefined : this.#settings.users.get(this.#client.user);
+    const towardsBackend = own?.backend?.secret;
+    const go = (secret: PoolSecret | null): void => proceed(towardsBackend ?? secret);
+    if (this.#isProven || method === "trust") return go(this.#secret);
+    if (this.#secret === null && this.#settings.config.allow_clear_text_frontend_auth) {
+      this.#isRelayed = true;
+      return this.#ask("password", go);
+    }
+    this.#ask(method, go);
+  }
+
+  // ---- the backends -----------------------------------------------------------------------
+
+  #openFirst(): void {
+    const view = this.#context.view();
+    const usable = view.backends.filter((one) => one.state === "up" || one.state === "waiting");
+    const lbNode = chooseLoadBalanceNode(view, this.#settings.config, Math.random());
+    const find = (id: number | null): BackendView | undefined =>
+      usable.find((one) => one.id === id);
+    const first = find(view.primaryId) ?? find(lbNode) ?? usable[0];
+    const client = this.#client as StartedClient;
+    if (first === undefined) return this.#refuse(failure("all-backends-down"));
+    if (client.isReplication && first.id !== view.primaryId) {
+      return this.#refuse(failure("no-primary", { severity: "FATAL" }));
+    }
+    const others = client.isReplication ? [] : this.#otherBackends(usable, first, find(lbNode));
+    this.#acquire(first, (result) => {
+      if (result.kind !== "connection") return this.#refusedBy(first.id, result);
+      this.#opened.push(result.connection);
+      this.#openOthers(others, lbNode);
+    });
+  }
+
+  #otherBackends(
+    usable: readonly BackendView[],
+    first: BackendView,
+    lbNode: BackendView | undefined,
+  ): BackendView[] {
+    const { config } = this.#settings;
+    if (!config.load_balance_mode) return [];
+    const wanted = config.statement_level_load_balance
+      ? usable.filter((one) => one.weight > 0)
+      : usable.filter((one) => one === lbNode);
+    return wanted.filter((one) => one !== first).slice(0, BACKENDS_MAX);
+  }
+
+  /** A standby that cannot be had is done without. */
+  #openOthers(others: readonly BackendView[], lbNode: number | null): void {
+    let open = others.length;
+    if (open === 0) return this.#begin(lbNode);
+    for (const backend of others) {
+      this.#acquire(backend, (result) => {
+        if (result.kind === "connection") this.#opened.push(result.connection);
+        else this.#withoutBackend(backend.id, result);
+        open -= 1;
+        if (open === 0) this.#begin(lbNode);
+      });
+    }
+  }
+
+  #acquire(backend: BackendView, done: (result: Acquired) => void): void {
+    const client = this.#client as StartedClient;
+    const other = this.#settings.users.get(client.user)?.backend;
+    const parameters = new Map(client.parameters);
+    if (other) parameters.set("user", other.user);
+    let isOpen = true;
+    const giveUp = this.#context.pool.acquire({
+      target: { backendId: backend.id, hostname: backend.hostname, port: backend.port },
+      parameters,
+      mayReuse: this.#mayReuse(),
+      prove: (method, _cached, proceed) => this.#prove(method, proceed),
+      done: (result) => {
+        isOpen = false;
+        if (result.kind === "failed" && result.unreachable) {
+          const message = `${result.failure.message}: ${result.failure.detail ?? ""}`;
+          const what = { backendId: backend.id, cause: "connect" as const, message };
+          this.#context.tell({ type: "backend-error", ...what });
+        }
+        if (this.#isOver) {
+          if (result.kind === "connection") this.#context.pool.discard(result.connection);
+          return;
+        }
+        done(result);
+      },
+    });
+    this.#giveUp.push(() => {
+      if (isOpen) giveUp();
+    });
+  }
+
+  #mayReuse(): boolean {
+    const client = this.#client as StartedClient;
+    const isKnown = this.#secret !== null || this.#settings.config.enable_pool_hba;
+    const isRelayed = !isKnown && this.#settings.config.allow_clear_text_frontend_auth;
+    return isReusable(client.database) && !client.isReplication && !isRelayed && !this.#isRelayed;
+  }
+
+  #refusedBy(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
+    if (result.kind === "failed") return this.#refuse(result.failure);
+    this.#socket.write(result.error);
+    this.#logClient("log", `backend ${backendId} refused the login`, `SQLSTATE ${result.sqlstate}`);
+    this.#close();
+  }
+
+  #withoutBackend(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
+    const why =
+      result.kind === "failed"
+        ? `${result.failure.message} ${result.failure.detail ?? ""}`
+        : `it refused the login with SQLSTATE ${result.sqlstate}`;
+    this.#logClient("warning", `session goes on without backend ${backendId}`, why);
+  }
+
+  // ---- the session ------------------------------------------------------------------------
+
+  #begin(lbNode: number | null): void {
+    const [speaker] = this.#opened;
+    const client = this.#client as StartedClient;
+    if (speaker === undefined || speaker.isClosed) {
+      return this.#refuse(failure("backend-lost"));
+    }
+    this.#clearTimer();
+    this.#giveUp = [];
+    const { processId, key } = this.#host.cancelKeyOf(this);
+    const greeting = [AUTHENTICATION_OK];
+    for (const [name, value] of speaker.parameters)
+      greeting.push(buildParameterStatus(name, value));
+    greeting.push(buildKeyData(processId, key), buildReady(READY.idle));
+    this.#socket.write(Buffer.concat(greeting));
+    const opened = this.#opened.filter((connection) => !connection.isClosed);
+    this.#session = new ClientSession({
+      context: this.#context,
+      socket: this.#socket,
+      client,
+      loadBalanceNode: opened.some((one) => one.target.backendId === lbNode) ? lbNode : null,
+      connections: opened,
+      mayReuse: this.#mayReuse(),
+      nextRandom: Math.random,
+      acquire: (backendId, done) => {
+        const backend = this.#context.view().backends.find((one) => one.id === backendId);
+        if (backend === undefined) {
+          done({ kind: "failed", failure: failure("no-primary"), unreachable: false });
+        } else this.#acquire(backend, done);
+      },
+      ended: () => this.#sessionEnded(),
+    });
+    this.#opened = [];
+    const early = this.#loginBytes;
+    this.#loginBytes = Buffer.alloc(0);
+    if (early.length > 0) this.#session.received(early);
+  }
+
+  #sessionEnded(): void {
+    const { config } = this.#settings;
+    const client = this.#client;
+    if (config.log_disconnections && client !== null) {
+      const time = formatSessionTime(monotonicNowMs() - this.#startedMs);
+      const message = `frontend disconnection: session time: ${time} user=${client.user} database=${client.database} host=${this.#where()}`;
+      this.#logClient("log", message);
+    }
+    this.#leave();
+  }
+
+  // ---- ending -----------------------------------------------------------------------------
+
+  #refuse(why: Failure): void {
+    if (this.#isOver) return;
+    this.#logClient("fatal", why.message, why.detail);
+    this.#socket.write(buildError({ ...why, severity: "FATAL" }));
+    this.#close();
+  }
+
+  #close(): void {
+    this.#leave();
+    this.#socket.end(CLOSE_WITHIN_MS);
+  }
+
+  #leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#clearTimer();
+    for (const giveUp of this.#giveUp) giveUp();
+    const mayReuse = this.#opened.length > 0 && this.#mayReuse();
+    for (const connection of this.#opened) {
+      this.#context.pool.release(connection, { mayReuse, status: null });
+    }
+    this.#host.left(this);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #where(): string {
+    return this.#address === null ? "[local]" : `${this.#address} port=${this.#port}`;
+  }
+
+  #logClient(level: "log" | "fatal" | "warning", message: string, detail?: string): void {
+    const client = this.#client;
+    this.#context.log.write(level, message, {
+      ...(detail === undefined ? {} : { detail }),
+      ...(client === null
+        ? {}
+        : {
+            client: {
+              application: client.applicationName,
+              user: client.user,
+              database: client.database,
+            },
+          }),
+    });
+  }
+}

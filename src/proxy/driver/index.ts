@@ -1,0 +1,9 @@
+/**
+ * The sockets of a proxy worker: it accepts clients, opens and keeps backend connections, and
+ * carries bytes between them and the session core. It decides nothing about a statement. Read
+ * `client-connection.ts` first, then `client-session.ts` and `stream-socket.ts`.
+ */
+export { BackendPool } from "./backend-pool.ts";
+export { Listener, type ListenError } from "./listener.ts";
+export { readSettings } from "./settings.ts";
+export type { Settings, WorkerContext } from "./worker-context.ts";

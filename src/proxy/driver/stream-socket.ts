@@ -1,0 +1,161 @@
+import { Socket } from "node:net";
+
+/** What happens on a socket. */
+export interface SocketEvents {
+  /** A view of the read buffer, valid until the socket is read again: see `pause`. */
+  received(bytes: Buffer): void;
+  /** Everything that was written is with the kernel again, after `isBlocked` was true. */
+  drained(): void;
+  connected(): void;
+  /** Once, whatever the reason; `cause` is null for an orderly end. */
+  closed(cause: Error | null): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A socket that reads into one buffer of its own and writes views without copying them. The price
+ * is a rule: when a write did not finish at once (`isBlocked`), the bytes are still in use, and
+ * whoever read them must not be read again before `drained`. That is back-pressure as well.
+ */
+export class StreamSocket {
+  readonly #socket: Socket;
+  readonly #events: SocketEvents;
+  #isBlocked = false;
+  #pauses = 0;
+  #isClosed = false;
+  #cause: Error | null = null;
+
+  private constructor(socket: Socket, events: SocketEvents) {
+    this.#socket = socket;
+    this.#events = events;
+    socket.on("error", (error) => {
+      this.#cause = error;
+    });
+    socket.on("end", () => this.#closed());
+    socket.on("close", () => this.#closed());
+    socket.on("connect", () => events.connected());
+  }
+
+  /** Takes over a connection that a server accepted with `pauseOnConnect`. */
+  static ofAccepted(accepted: Socket, readBufferBytes: number, events: SocketEvents): StreamSocket {
+    let self: StreamSocket | null = null;
+    const options = {
+      // Only a socket that is made with its buffer can read into it: the accepted one gives its
+      // handle away and is forgotten.
+      handle: takeHandle(accepted),
+      onread: readInto(readBufferBytes, (bytes) => self?.received(bytes)),
+      readable: true,
+      writable: true,
+    };
+    self = new StreamSocket(new Socket(options), events);
+    return self;
+  }
+
+  /** @param target a path that starts with `/` is the directory of a PostgreSQL socket file. */
+  static connect(
+    target: { readonly hostname: string; readonly port: number },
+    readBufferBytes: number,
+    events: SocketEvents,
+  ): StreamSocket {
+    let self: StreamSocket | null = null;
+    const onread = readInto(readBufferBytes, (bytes) => self?.received(bytes));
+    const socket = new Socket({ onread } as ConstructorParameters<typeof Socket>[0]);
+    self = new StreamSocket(socket, events);
+    if (target.hostname.startsWith("/")) {
+      socket.connect({ path: `${target.hostname}/.s.PGSQL.${target.port}` });
+    } else {
+      socket.connect({ host: target.hostname || "127.0.0.1", port: target.port });
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, 60_000);
+    }
+    return self;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  get remoteAddress(): string | null {
+    return this.#socket.remoteAddress ?? null;
+  }
+
+  get remotePort(): number | null {
+    return this.#socket.remotePort ?? null;
+  }
+
+  private received(bytes: Buffer): void {
+    if (!this.#isClosed) this.#events.received(bytes);
+  }
+
+  write(bytes: Buffer, start = 0, end = bytes.length): void {
+    if (this.#isClosed) return;
+    const socket = this.#socket;
+    socket.write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+    if (socket.writableLength === 0 || this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#tellWhenDrained();
+  }
+
+  /** Stops reading for this reason; each reason is one bit. */
+  pause(reason: number): void {
+    if (this.#pauses === 0) this.#socket.pause();
+    this.#pauses |= reason;
+  }
+
+  resume(reason: number): void {
+    if (this.#pauses === 0) return;
+    this.#pauses &= ~reason;
+    if (this.#pauses === 0 && !this.#isClosed) this.#socket.resume();
+  }
+
+  /** Writes what is left, then closes; at the latest after `withinMs`. */
+  end(withinMs: number): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const socket = this.#socket;
+    const timer = setTimeout(() => socket.destroy(), withinMs);
+    socket.once("close", () => clearTimeout(timer));
+    socket.end();
+    socket.resume();
+  }
+
+  destroy(): void {
+    this.#isClosed = true;
+    this.#socket.destroy();
+  }
+
+  #tellWhenDrained(): void {
+    // An empty write is called back when all writes before it are through.
+    this.#socket.write(NOTHING, () => {
+      if (this.#socket.writableLength > 0 && !this.#isClosed) return this.#tellWhenDrained();
+      this.#isBlocked = false;
+      if (!this.#isClosed) this.#events.drained();
+    });
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.destroy();
+    this.#events.closed(this.#cause);
+  }
+}
+
+function readInto(bytesMax: number, received: (bytes: Buffer) => void): object {
+  const buffer = Buffer.allocUnsafeSlow(bytesMax);
+  return {
+    buffer,
+    callback: (lengthBytes: number): boolean => {
+      received(lengthBytes === bytesMax ? buffer : buffer.subarray(0, lengthBytes));
+      return true;
+    },
+  };
+}
+
+function takeHandle(socket: Socket): unknown {
+  const owner = socket as unknown as { _handle: unknown };
+  const handle = owner._handle;
+  owner._handle = null;
+  return handle;
+}

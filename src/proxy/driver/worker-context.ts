@@ -1,0 +1,41 @@
+import type { HbaRule, PoolPasswdEntry } from "../../auth/index.ts";
+import type { Config } from "../../config/index.ts";
+import type { ClusterView, FromWorker } from "../../wire/ipc/index.ts";
+import type { Log } from "../../os/index.ts";
+import type { RoutingRules } from "../core/routing/index.ts";
+import type { SqlClass } from "../core/sql/index.ts";
+import type { BackendPool } from "./backend-pool.ts";
+
+/** What a configuration gives to sessions that start from now on; replaced as a whole by a reload. */
+export interface Settings {
+  readonly config: Config;
+  readonly rules: RoutingRules;
+  readonly hbaRules: readonly HbaRule[];
+  readonly users: ReadonlyMap<string, PoolPasswdEntry>;
+  /** Keeps the SCRAM salts of made-up users the same. */
+  readonly saltSeed: Buffer;
+  /** This machine's addresses as `10.0.0.1/24`. */
+  readonly ownAddresses: readonly string[];
+  /** Clients of this worker. */
+  readonly clientsMax: number;
+}
+
+/** What all connections of a worker share. */
+export interface WorkerContext {
+  /** 1 to the number of workers. */
+  readonly workerId: number;
+  readonly log: Log;
+  readonly pool: BackendPool;
+  readonly classify: (text: string) => SqlClass;
+  readonly settings: () => Settings;
+  readonly view: () => ClusterView;
+  readonly tell: (message: FromWorker) => void;
+  /** SELECTs sent, by backend id. */
+  readonly selectCounts: number[];
+  readonly poolStatus: () => readonly {
+    readonly item: string;
+    readonly value: string;
+    readonly description: string;
+  }[];
+  readonly version: () => string;
+}

@@ -1,0 +1,156 @@
+/**
+ * The root of a proxy worker: puts together its configuration, pool, classifier and listener, and
+ * obeys the supervisor. It ends when the channel to the supervisor closes.
+ */
+import { availableParallelism } from "node:os";
+import { loadModule, parseSync } from "libpg-query";
+import { failure } from "../base/index.ts";
+import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
+import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
+import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
+import { createClassifier } from "./core/sql/index.ts";
+import { BackendPool, Listener, readSettings, type Settings } from "./driver/index.ts";
+
+/** Something that only an operator can change keeps this worker from running. */
+const UNUSABLE_STATUS = 3;
+const TICK_MS = 1000;
+/** Sessions end on their own after they were told to; this is for those that do not. */
+const FAST_STOP_WITHIN_MS = 2000;
+const CLASSES_MAX = 10_000;
+const PARSE_BYTES_MAX = 64 * 1024;
+
+const NO_VIEW: ClusterView = { epoch: 0, primaryId: null, backends: [], refusal: null };
+
+const workerId = Number(process.env.PGQUORUM_WORKER ?? "1");
+const isDebugging = process.env.PGQUORUM_DEBUG === "1";
+process.title = `pgpool: worker ${workerId}`;
+
+const first = readSettings(workersOf);
+if (!first.ok) {
+  for (const finding of first.error) process.stderr.write(`${formatFinding(finding)}\n`);
+  process.exit(UNUSABLE_STATUS);
+}
+let settings: Settings = first.value.settings;
+let view = NO_VIEW;
+let isStopping = false;
+const log: OpenLog = openLog(logOptionsFor(settings.config, "child", isDebugging));
+
+await loadModule();
+const classifier = createClassifier({
+  parse: parseSync,
+  cacheEntriesMax: CLASSES_MAX,
+  parseBytesMax: PARSE_BYTES_MAX,
+});
+
+const { config } = settings;
+const pool = new BackendPool({
+  connectionsMax: Math.max(1, config.max_pool) * settings.clientsMax,
+  lifeTimeMs: config.connection_life_time * 1000,
+  isCaching: config.connection_cache && config.max_pool > 0,
+  connectTimeoutMs: config.connect_timeout,
+  resetQueries: config.reset_query_list,
+});
+const selectCounts: number[] = [];
+const listener = new Listener({
+  workerId,
+  log,
+  pool,
+  selectCounts,
+  tell,
+  classify: (text) => classifier.classify(text),
+  settings: () => settings,
+  view: () => view,
+  poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
+  version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
+});
+
+process.on("message", (message: ToWorker) => onMessage(message));
+process.on("disconnect", () => process.exit(0));
+// The supervisor decides when a worker ends; a terminal's Ctrl-C goes to the whole group.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+
+let isListening = false;
+let reported = "";
+setInterval(tick, TICK_MS).unref();
+
+function onMessage(message: ToWorker): void {
+  switch (message.type) {
+    case "view":
+      return viewChanged(message.view);
+    case "reload":
+      return reload();
+    case "cancel":
+      return listener.cancelHere(message.processId, message.secretKey, () => undefined);
+    case "stop":
+      return stop(message.mode);
+  }
+}
+
+function viewChanged(next: ClusterView): void {
+  const before = view;
+  view = next;
+  for (const backend of before.backends) {
+    const now = next.backends.find((one) => one.id === backend.id);
+    const isUp = now?.state === "up" || now?.state === "waiting";
+    const isElsewhere = now?.hostname !== backend.hostname || now.port !== backend.port;
+    if (!isUp || isElsewhere) pool.dropBackend(backend.id);
+  }
+  listener.viewChanged(next);
+  // Without a view nobody could be served.
+  if (!isListening) void listen();
+}
+
+async function listen(): Promise<void> {
+  isListening = true;
+  const errors = await listener.listen();
+  for (const { message, hint } of errors) log.write("fatal", message, { hint });
+  if (errors.length > 0) process.exit(UNUSABLE_STATUS);
+  tell({ type: "ready" });
+}
+
+function reload(): void {
+  const next = readSettings(workersOf);
+  const findings = next.ok ? next.value.findings : next.error;
+  for (const finding of findings) log.write("warning", formatFinding(finding));
+  if (!next.ok) {
+    const hint = "Correct the files and reload again.";
+    log.write("error", "reload failed: the configuration of before stays in use", { hint });
+    return;
+  }
+  // What was fixed at start stays: the listeners, the size of the pool, the number of clients.
+  settings = { ...next.value.settings, clientsMax: settings.clientsMax };
+  const { connect_timeout: connectTimeoutMs, reset_query_list: resetQueries } = settings.config;
+  pool.change({ connectTimeoutMs, resetQueries });
+  log.change(logOptionsFor(settings.config, "child", isDebugging));
+}
+
+function stop(mode: "smart" | "fast"): void {
+  if (!isStopping) listener.stopAccepting(end);
+  isStopping = true;
+  if (mode === "smart") return;
+  listener.shutDownAll(failure("shutting-down"));
+  setTimeout(end, FAST_STOP_WITHIN_MS).unref();
+}
+
+function end(): void {
+  pool.closeIdle();
+  // What was written to sockets just now leaves in this turn of the loop.
+  setImmediate(() => process.exit(0));
+}
+
+function tick(): void {
+  pool.expire();
+  const stats: FromWorker = { type: "stats", clients: listener.clientCount, selectCounts };
+  const text = JSON.stringify(stats);
+  if (text === reported) return;
+  reported = text;
+  tell(stats);
+}
+
+function tell(message: FromWorker): void {
+  if (process.connected === true) process.send?.(message);
+}
+
+function workersOf(own: Config): number {
+  return own.num_workers === 0 ? availableParallelism() : own.num_workers;
+}

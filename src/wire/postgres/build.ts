@@ -1,0 +1,116 @@
+import type { Failure } from "../../base/index.ts";
+import { BACKEND, FRONTEND, HEADER_BYTES } from "./codes.ts";
+
+/** One message: type byte, length, body. */
+export function buildMessage(type: number, body: Buffer): Buffer {
+  const message = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+  message[0] = type;
+  message.writeUInt32BE(body.length + 4, 1);
+  body.copy(message, HEADER_BYTES);
+  return message;
+}
+
+export const SYNC = buildMessage(FRONTEND.sync, Buffer.alloc(0));
+export const TERMINATE = buildMessage(FRONTEND.terminate, Buffer.alloc(0));
+export const AUTHENTICATION_OK = buildMessage(BACKEND.authentication, Buffer.alloc(4));
+
+/** @param status one of READY. */
+export function buildReady(status: number): Buffer {
+  return buildMessage(BACKEND.ready, Buffer.from([status]));
+}
+
+export function buildError(failure: Failure): Buffer {
+  return buildErrorLike(BACKEND.error, failure.severity, failure);
+}
+
+export function buildNotice(message: string, sqlstate = "00000"): Buffer {
+  return buildErrorLike(BACKEND.notice, "NOTICE", { sqlstate, message });
+}
+
+function buildErrorLike(type: number, severity: string, own: Omit<Failure, "severity">): Buffer {
+  let text = `S${severity}\0V${severity}\0C${own.sqlstate}\0M${own.message}\0`;
+  if (own.detail !== undefined) text += `D${own.detail}\0`;
+  if (own.hint !== undefined) text += `H${own.hint}\0`;
+  return buildMessage(type, Buffer.from(`${text}\0`));
+}
+
+/** @param body what follows the method number. */
+export function buildAuthentication(method: number, body: Buffer = Buffer.alloc(0)): Buffer {
+  const word = Buffer.alloc(4);
+  word.writeInt32BE(method, 0);
+  return buildMessage(BACKEND.authentication, Buffer.concat([word, body]));
+}
+
+export function buildParameterStatus(name: string, value: string): Buffer {
+  return buildMessage(BACKEND.parameterStatus, Buffer.from(`${name}\0${value}\0`));
+}
+
+export function buildKeyData(processId: number, secretKey: number): Buffer {
+  const body = Buffer.alloc(8);
+  body.writeInt32BE(processId, 0);
+  body.writeInt32BE(secretKey, 4);
+  return buildMessage(BACKEND.keyData, body);
+}
+
+/** The newest protocol that is spoken (as PostgreSQL, with its major part), unknown options. */
+export function buildNegotiateVersion(newest: number, unknown: readonly string[]): Buffer {
+  const words = Buffer.alloc(8);
+  words.writeInt32BE(newest, 0);
+  words.writeInt32BE(unknown.length, 4);
+  const names = unknown.map((name) => Buffer.from(`${name}\0`));
+  return buildMessage(BACKEND.negotiateVersion, Buffer.concat([words, ...names]));
+}
+
+const TEXT_OID = 25;
+
+/** A whole result of text columns: RowDescription, rows, CommandComplete. */
+export function buildTextResult(
+  columns: readonly string[],
+  rows: readonly (readonly (string | null)[])[],
+  tag: string,
+): Buffer {
+  const pieces = [buildRowDescription(columns)];
+  for (const row of rows) pieces.push(buildDataRow(row));
+  pieces.push(buildMessage(BACKEND.commandComplete, Buffer.from(`${tag}\0`)));
+  return Buffer.concat(pieces);
+}
+
+function buildRowDescription(columns: readonly string[]): Buffer {
+  const count = Buffer.alloc(2);
+  count.writeInt16BE(columns.length, 0);
+  const pieces = [count];
+  for (const column of columns) {
+    const rest = Buffer.alloc(18);
+    rest.writeInt32BE(TEXT_OID, 6);
+    rest.writeInt16BE(-1, 10);
+    rest.writeInt32BE(-1, 12);
+    pieces.push(Buffer.from(`${column}\0`), rest);
+  }
+  return buildMessage(BACKEND.rowDescription, Buffer.concat(pieces));
+}
+
+function buildDataRow(row: readonly (string | null)[]): Buffer {
+  const count = Buffer.alloc(2);
+  count.writeInt16BE(row.length, 0);
+  const pieces = [count];
+  for (const value of row) {
+    const bytes = value === null ? null : Buffer.from(value);
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(bytes === null ? -1 : bytes.length, 0);
+    pieces.push(length);
+    if (bytes !== null) pieces.push(bytes);
+  }
+  return buildMessage(BACKEND.dataRow, Buffer.concat(pieces));
+}
+
+export function buildQuery(text: string): Buffer {
+  return buildMessage(FRONTEND.query, Buffer.from(`${text}\0`));
+}
+
+export function buildPassword(body: Buffer): Buffer {
+  return buildMessage(FRONTEND.password, body);
+}
+
+export function buildCloseStatement(name: string): Buffer {
+  return buildMessage(FRONTEND.close, Buffer.from(`S${name}\0`));
+}

@@ -1,0 +1,51 @@
+import { HEADER_BYTES } from "./codes.ts";
+
+/**
+ * The zero-terminated string at `start`.
+ *
+ * @returns null when no zero byte comes before `end`.
+ */
+export function readString(bytes: Buffer, start: number, end: number): string | null {
+  const zero = bytes.indexOf(0, start);
+  return zero === -1 || zero >= end ? null : bytes.toString("utf8", start, zero);
+}
+
+/** Fields of an ErrorResponse or NoticeResponse frame by their letter. */
+export function readErrorFields(frame: Buffer): Map<string, string> {
+  const fields = new Map<string, string>();
+  let offset = HEADER_BYTES;
+  while (offset < frame.length && frame[offset] !== 0) {
+    const value = readString(frame, offset + 1, frame.length);
+    if (value === null) break;
+    fields.set(String.fromCharCode(frame[offset] ?? 0), value);
+    const zero = frame.indexOf(0, offset + 1);
+    offset = zero + 1;
+  }
+  return fields;
+}
+
+/** Name and value of a ParameterStatus frame; null when it is malformed. */
+export function readParameterStatus(
+  frame: Buffer,
+): { readonly name: string; readonly value: string } | null {
+  const name = readString(frame, HEADER_BYTES, frame.length);
+  if (name === null) return null;
+  const value = readString(frame, frame.indexOf(0, HEADER_BYTES) + 1, frame.length);
+  return value === null ? null : { name, value };
+}
+
+/** The process id and the cancel key (4 to 256 bytes) of a BackendKeyData frame. */
+export function readKeyData(
+  frame: Buffer,
+): { readonly processId: number; readonly key: Buffer } | null {
+  if (frame.length < HEADER_BYTES + 8 || frame.length > HEADER_BYTES + 4 + 256) return null;
+  return {
+    processId: frame.readInt32BE(HEADER_BYTES),
+    key: Buffer.from(frame.subarray(HEADER_BYTES + 4)),
+  };
+}
+
+/** The command tag of a CommandComplete frame. */
+export function readCommandTag(frame: Buffer): string {
+  return readString(frame, HEADER_BYTES, frame.length) ?? "";
+}
