@@ -37,9 +37,9 @@ export async function runTool(tool: PcpTool, options: PcpOptions): Promise<numbe
   }
   session.value.ask(tool.request(options));
   const output = await readReply(session.value, tool, options);
+  if (output.ok) process.stdout.write(output.value);
+  else complain(output.error, 0);
   session.value.close();
-  if (!output.ok) return complain(output.error, 0);
-  process.stdout.write(output.value);
   return 0;
 }
 

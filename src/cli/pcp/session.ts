@@ -19,6 +19,7 @@ export class PcpSession {
   readonly #trace: (line: string) => void;
   readonly #framer = new PcpFramer(REPLY_LENGTH_MAX);
   readonly #frames: PcpFrame[] = [];
+  #isLoggedIn = false;
   #problem: string | null = null;
   #wake: () => void = () => undefined;
 
@@ -62,10 +63,12 @@ export class PcpSession {
     const response = pcpMd5Response(pcpStoredHash(password), user, salt.value.payload);
     this.#send({ type: "authenticate", user, response });
     const verdict = await this.receive();
+    this.#isLoggedIn = verdict.ok;
     return verdict.ok ? succeed(undefined) : verdict;
   }
 
   ask(request: PcpRequest): void {
+    this.#traceSent(request);
     this.#send(request);
   }
 
@@ -85,15 +88,18 @@ export class PcpSession {
   }
 
   close(): void {
-    if (this.#socket.writable) this.#send({ type: "disconnect" });
-    this.#socket.end();
+    if (this.#isLoggedIn && this.#socket.writable) this.ask({ type: "disconnect" });
     this.#socket.destroySoon();
   }
 
   #send(request: PcpRequest): void {
+    this.#socket.write(encodeRequest(request));
+  }
+
+  /** The login is not traced, as in Pgpool-II: a proof of a password belongs in no log. */
+  #traceSent(request: PcpRequest): void {
     const bytes = encodeRequest(request);
     this.#trace(traceLine("send", String.fromCharCode(bytes.readUInt8(0)), bytes.length - 1));
-    this.#socket.write(bytes);
   }
 
   #onData(chunk: Buffer): void {
