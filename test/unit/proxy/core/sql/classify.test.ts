@@ -176,7 +176,7 @@ describe("a statement's class", () => {
       const actual = found[key as keyof SqlClass];
       const sorted = Array.isArray(actual) ? [...(actual as string[])].sort() : actual;
       expect({ [key]: sorted }).toEqual({
-        [key]: Array.isArray(value) ? [...value].sort() : value,
+        [key]: Array.isArray(value) ? [...(value as string[])].sort() : value,
       });
     }
   });
