@@ -51,7 +51,7 @@ export const LIFECHECK = {
     context: "init",
     since: "3.3",
     note: "In Pgpool-II a reload takes it.",
-    acts: true,
+    acts: false,
     about:
       "Network device for heartbeats to node N, one for each address, with `;`; empty for any.",
   },

@@ -15,8 +15,8 @@ export const LOAD_BALANCING = {
     initial: true,
     context: "reload",
     since: "1.0",
-    acts: false,
-    about: "Skips blanks before a statement when it is classified. Always so here.",
+    acts: true,
+    about: "Skips blanks before a statement when it is classified.",
   },
   read_only_function_list: {
     type: "list",
@@ -98,7 +98,8 @@ export const LOAD_BALANCING = {
     context: "reload",
     since: "4.0",
     note: "4.3.5: without `dml_adaptive_global`.",
-    acts: false,
+    inactiveValues: ["off", "trans_transaction", "dml_adaptive", "dml_adaptive_global"],
+    acts: true,
     about: "How long reads stay on the primary after a write.",
   },
   dml_adaptive_object_relationship_list: {
@@ -178,7 +179,7 @@ export const LOAD_BALANCING = {
     initial: false,
     context: "reload",
     since: "4.3",
-    acts: false,
+    acts: true,
     about:
       "When the chosen standby lags too far, reads from the least delayed one instead of the primary.",
   },

@@ -30,7 +30,7 @@ export const LOGGING = {
     initial: "default",
     context: "session",
     since: "3.4",
-    acts: false,
+    acts: true,
     about: "How much detail a log entry has.",
   },
   client_min_messages: {
@@ -170,7 +170,7 @@ export const LOGGING = {
     initial: "LOCAL0",
     context: "reload",
     since: "3.1",
-    acts: false,
+    acts: true,
     about: "Facility under which syslog files the lines.",
   },
   syslog_ident: {
@@ -178,7 +178,7 @@ export const LOGGING = {
     initial: "pgpool",
     context: "reload",
     since: "3.1",
-    acts: false,
+    acts: true,
     about: "Program name in syslog.",
   },
   logging_collector: {

@@ -94,7 +94,7 @@ export const WATCHDOG = {
     initial: true,
     context: "init",
     since: "3.7",
-    acts: true,
+    acts: false,
     about:
       "Lets a failover happen only while a majority of the nodes is together; else the server is quarantined.",
   },
