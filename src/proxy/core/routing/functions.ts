@@ -64,7 +64,7 @@ const GROUPS: Readonly<Record<string, string>> = {
     tstzmultirange tstzrange upper_inc upper_inf`,
   casts: `bit bool bpchar char cidr date float4 float8 inet int2 int4 int8 interval macaddr macaddr8
     money name numeric oid regclass text time timestamp timestamptz timetz varbit varchar`,
-  session: `current_catalog current_database current_query current_role current_schema
+  session: `current_catalog current_database current_role current_schema
     current_schemas current_setting current_user getdatabaseencoding inet_client_addr
     inet_client_port inet_server_addr inet_server_port session_user system_user user version`,
   catalog: `col_description format_type has_any_column_privilege has_column_privilege

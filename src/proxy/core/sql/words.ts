@@ -9,7 +9,7 @@ import { Lexer } from "./lexer.ts";
 export interface Skim {
   readonly leadingComment: boolean;
   readonly leadingWhiteSpace: boolean;
-  /** Something stands after a semicolon. */
+  /** Something stands after a semicolon; assumed of a text too long to be looked over. */
   readonly multi: boolean;
   /** Lower case words, identifiers without quotes, symbols; strings without quotes. */
   readonly words: readonly string[];
@@ -19,6 +19,8 @@ export interface Skim {
 
 /** No decision by words looks further. */
 const WORDS_MAX = 16;
+/** So much takes some ten milliseconds, in which a worker does nothing else. */
+const SKIM_CHARS_MAX = 256 * 1024;
 const SESSION_WORDS = /\b(?:set_config|temp|temporary|pg_temp)\b/i;
 
 export function skim(text: string): Skim {
@@ -29,7 +31,8 @@ export function skim(text: string): Skim {
   let isPastSemicolon = false;
   let multi = false;
   for (; lexer.kind !== "end"; lexer.next()) {
-    if (lexer.isSymbol(";")) isPastSemicolon = true;
+    if (lexer.end > SKIM_CHARS_MAX) multi = true;
+    else if (lexer.isSymbol(";")) isPastSemicolon = true;
     else if (isPastSemicolon && words.length > 0) multi = true;
     else if (words.length < WORDS_MAX) words.push(plainValue(lexer));
     if (multi) break;
@@ -39,7 +42,7 @@ export function skim(text: string): Skim {
     leadingWhiteSpace: /^[ \t-\r]/.test(text),
     multi,
     words,
-    mayChangeSession: SESSION_WORDS.test(text),
+    mayChangeSession: text.length > SKIM_CHARS_MAX || SESSION_WORDS.test(text),
   };
 }
 

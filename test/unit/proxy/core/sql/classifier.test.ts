@@ -65,6 +65,16 @@ test("a long text that may make a temporary table ties the session to its backen
   expect(found).toMatchObject({ kind: "write", changesSession: true });
 });
 
+test("a long INSERT is one statement, a huge one is taken for several", async () => {
+  const classifier = await realClassifier();
+  const insert = (rows: number) => `insert into t values ${"(1, 'a'), ".repeat(rows)}(2)`;
+  expect(classifier.classify(insert(20_000))).toMatchObject({
+    multi: false,
+    changesSession: false,
+  });
+  expect(classifier.classify(insert(120_000))).toMatchObject({ multi: true, changesSession: true });
+});
+
 test("a refusal by the grammar is kept for that very text alone", async () => {
   const classifier = await realClassifier();
   expect(classifier.classify("select 1::float(99)").kind).toBe("unparsable");
