@@ -49,7 +49,7 @@ const KILL_AFTER_MS = 2000;
 /** Output still in the pipes when the command has ended is waited for so long. */
 const DRAIN_MS = 200;
 /** Enters: the group's id on a line, later `done`. The end of input instead means we are gone. */
-const GUARD_SCRIPT = 'read -r group || exit 0; read -r word && exit 0; kill -KILL -- "-$group"';
+const GUARD_SCRIPT = 'read -r group || exit 0; read -r word && exit 0; kill -KILL "-$group"';
 
 /**
  * Resolves when the command itself has ended; what it left running in the background is neither

@@ -85,7 +85,8 @@ export class CoreRunner<S, E, A> {
 
   /** A tick that is due goes before what waits, so that a flood of events delays no deadline. */
   #next(previous: E | Tick | null): E | Tick | undefined {
-    if (this.#inbox.length > 0 && previous !== TICK) {
+    const waiting = this.#inbox[0];
+    if (waiting !== undefined && waiting !== TICK && previous !== TICK) {
       const wakeAtMs = this.#core.wakeAtMs(this.#state);
       if (wakeAtMs !== null && wakeAtMs <= this.#nowMs()) return TICK;
     }

@@ -1,0 +1,271 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  checkReplication,
+  probeBackend,
+  searchPrimary,
+  startHealthChecker,
+  type ProbeOptions,
+} from "../../src/backend/index.ts";
+import { Secret } from "../../src/base/index.ts";
+import type { BackendConfig } from "../../src/config/index.ts";
+import { RecordedLog } from "../support/recorded-log.ts";
+import { freePort, ThrowawayPostgres } from "../support/throwaway-postgres.ts";
+
+let primary: ThrowawayPostgres;
+let standby: ThrowawayPostgres;
+
+beforeAll(async () => {
+  primary = await ThrowawayPostgres.start({ auth: "scram-sha-256" });
+  await primary.sql("CREATE ROLE checker LOGIN PASSWORD 'secret'");
+  await primary.sql("CREATE ROLE root_of_all LOGIN SUPERUSER PASSWORD 'secret'");
+  standby = await ThrowawayPostgres.start({
+    standbyOf: primary,
+    applicationName: "server1",
+    auth: "trust",
+  });
+});
+
+afterAll(async () => {
+  await standby.remove();
+  await primary.remove();
+});
+
+function optionsFor(port: number, change: Partial<ProbeOptions> = {}): ProbeOptions {
+  return {
+    hostname: "127.0.0.1",
+    port,
+    user: "checker",
+    password: new Secret("secret"),
+    database: "",
+    connectTimeoutMs: 1000,
+    timeoutMs: 2000,
+    ask: "login",
+    ...change,
+  };
+}
+
+async function failureOf(options: ProbeOptions): Promise<string> {
+  const outcome = await probeBackend(options);
+  return outcome.ok ? "alive" : `${outcome.error.cause}: ${outcome.error.message}`;
+}
+
+/** Something that is no PostgreSQL. */
+async function withServer(
+  onConnection: (socket: Socket) => void,
+  work: (port: number) => Promise<void>,
+): Promise<void> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    onConnection(socket);
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => {
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  try {
+    await work(port);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  }
+}
+
+describe("a probe", () => {
+  it("logs in with SCRAM, over TCP and through a socket file", async () => {
+    expect(await failureOf(optionsFor(primary.port))).toBe("alive");
+    const local = optionsFor(primary.port, { hostname: primary.directory });
+    expect(await failureOf(local)).toBe("alive");
+  });
+
+  it("tells a primary from a standby, both of one system and timeline", async () => {
+    const one = await probeBackend(optionsFor(primary.port, { ask: "role" }));
+    const other = await probeBackend(optionsFor(standby.port, { ask: "role" }));
+    if (!one.ok || !other.ok) throw new Error("both must answer");
+    expect(one.value.isInRecovery).toBe(false);
+    expect(other.value.isInRecovery).toBe(true);
+    expect(one.value.identity?.timeline).toBe(1);
+    expect(other.value.identity).toEqual(one.value.identity);
+    expect(one.value.walLsn).toMatch(/^[\dA-F]+\/[\dA-F]+$/u);
+  });
+
+  it("makes do with the role where the rest is forbidden", async () => {
+    await primary.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    const outcome = await probeBackend(optionsFor(primary.port, { ask: "role" }));
+    await primary.sql("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC");
+    expect(outcome).toEqual({
+      ok: true,
+      value: { isInRecovery: false, walLsn: null, identity: null },
+    });
+  });
+
+  it("names a wrong password, a missing one and an unknown user for what they are", async () => {
+    const wrong = optionsFor(primary.port, { password: new Secret("wrong") });
+    expect(await failureOf(wrong)).toBe('auth: password authentication failed for user "checker"');
+    const none = optionsFor(primary.port, { password: new Secret("") });
+    expect(await failureOf(none)).toMatch(/^auth: /u);
+    const nobody = optionsFor(standby.port, { user: "nobody" });
+    expect(await failureOf(nobody)).toBe('auth: role "nobody" does not exist');
+  });
+
+  it("says what a database is missing", async () => {
+    const missing = optionsFor(primary.port, { database: "nowhere" });
+    expect(await failureOf(missing)).toBe('other: database "nowhere" does not exist');
+  });
+
+  it("sees a refused connection, a missing socket file and an unknown name", async () => {
+    expect(await failureOf(optionsFor(await freePort()))).toMatch(
+      /^refused: connect ECONNREFUSED/u,
+    );
+    const noFile = optionsFor(primary.port, { hostname: "/nonexistent" });
+    expect(await failureOf(noFile)).toMatch(/^refused: connect ENOENT/u);
+    const unknown = optionsFor(5432, {
+      hostname: "no-such-host.invalid",
+      timeoutMs: 20_000,
+      connectTimeoutMs: 0,
+    });
+    expect(await failureOf(unknown)).toMatch(/^name-resolution: /u);
+  });
+
+  it("takes no longer than its time when the postmaster is frozen", async () => {
+    primary.freeze();
+    const startedMs = performance.now();
+    const failure = await failureOf(optionsFor(primary.port, { timeoutMs: 500 }));
+    const tookMs = performance.now() - startedMs;
+    primary.thaw();
+    expect(failure).toBe("timeout: no answer within 500 ms");
+    expect(tookMs).toBeGreaterThan(490);
+    expect(tookMs).toBeLessThan(1500);
+  });
+
+  it("tells a server that is full from one that is dead", async () => {
+    await primary.sql("ALTER ROLE checker CONNECTION LIMIT 0");
+    const failure = await failureOf(optionsFor(primary.port));
+    await primary.sql("ALTER ROLE checker CONNECTION LIMIT -1");
+    expect(failure).toBe('too-many-connections: too many connections for role "checker"');
+  });
+
+  it("survives a server that closes, talks nonsense, or talks without end", async () => {
+    await withServer(
+      (socket) => socket.end(),
+      async (port) => {
+        expect(await failureOf(optionsFor(port))).toMatch(/^closed: /u);
+      },
+    );
+    await withServer(
+      (socket) => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
+      async (port) => {
+        expect(await failureOf(optionsFor(port, { timeoutMs: 500 }))).not.toBe("alive");
+      },
+    );
+    await withServer(
+      (socket) => {
+        socket.write(Buffer.from([0x52, 0x7f, 0xff, 0xff, 0xff]));
+        const flood = setInterval(() => socket.write(Buffer.alloc(1024 * 1024)), 1);
+        socket.on("close", () => clearInterval(flood));
+      },
+      async (port) => {
+        expect(await failureOf(optionsFor(port))).toBe("other: the answer is too long");
+      },
+    );
+  });
+
+  it("leaves no connection behind", async () => {
+    for (let attempt = 0; attempt < 20; attempt += 1) await probeBackend(optionsFor(primary.port));
+    const sockets = process.getActiveResourcesInfo().filter((name) => name.startsWith("TCPSocket"));
+    expect(sockets).toEqual([]);
+  });
+});
+
+describe("a look for the primary", () => {
+  const login = { user: "root_of_all", password: new Secret("secret"), database: "" };
+
+  it("finds it among standbys and dead servers, but not under a foreign identity", async () => {
+    const servers = [
+      { id: 0, hostname: "127.0.0.1", port: await freePort() },
+      { id: 1, hostname: "127.0.0.1", port: standby.port },
+      { id: 2, hostname: "127.0.0.1", port: primary.port },
+    ];
+    const look = { servers, login, connectTimeoutMs: 1000 };
+    const found = await searchPrimary({ ...look, known: null });
+    expect(found?.primaryId).toBe(2);
+    const known = { systemIdentifier: "1", timeline: 1 };
+    expect(await searchPrimary({ ...look, known })).toBeNull();
+  });
+
+  it("reads delay and replication state of a standby", async () => {
+    const servers = [
+      { id: 0, hostname: "127.0.0.1", port: primary.port, applicationName: "" },
+      { id: 1, hostname: "127.0.0.1", port: standby.port, applicationName: "server1" },
+    ];
+    const check = { servers, login, primaryId: 0, connectTimeoutMs: 1000, timeoutMs: 2000 };
+    await standby.sql("SELECT pg_wal_replay_pause()");
+    await primary.sql("CREATE TABLE t AS SELECT generate_series(1, 1000)");
+    const behind = await checkReplication(check);
+    await standby.sql("SELECT pg_wal_replay_resume()");
+    expect(behind.get(0)).toMatchObject({ pgRole: "primary", replicationDelayBytes: 0 });
+    expect(behind.get(1)).toMatchObject({
+      pgRole: "standby",
+      replicationState: "streaming",
+      replicationSyncState: "async",
+    });
+    expect(behind.get(1)?.replicationDelayBytes).toBeGreaterThan(10_000);
+  });
+});
+
+describe("a health checker", () => {
+  it("reports a server that stops after its retries, and shows it when it is back", async () => {
+    const log = new RecordedLog();
+    const backend: BackendConfig = {
+      id: 1,
+      hostname: "127.0.0.1",
+      port: standby.port,
+      weight: 1,
+      dataDirectory: "",
+      applicationName: "",
+      mayFailover: true,
+      alwaysPrimary: false,
+      healthCheck: {
+        period: 0.1,
+        timeout: 2,
+        user: "checker",
+        password: new Secret(""),
+        database: "",
+        maxRetries: 1,
+        retryDelay: 0.1,
+        connectTimeout: 1000,
+      },
+    };
+    const events: string[] = [];
+    const waiters = new Map<string, () => void>();
+    const happened = (event: string): void => {
+      events.push(event);
+      waiters.get(event)?.();
+    };
+    const until = (event: string): Promise<void> =>
+      new Promise((resolve) => waiters.set(event, resolve));
+    const checker = startHealthChecker({
+      backend,
+      log,
+      onDown: ({ reason }) => happened(reason.slice(0, 34)),
+      onRecovered: () => happened("recovered"),
+      onAnswer: (pgStatus) => happened(pgStatus),
+    });
+    try {
+      await until("up");
+      const down = until("health check: connect ECONNREFUSED");
+      await standby.stop();
+      await down;
+      checker.setStanding("quarantined");
+      const recovered = until("recovered");
+      await standby.start();
+      await recovered;
+    } finally {
+      checker.stop();
+    }
+    expect(log.lines).toContain("health_check1 LOG health check retrying on DB node: 1 (round:1)");
+    expect(log.lines).toContain("health_check1 LOG health check failed on node 1 (timeout:0)");
+  });
+});
