@@ -48,6 +48,19 @@ export async function testDirectory(): Promise<{ readonly path: string; remove()
 }
 
 /**
+ * The same below the project, for programs that load packages when they run: Node looks for those
+ * in the folders above a program.
+ */
+export async function programDirectory(): Promise<{
+  readonly path: string;
+  remove(): Promise<void>;
+}> {
+  await mkdir(join(ROOT, ".build"), { recursive: true });
+  const path = await mkdtemp(join(ROOT, ".build/test-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/**
  * Builds programs of `src/cli` into a directory of their own, with their wrappers beside, so that
  * a test neither needs nor disturbs `dist/`.
  *

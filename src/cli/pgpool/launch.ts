@@ -7,6 +7,8 @@ export const LAUNCHED = "PGQUORUM_LAUNCHED";
 
 /** A node that listens does so within a second or two; on a busy machine later. */
 const START_TIMEOUT_MS = 60_000;
+/** How long a node that has said why it gives up may take to clean up behind itself. */
+const CLEAN_UP_TIMEOUT_MS = 5000;
 
 /**
  * Starts the node in the background: a session of its own, no terminal, `/` as its directory.
@@ -26,28 +28,40 @@ export function launchNode(
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      end(
-        fail(
-          `the node (pid ${child.pid}) has not said within ${START_TIMEOUT_MS / 1000} s that it serves; see its log`,
-        ),
-      );
-    }, START_TIMEOUT_MS);
-    const end = (outcome: Result<void, string>): void => {
+    let outcome: Result<void, string> = fail(
+      `the node (pid ${child.pid}) has not said within ${START_TIMEOUT_MS / 1000} s that it serves; see its log`,
+    );
+    const end = (): void => {
       clearTimeout(timer);
       child.removeAllListeners();
       if (child.connected) child.disconnect();
       child.unref();
       resolve(outcome);
     };
-    child.once("error", (error) => end(fail(`could not start the node: ${error.message}`)));
-    child.once("exit", (code, signal) => {
-      const how = signal === null ? `exit code ${code}` : signal;
-      end(fail(`the node ended at once (${how}); start it with -n to see its log`));
+    let timer = setTimeout(end, START_TIMEOUT_MS);
+    child.once("error", (error) => {
+      outcome = fail(`could not start the node: ${error.message}`);
+      end();
     });
+    // `close` comes behind the last message, `exit` may come before it.
+    child.once("close", (code, signal) => {
+      const how = signal === null ? `exit code ${code}` : signal;
+      if (!hasFailed)
+        outcome = fail(`the node ended at once (${how}); start it with -n to see why`);
+      end();
+    });
+    let hasFailed = false;
     child.on("message", (message: ToLauncher) => {
-      if (message.type === "started") end(succeed(undefined));
-      if (message.type === "failed") end(fail(message.message));
+      if (message.type === "started") {
+        outcome = succeed(undefined);
+        end();
+        return;
+      }
+      // Its ports, files and pid are free only when it has ended.
+      hasFailed = true;
+      outcome = fail(message.message);
+      clearTimeout(timer);
+      timer = setTimeout(end, CLEAN_UP_TIMEOUT_MS);
     });
   });
 }
