@@ -8,14 +8,14 @@ import { startPcpServer, type PcpHandlers, type PcpServer } from "../../src/pcp/
 import type { PcpLayout } from "../../src/wire/pcp/index.ts";
 import { threeNodes, twoBackends } from "./pcp-views.ts";
 
-export const PCP_USER = "pcp";
+const PCP_USER = "pcp";
 export const PCP_PASSWORD = "se:cret";
-export const POOL_STATUS_ROWS = [
+const POOL_STATUS_ROWS = [
   { item: "backend_clustering_mode", value: "1", description: "clustering mode" },
   { item: "port", value: "9999", description: "port the node listens on" },
   { item: "logdir", value: "", description: "" },
 ];
-export const WORKER_PIDS = [6030, 6031, 6032];
+const WORKER_PIDS = [6030, 6031, 6032];
 
 /** A log that keeps its lines. */
 export function keepingLog(): Log & { readonly lines: string[] } {
