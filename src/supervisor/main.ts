@@ -2,12 +2,16 @@
  * Root of the supervisor: reads the configuration, takes the pid file, starts the node, and turns
  * signals into what they ask for. The other processes of the node are its children.
  */
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { fail, succeed, type Result } from "../base/index.ts";
 import { formatFindings, loadConfig } from "../config/index.ts";
 import {
   openLog,
   logOptionsFor,
   readTextFile,
   removePidFile,
+  systemErrorText,
   writePidFile,
   type ConfigFilePaths,
 } from "../os/index.ts";
@@ -48,6 +52,12 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   for (const found of findings) {
     const level = found.level === "notice" ? "notice" : "warning";
     log.write(level, formatFindings([found]).trimEnd());
+  }
+  const workDir = isWritableDirectory(config.work_dir);
+  if (!workDir.ok) {
+    throw new Error(
+      `cannot use work_dir "${config.work_dir}": ${workDir.error}\nHINT:  Make the directory and let the user that runs pgpool write to it.`,
+    );
   }
   const pidFile = writePidFile(config.pid_file_name, process.pid);
   if (!pidFile.ok) {
@@ -91,5 +101,15 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   if (!started.ok) {
     await node.stop("fast", started.error);
     throw new Error(started.error);
+  }
+}
+
+/** Errors: what the system says of the directory. */
+function isWritableDirectory(path: string): Result<void, string> {
+  try {
+    accessSync(join(path, "."), constants.W_OK | constants.X_OK);
+    return succeed(undefined);
+  } catch (error) {
+    return fail(systemErrorText(error));
   }
 }
