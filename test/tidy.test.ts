@@ -121,6 +121,18 @@ describe("the project", () => {
     expect(checkSources(new Map(sourceFiles.map((file) => [file, textOf(file)])))).toEqual([]);
   });
 
+  it("would be refused if one of its own decisions imported node:net", () => {
+    const core = sourceFiles.filter((file) => /^src\/\w+\/core\/.*step\.ts$|plan\.ts$/.test(file));
+    expect(core.length).toBeGreaterThan(0);
+    for (const file of core) {
+      const sources = new Map(sourceFiles.map((name) => [name, textOf(name)]));
+      sources.set(file, `import { connect } from "node:net";\n${textOf(file)}`);
+      expect(checkSources(sources)).toEqual([
+        `${file} is pure and may not import node:net: see docs/ARCHITECTURE.md`,
+      ]);
+    }
+  });
+
   it("tells in the header of every module what it is for", () => {
     const silent = sourceFiles
       .filter((file) => basename(file) === "index.ts")

@@ -8,6 +8,7 @@ import { formatLocalTime } from "../../src/cli/pcp/output.ts";
 import { PCP_CONNECTIONS_MAX, startPcpServer } from "../../src/pcp/driver/index.ts";
 import {
   cannedHandlers,
+  freePort,
   keepingLog,
   startTestPcpServer,
   type TestPcpServer,
@@ -243,6 +244,30 @@ describe("a place that cannot be listened on", () => {
         hint: "Another process listens there: stop it, or change pcp_port.",
       },
     });
+  });
+
+  it("is named when the address is another machine's, or the name is nobody's", async () => {
+    const foreign = { addresses: ["192.0.2.1"], port: pcp.port, socketDirectories: [] };
+    expect(await startPcpServer({ ...options, listen: foreign })).toMatchObject({
+      ok: false,
+      error: {
+        message: `could not listen on 192.0.2.1 port ${pcp.port}: Address not available`,
+        hint: "Is 192.0.2.1 an address of this machine, and may this user listen on the port?",
+      },
+    });
+    const nobody = { addresses: ["no.such.host.invalid"], port: pcp.port, socketDirectories: [] };
+    const started = await startPcpServer({ ...options, listen: nobody });
+    expect(started.ok ? "" : started.error.message).toContain(
+      'could not find the address of "no.such.host.invalid"',
+    );
+  });
+
+  it.each(["localhost", "*"])("is none when all that %s means can be listened on", async (name) => {
+    const listen = { addresses: [name], port: await freePort(), socketDirectories: [] };
+    const started = await startPcpServer({ ...options, listen });
+    if (!started.ok) throw new Error(started.error.message);
+    expect(await talk(listen.port, Buffer.from("X\0\0\0\x04", "latin1"))).toBe("");
+    await started.value.stop();
   });
 
   it("is named when the socket is served by another", async () => {

@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import { chmod, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { fail, succeed, type Result } from "../../base/index.ts";
@@ -18,37 +19,67 @@ export interface AcceptOptions {
 
 const EVERY_IPV4 = "0.0.0.0";
 const EVERY_IPV6 = "::";
+/** A machine without IPv6 refuses its addresses so, though the name `localhost` has one. */
+const ABSENT = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EINVAL"]);
 
 /**
- * Listens on a TCP address. `*` means every address of the machine, IPv6 included where it exists.
+ * Listens on every address that a name has; `*` means every address of the machine, IPv6 included
+ * where it exists.
  *
- * Errors: the port is taken, or the address is not this machine's; the message names both.
+ * Errors: the name is unknown, the port is taken, or no address of the name is this machine's.
  */
 export async function listenOnAddress(
-  address: string,
+  name: string,
   port: number,
   options: AcceptOptions,
 ): Promise<Result<Listener, SocketProblem>> {
-  if (address !== "*") return listenAt({ host: address, port }, options);
-  const both = await listenAt({ host: EVERY_IPV6, port }, options);
-  // A machine without IPv6 refuses "::"; a port that is taken is taken for both.
-  return both.ok ? both : listenAt({ host: EVERY_IPV4, port }, options);
+  const hosts = name === "*" ? succeed([EVERY_IPV6]) : await addressesOf(name);
+  if (!hosts.ok) return hosts;
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => {
+    for (const server of servers) await closing(server);
+  };
+  let absent: NodeJS.ErrnoException | null = null;
+  for (const host of hosts.value) {
+    const server = createServer(options.onConnection);
+    const opened = await opening(server, { host, port });
+    if (opened.ok) servers.push(server);
+    else if (ABSENT.has(opened.error.code ?? "")) absent = opened.error;
+    else {
+      await close();
+      return fail(portProblem(host, port, opened.error, options));
+    }
+  }
+  if (servers.length > 0 || absent === null) return succeed({ close });
+  if (name === "*") return listenOnAddress(EVERY_IPV4, port, options);
+  return fail(portProblem(name, port, absent, options));
 }
 
-async function listenAt(
-  where: { readonly host: string; readonly port: number },
+async function addressesOf(name: string): Promise<Result<readonly string[], SocketProblem>> {
+  try {
+    const found = await lookup(name, { all: true });
+    return succeed([...new Set(found.map(({ address }) => address))]);
+  } catch (error) {
+    return fail({
+      message: `could not find the address of "${name}" to listen on: ${systemErrorText(error)}`,
+      hint: "Write a name that this machine resolves, an address, or *.",
+    });
+  }
+}
+
+function portProblem(
+  host: string,
+  port: number,
+  error: NodeJS.ErrnoException,
   options: AcceptOptions,
-): Promise<Result<Listener, SocketProblem>> {
-  const server = createServer({ allowHalfOpen: false }, options.onConnection);
-  const opened = await opening(server, where);
-  if (opened.ok) return succeed({ close: () => closing(server) });
-  const isTaken = opened.error.code === "EADDRINUSE";
-  return fail({
-    message: `could not listen on ${where.host} port ${where.port}: ${systemErrorText(opened.error)}`,
-    hint: isTaken
-      ? `Another process listens there: stop it, or change ${options.portParameter}.`
-      : `Is ${where.host} an address of this machine, and may this user listen on the port?`,
-  });
+): SocketProblem {
+  return {
+    message: `could not listen on ${host} port ${port}: ${systemErrorText(error)}`,
+    hint:
+      error.code === "EADDRINUSE"
+        ? `Another process listens there: stop it, or change ${options.portParameter}.`
+        : `Is ${host} an address of this machine, and may this user listen on the port?`,
+  };
 }
 
 /**
