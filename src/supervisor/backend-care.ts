@@ -8,6 +8,7 @@ import { Secret, type Ms } from "../base/index.ts";
 import {
   checkReplication,
   decodeClusterState,
+  failoverSettings,
   firstClusterState,
   isLive,
   makeClusterView,
@@ -166,6 +167,11 @@ export class BackendCare {
     this.#setQuarantined([...this.#marks.quarantinedIds, ...fresh]);
   }
 
+  /** The cluster can agree again: what this node thought alone is asked anew. */
+  onQuorumRegained(): void {
+    if (this.#marks.quarantinedIds.size > 0) this.#setQuarantined([]);
+  }
+
   onBackendError({ backendId, cause, message }: FromWorker & { type: "backend-error" }): void {
     const backend = this.#config.backends.find(({ id }) => id === backendId);
     if (backend === undefined) return;
@@ -313,15 +319,7 @@ export class BackendCare {
   #failoverSettings(): Pick<FailoverRunnerOptions, "settings" | "login" | "connectTimeoutMs"> {
     const config = this.#config;
     return {
-      settings: {
-        backends: config.backends,
-        failoverCommand: config.failover_command,
-        failbackCommand: config.failback_command,
-        followPrimaryCommand: config.follow_primary_command,
-        searchPrimaryTimeoutMs: config.search_primary_node_timeout * 1000,
-        compatVersion: config.pgpool_compat_version,
-        isStreaming: config.backend_clustering_mode === "streaming_replication",
-      },
+      settings: failoverSettings(config),
       login: this.#replicationLogin(),
       connectTimeoutMs: config.connect_timeout,
     };

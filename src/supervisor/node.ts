@@ -247,6 +247,7 @@ export class Node {
   }
 
   #onWatchdogView(view: WatchdogView): void {
+    if (view.hasQuorum && this.#watchdogView?.hasQuorum !== true) this.#care.onQuorumRegained();
     this.#watchdogView = view;
     if (view.hasQuorum) this.#quorumLostAtMs = null;
     else this.#quorumLostAtMs ??= monotonicNowMs();
