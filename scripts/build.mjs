@@ -5,7 +5,6 @@ import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 
 const programs = {
-  supervisor: "src/supervisor/main.ts",
   worker: "src/proxy/worker.ts",
   watchdog: "src/watchdog/process.ts",
 };
