@@ -11,7 +11,8 @@
 # standbys follow somebody else for the moment, and a commit that waits for them would hang.
 # follow_primary.sh takes the setting back once one of them streams.
 #
-# PGQ_FAILOVER_LOG names a file that gets one line for every run. Further settings and how other
+# PGQ_FAILOVER_LOG names a file that gets one line for every run, with PGQ_HOST as the name of this
+# host (what `hostname` says). Further settings and how other
 # hosts are reached: see remote-functions.sh.
 set -euo pipefail
 # shellcheck source=scripts/remote-functions.sh
@@ -27,7 +28,7 @@ write_history() {
   printable_host=${printable_host//[^A-Za-z0-9._:-]/_}
   [[ -z ${PGQ_FAILOVER_LOG:-} ]] && return
   printf '%s on=%s epoch=%s failed=%s old_primary=%s new_main=%s new_main_host=%s result=%s exit=%s ms=%s\n' \
-    "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "$(hostname)" "${PGQUORUM_EPOCH:--}" "${failed_id:--}" \
+    "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "${PGQ_HOST:-$(hostname)}" "${PGQUORUM_EPOCH:--}" "${failed_id:--}" \
     "${old_primary_id:--}" "${new_main_id:--}" "${printable_host:--}" "$result" "$status" \
     "$(($(date +%s%3N) - started_ms))" >>"$PGQ_FAILOVER_LOG" || say "cannot write to $PGQ_FAILOVER_LOG"
 }

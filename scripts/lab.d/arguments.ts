@@ -62,8 +62,8 @@ a pgquorum node, and a virtual IP. Nothing of it is reachable from outside. Need
                            PART: postgres, watchdog, guardian, supervisor, or node (every process
                            of the node except the guardian)
   start HOST postgres|node [--as-is]
-                           start it again; a server that was overtaken becomes a standby first,
-                           unless --as-is
+                           start it again, and give a server back to the nodes; one that was
+                           overtaken becomes a standby first, unless --as-is
   cut HOST                 drop every frame from and to the host
   heal [HOST]              let the frames of one host, or of all, pass again
   logs HOST                what the node and its PostgreSQL logged last

@@ -44,12 +44,13 @@ export function environmentOf(plan: LabPlan, host: Host | null): NodeJS.ProcessE
     ...(isLoopback
       ? {
           PGQUORUM_SSH: join(plan.repository, "scripts", "lab.d", "local-ssh"),
-          PGPASSFILE: join(plan.directory, "pgpass"),
+          PGPASSFILE: files.pgpass(plan.directory),
         }
       : { PGQUORUM_SSH_CONFIG: files.sshConfig(plan.directory) }),
     ...(host === null
       ? {}
       : {
+          PGQ_HOST: host.name,
           PCPPASSFILE: files.pcpPass(host),
           PGQUORUM_PCP_HOST: host.address,
           PGQUORUM_PCP_PORT: String(host.ports.pcp),

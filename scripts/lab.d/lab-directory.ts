@@ -110,6 +110,13 @@ export function labSecrets(directory: string): Secrets {
   return JSON.parse(readFileSync(path, "utf8")) as Secrets;
 }
 
+/** libpq takes no file that others may read, and asks nobody who owns it. */
+export async function writePgpass(plan: LabPlan, secrets: Secrets): Promise<void> {
+  const path = files.pgpass(plan.directory);
+  writeFileSync(path, `127.0.0.1:*:*:*:${secrets.password}\n`, { mode: 0o600 });
+  await chownToPostgres(path);
+}
+
 /** Removes the directory if it is a lab's. */
 export function removeDirectory(directory: string): void {
   if (!existsSync(directory)) return;

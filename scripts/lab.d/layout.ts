@@ -104,6 +104,8 @@ function loopbackPorts(offset: number): Ports {
 export const files = {
   plan: (directory: string) => join(directory, "lab.json"),
   sshConfig: (directory: string) => join(directory, "ssh", "config"),
+  /** Passwords for the loopback, in PostgreSQL's own form. */
+  pgpass: (directory: string) => join(directory, "pgpass"),
   failoverHistory: (directory: string) => join(directory, "failover.log"),
   pgpoolConf: (host: Host) => join(host.etc, "pgpool.conf"),
   pcpConf: (host: Host) => join(host.etc, "pcp.conf"),

@@ -5,7 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "./arguments.ts";
 import { LabFailure } from "./failure.ts";
 import { insideClient, environmentOf } from "./inside.ts";
-import { labSecrets, makeDirectories, readPlan, removeDirectory } from "./lab-directory.ts";
+import {
+  labSecrets,
+  makeDirectories,
+  readPlan,
+  removeDirectory,
+  writePgpass,
+} from "./lab-directory.ts";
 import { ACCOUNTS, hostsOf, VIP, type Host, type LabPlan } from "./layout.ts";
 import { ensureNetwork, healPort, labNamespaces, removeNamespaces } from "./network.ts";
 import { nodeProcesses, startNode, writeNodeConfig } from "./pgquorum-node.ts";
@@ -39,6 +45,9 @@ export async function bringUp(
     await ensureNetwork(hosts);
     await healPort(null);
     await ensureSsh(plan, hosts);
+  } else {
+    say(`${hosts.length} sets of ports on the loopback`);
+    await writePgpass(plan, secrets);
   }
   const [first, ...others] = hosts;
   if (first === undefined) throw new LabFailure("a lab needs at least one host", null, 2);

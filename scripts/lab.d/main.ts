@@ -14,7 +14,7 @@ import { bringUp, psqlEnvironment, psqlWords, tailOfLogs, takeDown } from "./lif
 import { cutPort, healPort, labNamespaces } from "./network.ts";
 import { signalNode, startNode } from "./pgquorum-node.ts";
 import { roleOf, signalServer } from "./postgres.ts";
-import { startPostgres } from "./rejoin.ts";
+import { attachServer, startPostgres } from "./rejoin.ts";
 import { endInterruption, interrupt, runAttached } from "./shell.ts";
 import { formatStatus, leadersOf, lookAtLab } from "./status.ts";
 
@@ -181,7 +181,8 @@ async function start(
     started: "PostgreSQL started",
     rejoined: "PostgreSQL follows the new primary",
   };
-  process.stdout.write(`${host.name}: ${words[how]}\n`);
+  const attached = (await attachServer(plan, host)) ? ", and the nodes use it again" : "";
+  process.stdout.write(`${host.name}: ${words[how]}${attached}\n`);
   return 0;
 }
 

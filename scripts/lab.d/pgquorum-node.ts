@@ -9,6 +9,7 @@ import { environmentOf, insideHost } from "./inside.ts";
 import { ACCOUNTS, files, type Host, type LabPlan } from "./layout.ts";
 import {
   processesInNamespace,
+  processesWithEnvironment,
   processInfo,
   runsProgram,
   signalAll,
@@ -76,21 +77,19 @@ export function askNode(host: Host, timeoutMs = STATUS_TIMEOUT_MS): Promise<Node
   });
 }
 
-/** Every process of the node, its guardian and the commands that it started apart. */
+/** Every Node process of the node. */
 export function nodeProcesses(host: Host): ProcessInfo[] {
-  const candidates = host.namespace === null ? ownTree(host) : processesInNamespace(host.namespace);
+  const candidates =
+    host.namespace === null
+      ? processesWithEnvironment(`PGQUORUM_CONFIG=${files.pgpoolConf(host)}`)
+      : processesInNamespace(host.namespace);
   return candidates.filter((process) => runsProgram(process, globalThis.process.execPath));
-}
-
-function ownTree(host: Host): ProcessInfo[] {
-  const supervisor = supervisorPid(host);
-  return supervisor === null ? [] : treeOf(supervisor);
 }
 
 /** From the pid file, if that process really is a node of ours. */
 function supervisorPid(host: Host): number | null {
   try {
-    const pid = Number(readFileSync(files.pidFile(host), "utf8").trim());
+    const pid = Number.parseInt(readFileSync(files.pidFile(host), "utf8"), 10);
     const info = processInfo(pid);
     const isNode = info !== null && runsProgram(info, globalThis.process.execPath);
     return isNode ? pid : null;

@@ -56,6 +56,17 @@ export function processesInNamespace(namespace: string): ProcessInfo[] {
   );
 }
 
+/** Every process that was started with this `NAME=value`. */
+export function processesWithEnvironment(setting: string): ProcessInfo[] {
+  return allProcesses().filter((process) => {
+    try {
+      return readFileSync(`/proc/${process.pid}/environ`, "utf8").split("\0").includes(setting);
+    } catch {
+      return false; // Somebody else's.
+    }
+  });
+}
+
 /** The process and all that descend from it. */
 export function treeOf(pid: number): ProcessInfo[] {
   const root = processInfo(pid);

@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LabFailure } from "./failure.ts";
 import { environmentOf, insideHost } from "./inside.ts";
-import { hostsOf, type Host, type LabPlan } from "./layout.ts";
+import { ACCOUNTS, hostsOf, type Host, type LabPlan } from "./layout.ts";
 import { postmaster, roleOf, startServer } from "./postgres.ts";
 import { run } from "./shell.ts";
+import { leadersOf, lookAtLab } from "./status.ts";
 
 const REJOIN_MS = 120_000;
 
@@ -38,6 +39,22 @@ export async function startPostgres(
     timeoutMs: REJOIN_MS,
   });
   return "rejoined";
+}
+
+/**
+ * Gives a server that runs again back to the nodes, if they took it out. Returns whether they
+ * did. Nodes never take a server back on their own: an operator decides.
+ */
+export async function attachServer(plan: LabPlan, host: Host): Promise<boolean> {
+  const status = await lookAtLab(plan);
+  const leader = hostsOf(plan).find((each) => leadersOf(status).includes(each.name));
+  const isOut = status.backends.some((each) => each.id === host.id && each.status === "down");
+  if (leader === undefined || !isOut) return false;
+  const program = join(plan.repository, "bin", "pcp_attach_node");
+  const where = ["-w", "-h", leader.address, "-p", String(leader.ports.pcp)];
+  const words = [program, ...where, "-U", ACCOUNTS.pcp.user, "-n", String(host.id)];
+  await run(insideHost(leader, words), { env: environmentOf(plan, leader) });
+  return true;
 }
 
 function wordsOf(host: Host): string[] {

@@ -74,7 +74,8 @@ async function tellStory(plan: LabPlan, say: Say): Promise<Omit<DemoFigures, "se
   const load = new LoadLink(plan, loadOptions(plan));
   try {
     await load.running(RUNNING_MS);
-    say(`${WRITERS} clients insert numbered rows, ${READERS} read, all through the same address`);
+    const way = plan.mode === "loopback" ? "one or the other node" : "the VIP";
+    say(`${WRITERS} clients insert numbered rows, ${READERS} read, all through ${way}`);
     const readsPerBackend = await watchReads(plan);
     const spread = Object.entries(readsPerBackend).map(([host, count]) => `${host} ${count}`);
     say(`reads so far: ${spread.join(", ")}`);

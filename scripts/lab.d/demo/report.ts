@@ -121,9 +121,13 @@ export function formatReport(figures: DemoFigures, promises: readonly DemoPromis
       milliseconds(primary.killToFirstWriteMs),
     ],
     ["failover_command runs", String(primary.commandRuns)],
-    [`leader ${leader.killed} killed: VIP on another host after`, milliseconds(leader.vipMovedMs)],
-    ["VIP gap seen by clients", milliseconds(leader.vipGapMs)],
-    ["first write after the leader's death", milliseconds(leader.killToFirstWriteMs)],
+    ...(leader.holdersMax === 0
+      ? []
+      : [
+          [`leader ${leader.killed} killed: VIP moved after`, milliseconds(leader.vipMovedMs)],
+          ["VIP gap seen by clients", milliseconds(leader.vipGapMs)],
+        ]),
+    [`leader ${leader.killed} killed: first write after`, milliseconds(leader.killToFirstWriteMs)],
     ["acknowledged rows", String(writes.acknowledged)],
     ["acknowledged rows lost", String(writes.lost)],
     ["the whole story took", `${figures.seconds.toFixed(1)} s`],

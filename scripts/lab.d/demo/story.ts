@@ -131,7 +131,7 @@ export async function killPrimary(
     killed: primary.name,
     promoted: promoted?.name ?? null,
     leader,
-    killToFirstWriteMs: writtenAtMs === null ? null : writtenAtMs - killedAtMs,
+    killToFirstWriteMs: since(killedAtMs, writtenAtMs),
     commandRuns: runs.length,
     commandRanOn: runs.map((run) => run.on),
   };
@@ -165,12 +165,16 @@ export async function killLeader(
     killed: leader.name,
     vipHolder: holders.length > 1 ? holders : (holders[0] ?? null),
     newLeader,
-    vipMovedMs: move.movedAtMs === null ? null : move.movedAtMs - killedAtMs,
-    vipGapMs: plan.mode === "loopback" ? null : longestGap(probed.answeredAtMs).gapMs,
+    vipMovedMs: since(killedAtMs, move.movedAtMs),
+    vipGapMs: plan.mode === "loopback" ? null : Math.round(longestGap(probed.answeredAtMs).gapMs),
     holdersMax: move.holdersMax,
-    killToFirstWriteMs: writtenAtMs === null ? null : writtenAtMs - killedAtMs,
+    killToFirstWriteMs: since(killedAtMs, writtenAtMs),
     commandRuns: historyOf(plan).length - runsBefore,
   };
+}
+
+function since(beganMs: number, atMs: number | null): number | null {
+  return atMs === null ? null : Math.round(atMs - beganMs);
 }
 
 interface Move {
