@@ -1,5 +1,12 @@
 /** The PostgreSQL server of each host: made, started, asked and killed. */
-import { appendFileSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { pgHbaConf, postgresqlConf, socketDirectory, type Secrets } from "./config-texts.ts";
 import { LabFailure } from "./failure.ts";
@@ -8,7 +15,6 @@ import { ACCOUNTS, files, type Host, type LabPlan } from "./layout.ts";
 import {
   allProcesses,
   processInfo,
-  programOf,
   signalAll,
   waitUntilGone,
   type ProcessInfo,
@@ -118,7 +124,17 @@ async function waitForRemainder(host: Host): Promise<void> {
 /** The running server of the host, or null. */
 export function postmaster(host: Host): ProcessInfo | null {
   const info = processInfo(serverPid(host) ?? 0);
-  return info !== null && basename(programOf(info)) === "postgres" ? info : null;
+  const program = basename(readlinkOf(`/proc/${info?.pid}/exe`));
+  return program.startsWith("postgres") ? info : null;
+}
+
+/** A replaced program, as after an upgrade, has " (deleted)" behind its name. */
+function readlinkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function serverPid(host: Host): number | null {

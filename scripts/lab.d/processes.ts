@@ -79,13 +79,17 @@ export function treeOf(pid: number): ProcessInfo[] {
   return tree;
 }
 
-/** Whether the program that the process runs has this file name. */
+/**
+ * Whether the process runs the program of this file. The file itself is compared, not its name:
+ * in a container the same file may be seen under another one.
+ */
 export function runsProgram(process: ProcessInfo, path: string): boolean {
-  return linkOf(process.pid, "exe")?.replace(/ \(deleted\)$/, "") === path;
-}
-
-export function programOf(process: ProcessInfo): string {
-  return linkOf(process.pid, "exe")?.replace(/ \(deleted\)$/, "") ?? "";
+  try {
+    const [running, wanted] = [statSync(`/proc/${process.pid}/exe`), statSync(path)];
+    return running.ino === wanted.ino && running.dev === wanted.dev;
+  } catch {
+    return false;
+  }
 }
 
 function linkOf(pid: number, name: string): string | null {
