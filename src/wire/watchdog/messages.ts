@@ -68,9 +68,10 @@ export interface Released {
   readonly secret: string;
 }
 
-/** The sender is about to stop cleanly. */
+/** The sender is about to stop cleanly and leads no longer in this term, if it did. */
 export interface Leaving {
   readonly type: "leaving";
+  readonly term: number;
 }
 
 /** A follower's wish for a failover, sent to the leader, who counts it. */
@@ -120,7 +121,7 @@ export function decodePeerMessage(bytes: Uint8Array): Result<PeerMessage, string
   if (!parsed.ok) return parsed;
   const message = readPeerMessage(parsed.value);
   return message === null
-    ? fail(`malformed message of type ${String(parsed.value.type)}`)
+    ? fail(`malformed message of type ${showType(parsed.value.type)}`)
     : succeed(message);
 }
 
@@ -189,7 +190,7 @@ function readPeerMessage(value: Decoded): PeerMessage | null {
     case "released":
       return isHex(value.secret, 64) ? { type: "released", secret: value.secret } : null;
     case "leaving":
-      return { type: "leaving" };
+      return isCount(value.term) ? { type: "leaving", term: value.term } : null;
     case "failover-vote": {
       const request = readRequest(value.request);
       return request === null ? null : { type: "failover-vote", request };
@@ -255,6 +256,11 @@ function readEntryId(value: unknown): EntryId | null {
   if (!isObject(value)) return null;
   const { term, index } = value;
   return isCount(term) && isCount(index) ? { term, index } : null;
+}
+
+/** Goes into the log, so it is bounded; and not every JSON value can be made a string. */
+function showType(type: unknown): string {
+  return typeof type === "string" && /^[\w-]{1,64}$/.test(type) ? type : "unknown";
 }
 
 function parseObject(bytes: Uint8Array): Result<Decoded, string> {

@@ -158,9 +158,14 @@ export function onReleaseProven(state: State, secret: string, nowMs: Ms): State 
   return wasOurLeader ? standSoon({ ...known, leaderId: null, promisedUntilMs: 0 }, nowMs) : known;
 }
 
-/** The leader said that it leads no longer: its lease protects nothing. */
-export function onLeaderLeft(state: State, from: number, nowMs: Ms): State {
-  if (state.leaderId !== from || state.leading !== null) return state;
+/**
+ * The leader said that it leads no longer: its lease protects nothing. A goodbye from another term
+ * is one of an earlier run, overtaken by the messages of the present one.
+ */
+export function onLeaderLeft(state: State, from: number, term: number, nowMs: Ms): State {
+  if (state.leaderId !== from || state.leading !== null || state.durable.term !== term) {
+    return state;
+  }
   return standSoon({ ...state, leaderId: null, promisedUntilMs: 0 }, nowMs);
 }
 

@@ -1,6 +1,6 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
-import { follow, standAfterPromise } from "./election.ts";
+import { follow, isReleased, standAfterPromise } from "./election.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
 
 /**
@@ -10,6 +10,11 @@ import { compareEntries, type Action, type Durable, type State } from "./state.t
 export function onRound(state: State, from: number, round: Round, nowMs: Ms): Step<State, Action> {
   if (round.term < state.durable.term) {
     return { state, actions: [answer(state, from, round, false)] };
+  }
+  const { holder } = state.durable;
+  if (holder?.term === round.term && isReleased(state, holder)) {
+    // The proof overtook the last rounds of a leader that has let go: they bind nobody again.
+    return { state, actions: [] };
   }
   const followed = follow(state, from);
   const durable = storeRound(followed.durable, round);

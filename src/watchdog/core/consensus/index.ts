@@ -94,7 +94,7 @@ function onMessage(
     case "released":
       return { state: onReleaseProven(state, message.secret, nowMs), actions: [] };
     case "leaving":
-      return { state: onLeaderLeft(state, from, nowMs), actions: [] };
+      return { state: onLeaderLeft(state, from, message.term, nowMs), actions: [] };
     default:
       return unreachable(message);
   }
@@ -115,12 +115,6 @@ function onReleaseHashMade(state: State, hash: string, nowMs: Ms): State {
  */
 function onStop(state: State): Step<State, Action> {
   const stopped: State = { ...follow(state, null), isStopped: true };
-  return {
-    state: stopped,
-    actions: peersOf(state).map((to): Action => ({
-      type: "send",
-      to,
-      message: { type: "leaving" },
-    })),
-  };
+  const message: ConsensusMessage = { type: "leaving", term: state.durable.term };
+  return { state: stopped, actions: peersOf(state).map((to) => ({ type: "send", to, message })) };
 }
