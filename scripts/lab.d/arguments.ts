@@ -41,6 +41,9 @@ export type KillPart = (typeof KILL_PARTS)[number];
 export const KILL_SIGNALS = ["KILL", "STOP", "CONT", "TERM"] as const;
 export type KillSignal = (typeof KILL_SIGNALS)[number];
 
+/** Not for people: with this word the demonstration starts itself on the client host. */
+export const LOAD_WORD = "load-process";
+
 export interface Arguments {
   readonly isLoopback: boolean;
   readonly command: Command;

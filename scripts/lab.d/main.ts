@@ -5,7 +5,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { HELP, parseArguments, type Command } from "./arguments.ts";
+import { HELP, LOAD_WORD, parseArguments, type Command } from "./arguments.ts";
 import { LabFailure } from "./failure.ts";
 import { environmentOf, insideClient, insideHost } from "./inside.ts";
 import { labDirectory, needPlan, readPlan, takeLock } from "./lab-directory.ts";
@@ -27,8 +27,7 @@ function say(line: string): void {
 }
 
 async function main(): Promise<number> {
-  if (process.argv[2] === "load-process") {
-    // Not for people: the demonstration starts itself with this word on the client host.
+  if (process.argv[2] === LOAD_WORD) {
     const { runLoad } = await import("./demo/index.ts");
     await runLoad();
     return 0;
@@ -93,12 +92,7 @@ async function up(
 ): Promise<number> {
   const old = readPlan(directory);
   mustFit(old, command);
-  if (old === null && mode === "namespaces" && (await labNamespaces()).length > 0) {
-    throw new LabFailure(
-      "another lab, of another directory, uses the namespaces pgq-*",
-      "`PGQ_LAB_DIR=… scripts/lab down` removes it; `scripts/lab down` removes at least its hosts.",
-    );
-  }
+  await mustBeFree(old, mode);
   const plan = old ?? newPlan(mode, directory, command.nodesCount ?? 3, command.profile ?? "fast");
   const work = async (): Promise<number> => {
     const status = await bringUp(plan, command, say);
@@ -119,9 +113,19 @@ async function demo(
   directory: string,
 ): Promise<number> {
   const { runDemo } = await import("./demo/index.ts");
+  await mustBeFree(readPlan(directory), mode);
   const plan = newPlan(mode, directory, 3, "fast");
   const cleanUp = (): Promise<void> => takeDown(directory, mode);
   return locked(mode, () => undoing(() => runDemo(plan, command, say), cleanUp));
+}
+
+/** The namespaces have fixed names, so there can be only one lab with them. */
+async function mustBeFree(own: LabPlan | null, mode: LabMode): Promise<void> {
+  if (own !== null || mode === "loopback" || (await labNamespaces()).length === 0) return;
+  throw new LabFailure(
+    "the namespaces pgq-* are in use by a lab of another directory",
+    "`PGQ_LAB_DIR=… scripts/lab down` removes it; without its directory, only its hosts.",
+  );
 }
 
 function mustFit(old: LabPlan | null, command: Extract<Command, { name: "up" }>): void {

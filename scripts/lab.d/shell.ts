@@ -27,6 +27,10 @@ export function interrupt(signal: NodeJS.Signals): void {
   interruptedBy = signal;
 }
 
+export function isInterrupted(): boolean {
+  return interruptedBy !== null;
+}
+
 /** Lets programs run again, for the clean-up. */
 export function endInterruption(): void {
   interruptedBy = null;
@@ -81,6 +85,7 @@ export async function tryRun(words: readonly string[], options: RunOptions = {})
 export async function run(words: readonly string[], options: RunOptions = {}): Promise<string> {
   const ran = await tryRun(words, options);
   if (ran.code === 0) return ran.stdout;
+  mustNotBeInterrupted(); // Then the program was only a victim.
   const said = (ran.stderr.trim() || ran.stdout.trim()).slice(-2000);
   const how = ran.code === 124 ? "took too long" : `ended with ${ran.code}`;
   throw new LabFailure(`\`${words.join(" ")}\` ${how}`, said === "" ? null : said);

@@ -7,7 +7,7 @@ import type { Command } from "../arguments.ts";
 import { readPlan } from "../lab-directory.ts";
 import { hostsOf, type LabPlan } from "../layout.ts";
 import { bringUp, tailOfLogs, takeDown, type Say } from "../lifecycle.ts";
-import { endInterruption } from "../shell.ts";
+import { isInterrupted } from "../shell.ts";
 import { LoadLink } from "./load-link.ts";
 import { formatReport, judge, type DemoFigures } from "./report.ts";
 import {
@@ -21,7 +21,6 @@ import {
   WRITERS,
 } from "./story.ts";
 
-export { LOAD_WORD } from "./load-link.ts";
 export { runLoad } from "./load-process.ts";
 
 const RUNNING_MS = 30_000;
@@ -59,8 +58,7 @@ async function showingLogs<T>(plan: LabPlan, work: () => Promise<T>): Promise<T>
   try {
     return await work();
   } catch (error) {
-    endInterruption();
-    await showLogs(plan);
+    if (!isInterrupted()) await showLogs(plan);
     throw error;
   }
 }

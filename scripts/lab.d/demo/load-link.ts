@@ -1,13 +1,11 @@
 /** The demonstration's end of the line to its load process. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { LOAD_WORD } from "../arguments.ts";
 import { LabFailure } from "../failure.ts";
 import { environmentOf, insideClient } from "../inside.ts";
 import type { LabPlan } from "../layout.ts";
 import type { FromLoad, LoadOptions, ToLoad } from "./load-messages.ts";
-
-/** The hidden word by which scripts/lab becomes the load process. */
-export const LOAD_WORD = "load-process";
 
 const STOP_TIMEOUT_MS = 15_000;
 
