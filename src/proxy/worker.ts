@@ -9,7 +9,7 @@ import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
 import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
 import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
-import { BackendPool, Listener, readSettings, type Settings } from "./driver/index.ts";
+import { BackendPool, Listener, readSettings, type SettingsRead } from "./driver/index.ts";
 
 /** Something that only an operator can change keeps this worker from running. */
 const UNUSABLE_STATUS = 3;
@@ -25,15 +25,15 @@ const workerId = Number(process.env.PGQUORUM_WORKER ?? "1");
 const isDebugging = process.env.PGQUORUM_DEBUG === "1";
 process.title = `pgpool: worker ${workerId}`;
 
-const first = readSettings(workersOf);
-if (!first.ok) {
-  for (const finding of first.error) process.stderr.write(`${formatFinding(finding)}\n`);
-  process.exit(UNUSABLE_STATUS);
-}
-let settings: Settings = first.value.settings;
+const first = await readFirstSettings();
+let { settings } = first;
 let view = NO_VIEW;
 let isStopping = false;
 const log: OpenLog = openLog(logOptionsFor(settings.config, "child", isDebugging));
+if (workerId === 1) {
+  // All workers read the same files; one of them is enough to say it.
+  for (const finding of first.findings) log.write("warning", formatFinding(finding));
+}
 
 await loadModule();
 const classifier = createClassifier({
@@ -104,8 +104,11 @@ async function listen(): Promise<void> {
   isListening = true;
   const errors = await listener.listen();
   for (const { message, hint } of errors) log.write("fatal", message, { hint });
-  if (errors.length > 0) process.exit(UNUSABLE_STATUS);
-  tell({ type: "ready" });
+  if (errors.length > 0) {
+    await endUnusable(errors.map(({ message, hint }) => `${message}\nHINT:  ${hint}`));
+  } else {
+    tell({ type: "ready" });
+  }
 }
 
 function reload(): void {
@@ -147,8 +150,25 @@ function tick(): void {
   tell(stats);
 }
 
+async function readFirstSettings(): Promise<SettingsRead> {
+  const read = readSettings(workersOf);
+  if (read.ok) return read.value;
+  for (const finding of read.error) process.stderr.write(`${formatFinding(finding)}\n`);
+  return await endUnusable(read.error.map(formatFinding));
+}
+
+/** Whoever started the node may not see our log, so the supervisor is told why as well. */
+async function endUnusable(reasons: readonly string[]): Promise<never> {
+  const message: FromWorker = { type: "unusable", reason: reasons.join("\n") };
+  await new Promise((sent) => {
+    if (process.send === undefined) sent(null);
+    else process.send(message, undefined, undefined, sent);
+  });
+  return process.exit(UNUSABLE_STATUS);
+}
+
 function tell(message: FromWorker): void {
-  if (process.connected === true) process.send?.(message);
+  if (process.connected) process.send?.(message);
 }
 
 function workersOf(own: Config): number {

@@ -80,7 +80,7 @@ export class Node {
       view: () => this.#care.view,
       onBackendError: (error) => this.#care.onBackendError(error),
       onSelectCounts: (counts) => this.#care.onSelectCounts(counts),
-      onUnusable: () => void this.stop("fast", "a worker cannot run; the log above says why"),
+      onUnusable: (reason) => void this.stop("fast", reason),
     });
     const onMessage = (message: FromWatchdog): void => this.#onWatchdog(message);
     this.#link = config.use_watchdog

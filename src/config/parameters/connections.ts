@@ -48,7 +48,7 @@ export const CONNECTIONS = {
     octal: true,
     context: "init",
     since: "4.4",
-    acts: false,
+    acts: true,
     about: "File mode of the client socket files.",
   },
   listen_backlog_multiplier: {
@@ -57,7 +57,7 @@ export const CONNECTIONS = {
     min: 1,
     context: "init",
     since: "3.4",
-    acts: false,
+    acts: true,
     about: "Length of the kernel's queue of waiting clients, as a multiple of num_init_children.",
   },
   serialize_accept: {

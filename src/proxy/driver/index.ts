@@ -5,5 +5,5 @@
  */
 export { BackendPool } from "./backend-pool.ts";
 export { Listener, type ListenError } from "./listener.ts";
-export { readSettings } from "./settings.ts";
+export { readSettings, type SettingsRead } from "./settings.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

@@ -9,6 +9,11 @@ import type { Settings } from "./worker-context.ts";
 
 type AnyFinding = Finding | AuthFinding;
 
+export interface SettingsRead {
+  readonly settings: Settings;
+  readonly findings: readonly AnyFinding[];
+}
+
 /**
  * Reads pgpool.conf (as the environment names it), pool_hba.conf and pool_passwd.
  *
@@ -17,10 +22,7 @@ type AnyFinding = Finding | AuthFinding;
  */
 export function readSettings(
   workerCount: (config: Config) => number,
-): Result<
-  { readonly settings: Settings; readonly findings: readonly AnyFinding[] },
-  readonly AnyFinding[]
-> {
+): Result<SettingsRead, readonly AnyFinding[]> {
   const { config, findings } = loadProcessConfig(process.env);
   if (config === null) return fail(findings);
   const hbaText = config.enable_pool_hba ? readTextFile(config.files.hba) : succeed("");

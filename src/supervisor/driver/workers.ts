@@ -19,12 +19,10 @@ export interface WorkersOptions {
   readonly onBackendError: (error: FromWorker & { readonly type: "backend-error" }) => void;
   /** SELECTs sent, by backend id, summed over all workers, those that ended included. */
   readonly onSelectCounts: (counts: readonly number[]) => void;
-  /** A worker found that it cannot run at all; it has written the reason to the log. */
-  readonly onUnusable: () => void;
+  /** A worker found that it cannot run at all. */
+  readonly onUnusable: (reason: string) => void;
 }
 
-/** A worker that cannot listen says why in the log and ends with this status. */
-const UNUSABLE_STATUS = 3;
 const FAST_STOP_MS: Ms = 3000;
 
 interface Slot {
@@ -32,6 +30,8 @@ interface Slot {
   worker: Worker;
   history: RestartHistory;
   selectCounts: readonly number[];
+  /** Why it ends for good, as it said itself. */
+  unusable: string | null;
 }
 
 export class Workers {
@@ -90,7 +90,7 @@ export class Workers {
 
   #fork(number: number, history: RestartHistory): void {
     const worker = cluster.fork({ ...this.#options.env, PGQUORUM_WORKER: `${number}` });
-    const slot: Slot = { number, worker, history, selectCounts: [] };
+    const slot: Slot = { number, worker, history, selectCounts: [], unusable: null };
     this.#slots.set(number, slot);
     worker.on("message", (message: FromWorker) => this.#onMessage(slot, message));
     worker.on("error", () => undefined); // A message to a dying worker; its exit is handled.
@@ -103,6 +103,9 @@ export class Workers {
       case "ready":
         this.#readyCount += 1;
         if (this.#readyCount >= this.#options.count) this.#onAllReady?.();
+        return;
+      case "unusable":
+        slot.unusable = message.reason;
         return;
       case "cancel": {
         const target = this.#slots.get(workerOfProcessId(message.processId));
@@ -129,8 +132,8 @@ export class Workers {
     addInto(this.#pastCounts, slot.selectCounts);
     this.#slots.delete(slot.number);
     if (this.#isStopping) return;
-    if (code === UNUSABLE_STATUS) {
-      this.#options.onUnusable();
+    if (slot.unusable !== null) {
+      this.#options.onUnusable(slot.unusable);
       return;
     }
     const { delayMs, history } = planRestart(slot.history, monotonicNowMs());

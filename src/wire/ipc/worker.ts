@@ -13,6 +13,8 @@ export type ToWorker =
 /** Worker to supervisor. */
 export type FromWorker =
   | { readonly type: "ready" }
+  /** Something that only a person can change keeps this worker from running; it ends now. */
+  | { readonly type: "unusable"; readonly reason: string }
   /** A CancelRequest whose `processId` names another worker. */
   | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
   /** A connection to a backend failed or broke; `failover_on_backend_error` decides what follows. */
