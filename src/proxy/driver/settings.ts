@@ -11,7 +11,8 @@ type AnyFinding = Finding | AuthFinding;
 
 export interface SettingsRead {
   readonly settings: Settings;
-  readonly findings: readonly AnyFinding[];
+  /** Of pool_hba.conf and pool_passwd. */
+  readonly findings: readonly AuthFinding[];
 }
 
 /**
@@ -36,10 +37,10 @@ export function readSettings(
     config.files.poolPasswd === null ? null : readTextFile(config.files.poolPasswd);
   const passwd = passwdText?.ok === true ? passwdText.value : "";
   const users = parsePoolPasswd(passwd, config.files.poolPasswd ?? "pool_passwd");
-  const authFindings = [...hba.findings, ...users.findings];
   const clientsMax = Math.ceil(config.num_init_children / workerCount(config));
   return succeed({
-    findings: [...findings, ...authFindings],
+    // Those of pgpool.conf are the supervisor's to tell.
+    findings: [...hba.findings, ...users.findings],
     settings: {
       config,
       rules: compileRules(config),
