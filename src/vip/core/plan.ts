@@ -4,8 +4,11 @@ import type { Ms } from "../../base/index.ts";
 export interface Observed {
   /** The guardian has the secret and would let go if this process died. */
   readonly isArmed: boolean;
-  /** The kernel has the address. */
-  readonly isAssigned: boolean;
+  /**
+   * Whether the kernel has the address. From the first attempt to bring it up until it was read
+   * back it is unknown, and so it is when somebody else took it away.
+   */
+  readonly address: "gone" | "unknown" | "there";
   /** Neighbours have been told since the address was assigned. */
   readonly isAnnounced: boolean;
 }
@@ -25,11 +28,11 @@ export type VipCommand =
  */
 export function planVip(wanted: "held" | "released", observed: Observed): VipCommand | null {
   if (wanted === "released") {
-    if (observed.isAssigned) return "if-down";
+    if (observed.address !== "gone") return "if-down";
     return observed.isArmed ? "prove-release" : null;
   }
   if (!observed.isArmed) return "arm";
-  if (!observed.isAssigned) return "if-up";
+  if (observed.address !== "there") return "if-up";
   return observed.isAnnounced ? null : "announce"; // Gratuitous ARP: neighbours have the old MAC.
 }
 

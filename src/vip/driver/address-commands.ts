@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { isIPv6 } from "node:net";
-import { fail, succeed, type Result } from "../../base/index.ts";
+import type { Stream } from "node:stream";
+import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 import { runCommand, type Log } from "../../os/index.ts";
 
 /** Where the kernel has an address. */
@@ -9,7 +10,8 @@ export interface AddressPlace {
   readonly prefixLength: number;
 }
 
-const IP_TIMEOUT_MS = 5000;
+const IP_TIMEOUT_MS: Ms = 5000;
+const DRAIN_MS: Ms = 1000;
 
 /** Every place where this host has `address`; empty: nowhere. */
 export async function findAddress(address: string): Promise<Result<AddressPlace[], string>> {
@@ -63,9 +65,13 @@ export class AddressRenewer {
     this.#log = log;
   }
 
-  /** Adds the address or extends its life: `ip addr replace … valid_lft N`. */
-  renew(place: AddressPlace): void {
-    this.#child ??= this.#spawn();
+  /**
+   * Adds the address or extends its life: `ip addr replace … valid_lft N`.
+   *
+   * @param lifeline kept open by the process that renews, for as long as it lives.
+   */
+  renew(place: AddressPlace, lifeline: Stream): void {
+    this.#child ??= this.#spawn(lifeline);
     const { device, prefixLength } = place;
     const lifetime = this.#lifetimeSeconds;
     // An IPv6 address must not wait for duplicate address detection: the fence already excludes it.
@@ -75,22 +81,29 @@ export class AddressRenewer {
     );
   }
 
-  /** Resolves when no renewal is left in the pipe that could bring the address back. */
+  /**
+   * Resolves when no renewal is left in the pipe that could bring the address back: they are done,
+   * or, when that takes long, their process was killed.
+   */
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === null) return;
     this.#child = null;
+    const killer = setTimeout(() => child.kill("SIGKILL"), DRAIN_MS);
     await new Promise<void>((resolve) => {
       child.once("close", () => resolve());
       child.stdin?.end();
     });
+    clearTimeout(killer);
   }
 
-  #spawn(): ChildProcess {
-    const child = spawn("ip", ["-force", "-batch", "-"], { stdio: ["pipe", "ignore", "pipe"] });
-    child.stdin.on("error", () => undefined); // Its exit says the same.
+  #spawn(lifeline: Stream): ChildProcess {
+    const child = spawn("ip", ["-force", "-batch", "-"], {
+      stdio: ["pipe", "ignore", "pipe", lifeline],
+    });
+    child.stdin?.on("error", () => undefined); // Its exit says the same.
     let complaint = "";
-    child.stderr.on("data", (chunk: Buffer) => {
+    child.stderr?.on("data", (chunk: Buffer) => {
       complaint = (complaint + chunk.toString("utf8")).slice(-500);
       this.#log.write("warning", "renewing the virtual IP failed", { detail: complaint.trim() });
     });

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Stream } from "node:stream";
+import type { Ms } from "../../base/index.ts";
 import type { Log } from "../../os/index.ts";
 
 /**
@@ -8,23 +10,30 @@ import type { Log } from "../../os/index.ts";
  * gone, and shows the peers the secret that proves it.
  *
  *     watchdog ──pipe──▶ guardian ── ip addr del ──▶ kernel
- *                               └─── UDP secret ───▶ every peer
+ *         └──▶ ip -batch ──lifeline──▲  └─── UDP secret ───▶ every peer
  *
  * It has a session of its own and ignores the signals of a stopping service.
  */
 export interface Guardian {
   readonly pid: number | null;
-  /** Resolves true when the guardian has confirmed that it would act. */
+  /**
+   * Held open by whatever may still bring the address up: before the guardian deletes it, it
+   * waits for the lifeline to end. Null while no guardian runs.
+   */
+  readonly lifeline: Stream | null;
+  /**
+   * Resolves true when the guardian has confirmed that it would act. May be repeated; a guardian
+   * that does not answer within a second is replaced.
+   */
   arm(secret: string): Promise<boolean>;
   /** The address is properly gone: nothing is left to guard. */
   disarm(): void;
+  /** The guardian ends; one that is still armed lets go first. */
   stop(): void;
 }
 
 export interface GuardianOptions {
   readonly vip: string;
-  readonly prefixLength: number;
-  readonly device: string;
   /** Where peers listen for the proof of release: `host/port`. */
   readonly peers: readonly string[];
   /** if_down_cmd in words when the administrator set one; empty: `ip addr del`. */
@@ -34,30 +43,35 @@ export interface GuardianOptions {
 }
 
 /**
- * Arguments: VIP, prefix length, device, peers (one word, blanks between), then if_down_cmd in
- * words. Bash, because it can send datagrams without another program.
+ * Arguments: VIP, peers (one word, blanks between), then if_down_cmd in words. Bash, because it can
+ * send datagrams without another program. No proof without certainty: not while a renewal may be
+ * under way (a read that times out gives more than 128), not when `ip` itself fails.
  */
 const SCRIPT = `
 trap '' TERM INT HUP
-vip=$1 prefix=$2 device=$3 peers=$4
-shift 4
+vip=$1 peers=$2
+shift 2
 secret=
 while read -r word value; do
   case $word in
     arm) secret=$value; echo armed ;;
     disarm) secret= ;;
-    quit) exit 0 ;;
   esac
 done
 [ -n "$secret" ] || exit 0
+read -r -t 1 -u 3 word
+[ $? -le 128 ] || secret=
 tries=0
-while [ -n "$(ip -o addr show to "$vip" 2>/dev/null)" ]; do
-  if [ $# -gt 0 ]; then "$@" >/dev/null 2>&1; fi
-  ip addr del "$vip/$prefix" dev "$device" 2>/dev/null
+until places=$(ip -o addr show to "$vip" 2>/dev/null) && [ -z "$places" ]; do
   tries=$((tries + 1))
   [ $tries -lt 200 ] || exit 1
-  [ $tries -lt 3 ] || sleep 0.05
+  [ $tries -lt 4 ] || sleep 0.05
+  [ $# -eq 0 ] || timeout 5 "$@" >/dev/null 2>&1
+  while read -r _ device _ place _; do
+    [ -z "$place" ] || ip addr del "$place" dev "$device" 2>/dev/null
+  done <<< "$places"
 done
+[ -n "$secret" ] || exit 1
 for again in 1 2 3; do
   for peer in $peers; do
     { printf 'PGQUORUM-RELEASED %s\\n' "$secret" > "/dev/udp/$peer"; } 2>/dev/null
@@ -66,7 +80,10 @@ for again in 1 2 3; do
 done
 `;
 
-const RESTART_MS = 20;
+const RESTART_MS: Ms = 20;
+/** Until the next attempt when the system could not even start one. */
+const RETRY_MS: Ms = 1000;
+const ARM_MS: Ms = 1000;
 
 export function startGuardian(options: GuardianOptions): Guardian {
   return new ShellGuardian(options);
@@ -88,14 +105,24 @@ class ShellGuardian implements Guardian {
     return this.#child?.pid ?? null;
   }
 
+  get lifeline(): Stream | null {
+    return this.#child?.stdio[3] ?? null;
+  }
+
   async arm(secret: string): Promise<boolean> {
     this.#secret = secret;
     const child = this.#child;
     if (child === null) return false;
-    return await new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      this.#options.log.write("warning", "the guardian of the virtual IP does not answer");
+      child.kill("SIGKILL"); // Its end is noticed, and another started.
+    }, ARM_MS);
+    const isArmed = await new Promise<boolean>((resolve) => {
       this.#waiting.push(resolve);
       child.stdin?.write(`arm ${secret}\n`);
     });
+    clearTimeout(timer);
+    return isArmed;
   }
 
   disarm(): void {
@@ -105,42 +132,39 @@ class ShellGuardian implements Guardian {
 
   stop(): void {
     this.#isStopped = true;
-    this.#child?.stdin?.end("quit\n");
+    this.#child?.stdin?.end();
   }
 
   #spawn(): void {
-    const { vip, prefixLength, device, peers, downCommand, log } = this.#options;
+    const { vip, peers, downCommand, log } = this.#options;
     const child = spawn(
       "bash",
-      [
-        "-c",
-        SCRIPT,
-        "pgpool: guardian",
-        vip,
-        `${prefixLength}`,
-        device,
-        peers.join(" "),
-        ...downCommand,
-      ],
-      { detached: true, stdio: ["pipe", "pipe", "ignore"], argv0: "pgpool: guardian" },
+      ["-c", SCRIPT, "pgpool: guardian", vip, peers.join(" "), ...downCommand],
+      { detached: true, stdio: ["pipe", "pipe", "ignore", "pipe"], argv0: "pgpool: guardian" },
     );
     this.#child = child;
     child.unref();
-    child.stdin.on("error", () => undefined); // Its exit says the same, and is acted upon.
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      if (line === "armed") this.#answer(true);
-    });
+    child.stdin?.on("error", () => undefined); // Its exit says the same, and is acted upon.
+    child.stdio[3]?.on("error", () => undefined);
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        if (line === "armed") this.#answer(true);
+      });
+    }
     child.on("error", (error) => {
       log.write("warning", "could not start the guardian of the virtual IP", {
         detail: error.message,
         hint: "bash and ip (package iproute2) must be on the PATH.",
       });
+      if (child.pid === undefined) this.#onEnded(child, RETRY_MS);
     });
-    child.once("close", () => this.#onClosed());
+    // Not "close": the lifeline, once shared, is no longer read by us, and so never closes.
+    child.once("exit", () => this.#onEnded(child, RESTART_MS));
     this.#options.onPid(child.pid ?? null);
   }
 
-  #onClosed(): void {
+  #onEnded(child: ChildProcess, againMs: Ms): void {
+    for (const stream of child.stdio) stream?.destroy();
     this.#child = null;
     this.#answer(false);
     this.#options.onPid(null);
@@ -150,7 +174,7 @@ class ShellGuardian implements Guardian {
       if (this.#isStopped) return;
       this.#spawn();
       if (this.#secret !== null) void this.arm(this.#secret);
-    }, RESTART_MS);
+    }, againMs);
   }
 
   #answer(isArmed: boolean): void {

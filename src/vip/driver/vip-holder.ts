@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, runCommand, type Log } from "../../os/index.ts";
-import { announcementDueMs, planVip, type VipCommand } from "../core/plan.ts";
+import { announcementDueMs, planVip, type Observed, type VipCommand } from "../core/plan.ts";
 import {
   AddressRenewer,
   findAddress,
@@ -44,11 +44,12 @@ export class VipHolder {
   readonly #options: VipHolderOptions;
   readonly #renewer: AddressRenewer;
   readonly #guardian: Guardian;
-  readonly #place: AddressPlace;
+  /** Where the address is to be; where it is, when if_up_cmd decides that. */
+  #places: readonly AddressPlace[];
   #guardianPid: number | null = null;
   #secret = newSecret();
   #isArmed = false;
-  #isAssigned = false;
+  #address: Observed["address"];
   #announced = 0;
   #takenAtMs = 0;
   #lookedAtMs = 0;
@@ -62,23 +63,24 @@ export class VipHolder {
     if (left.ok && left.value.length > 0) {
       options.log.write("warning", `removing the virtual IP ${options.vip} left by an earlier run`);
     }
-    if (left.ok) await removeAddress(options.vip);
-    return new VipHolder(options);
+    const isGone = await removeAddress(options.vip);
+    return new VipHolder(options, isGone ? "gone" : "unknown");
   }
 
-  private constructor(options: VipHolderOptions) {
+  private constructor(options: VipHolderOptions, address: Observed["address"]) {
     this.#options = options;
-    this.#place = { device: options.device, prefixLength: options.prefixLength };
+    this.#address = address;
+    this.#places = [{ device: options.device, prefixLength: options.prefixLength }];
     this.#renewer = new AddressRenewer(options.vip, options.lifetimeSeconds ?? 0, options.log);
     this.#guardian = startGuardian({
       vip: options.vip,
-      prefixLength: options.prefixLength,
-      device: options.device,
       peers: options.peers,
       downCommand: options.downCommand ?? [],
       log: options.log,
       onPid: (pid) => {
         this.#guardianPid = pid;
+        // Its renewals hold the lifeline of a guardian that is gone; the next holds the new one's.
+        if (pid === null) void this.#renewer.stop();
         options.onChange();
       },
     });
@@ -92,7 +94,7 @@ export class VipHolder {
   }
 
   get isHeld(): boolean {
-    return this.#isAssigned;
+    return this.#address === "there";
   }
 
   get guardianPid(): number | null {
@@ -104,7 +106,7 @@ export class VipHolder {
     if (this.#isWorking) return;
     this.#isWorking = true;
     try {
-      if (this.#isAssigned) await this.#keep();
+      if (this.isHeld) await this.#keep();
       for (let command = this.#plan(); command !== null; command = this.#plan()) {
         if (!(await this.#perform(command))) break; // Tried again at the next tick.
       }
@@ -131,7 +133,7 @@ export class VipHolder {
   #plan(): VipCommand | null {
     return planVip(this.#mayHold() ? "held" : "released", {
       isArmed: this.#isArmed,
-      isAssigned: this.#isAssigned,
+      address: this.#address,
       isAnnounced: this.#announced > 0,
     });
   }
@@ -144,9 +146,11 @@ export class VipHolder {
       const found = await findAddress(this.#options.vip);
       if (found.ok && found.value.length === 0) {
         this.#options.log.write("warning", `the virtual IP ${this.#options.vip} is gone from here`);
-        this.#isAssigned = false;
+        this.#address = "unknown"; // A renewal on its way may bring it back.
         return;
       }
+      // One that is frozen is replaced, while there is a process that can do so.
+      void this.#guardian.arm(this.#secret);
     }
     if (!this.#mayHold()) return;
     this.#renew();
@@ -154,9 +158,12 @@ export class VipHolder {
   }
 
   #renew(): void {
+    const { lifeline } = this.#guardian;
     // A guardian that is gone could not let go for us: then the address may run out.
-    if (this.#options.lifetimeSeconds === null || this.#guardianPid === null) return;
-    if (this.#mayHold()) this.#renewer.renew(this.#place);
+    if (this.#options.lifetimeSeconds === null || lifeline === null) return;
+    for (const place of this.#places) {
+      if (this.#mayHold()) this.#renewer.renew(place, lifeline);
+    }
   }
 
   async #perform(command: VipCommand): Promise<boolean> {
@@ -178,15 +185,20 @@ export class VipHolder {
   }
 
   async #bringUp(): Promise<boolean> {
-    const { vip, upCommand, lifetimeSeconds, log, onChange } = this.#options;
-    const { device, prefixLength } = this.#place;
+    const { vip, device, prefixLength, upCommand, lifetimeSeconds, log, onChange } = this.#options;
+    // From here on it may appear at any moment: only if-down can say that it is gone.
+    this.#address = "unknown";
     if (upCommand !== null) {
       await this.#run(upCommand, "if_up_cmd");
+      const found = await findAddress(vip);
+      // The command chooses device and prefix; a renewal of another would leave it without end.
+      if (found.ok && found.value.length > 0) this.#places = found.value;
     } else if (lifetimeSeconds === null) {
       await this.#run(["ip", "addr", "replace", `${vip}/${prefixLength}`, "dev", device], "ip");
     }
     this.#renew();
     const isThere = await this.#readBack();
+    if (!isThere && !this.#mayHold()) return true; // Overtaken: the next command is if-down.
     if (!isThere) {
       log.write("warning", `failed to acquire the delegate IP address ${vip}`, {
         detail: `the kernel does not show it on ${device}`,
@@ -194,7 +206,7 @@ export class VipHolder {
       });
       return false;
     }
-    this.#isAssigned = true;
+    this.#address = "there";
     this.#announced = 0;
     this.#takenAtMs = monotonicNowMs();
     this.#lookedAtMs = this.#takenAtMs;
@@ -215,16 +227,19 @@ export class VipHolder {
 
   async #takeDown(): Promise<boolean> {
     const { vip, downCommand, log, onChange } = this.#options;
+    const wasHeld = this.isHeld;
     await this.#renewer.stop();
-    if (downCommand !== null) await this.#run(downCommand, "if_down_cmd");
+    const found = await findAddress(vip);
+    const isThere = !found.ok || found.value.length > 0;
+    if (downCommand !== null && isThere) await this.#run(downCommand, "if_down_cmd");
     if (!(await removeAddress(vip))) {
       log.write("error", `could not remove the virtual IP ${vip}; trying again`, {
         hint: "The node needs root or CAP_NET_ADMIN.",
       });
       return false;
     }
-    this.#isAssigned = false;
-    log.write("log", `released the delegate IP:"${vip}"`);
+    this.#address = "gone";
+    if (wasHeld) log.write("log", `released the delegate IP:"${vip}"`);
     onChange();
     return true;
   }
@@ -248,7 +263,14 @@ export class VipHolder {
     if (isIPv6 && arpingCommand === null) return; // The kernel sends the unsolicited advertisement.
     const command: readonly [string, ...string[]] = arpingCommand ?? [
       "arping",
-      ...["-U", "-c", "1", "-w", "1", "-I", this.#place.device, vip],
+      "-U",
+      "-c",
+      "1",
+      "-w",
+      "1",
+      "-I",
+      this.#places[0]?.device ?? this.#options.device,
+      vip,
     ];
     void this.#run(command, "arping_cmd");
   }
