@@ -80,16 +80,26 @@ export function parseState(content: string): Result<Durable, string> {
   if (digest === undefined || text === undefined || digest !== digestOf(text)) {
     return fail("its checksum does not fit: it is torn or was changed");
   }
-  const value = JSON.parse(text) as Record<string, unknown>;
-  const entry = readEntry(value.entry);
-  const { term, votedFor } = value;
-  if (entry === null || typeof term !== "number") return fail("it lacks a term or a state");
-  return succeed({
-    term,
-    votedFor: typeof votedFor === "number" ? votedFor : null,
-    entry,
-    holder: readHolder(value.holder),
-  });
+  const durable = readDurable(text);
+  return durable === null ? fail("it is not the state of a watchdog") : succeed(durable);
+}
+
+/** The checksum fits, so what does not read well was not written by this program. */
+function readDurable(text: string): Durable | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { term, votedFor, ...rest } = value as Record<string, unknown>;
+  const entry = readEntry(rest.entry);
+  const holder = readHolder(rest.holder);
+  if (typeof term !== "number" || entry === null) return null;
+  if (votedFor !== null && typeof votedFor !== "number") return null;
+  if (rest.holder !== null && holder === null) return null;
+  return { term, votedFor, entry, holder };
 }
 
 function readState(path: string): Result<Durable, string> {

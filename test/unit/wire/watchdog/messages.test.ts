@@ -78,7 +78,10 @@ describe("a message between watchdogs", () => {
       for (const field of Object.keys(message)) {
         for (const wrong of [undefined, -1, 1.5, "1", [], {}, 2 ** 53]) {
           const spoilt = { ...message, [field]: wrong };
-          expect(decodePeerMessage(bytesOf(spoilt)), `${field} = ${String(wrong)}`).toMatchObject({
+          expect(
+            decodePeerMessage(bytesOf(spoilt)),
+            `${field} = ${JSON.stringify(wrong)}`,
+          ).toMatchObject({
             ok: false,
           });
         }

@@ -248,7 +248,7 @@ class Player {
 
 function showEntry(entry: Entry | null): string {
   if (entry === null) return "-";
-  const value = entry.value === null ? "" : `:${String(entry.value)}`;
+  const value = typeof entry.value === "string" ? `:${entry.value}` : "";
   return `${entry.term}.${entry.index}${value}`;
 }
 
