@@ -261,6 +261,7 @@ async function locked<T>(mode: LabMode, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
+    process.off("exit", release); // By then the lock may be somebody else's.
     release();
   }
 }

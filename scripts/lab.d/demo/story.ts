@@ -9,10 +9,9 @@ import { LabFailure } from "../failure.ts";
 import { ACCOUNTS, files, hostsOf, VIP, type Host, type LabPlan } from "../layout.ts";
 import type { Say } from "../lifecycle.ts";
 import { vipHolders, vipHoldersNow } from "../network.ts";
-import { signalNode } from "../pgquorum-node.ts";
+import { askNode, signalNode } from "../pgquorum-node.ts";
 import { roleOf, signalServer, sql, sqlInDatabase } from "../postgres.ts";
 import { waitFor } from "../shell.ts";
-import { leadersOf, lookAtLab } from "../status.ts";
 import type { LoadLink } from "./load-link.ts";
 import {
   LEDGER_TABLE,
@@ -34,6 +33,8 @@ const VIP_MS = 20_000;
 /** How long after the move two holders would still be noticed. */
 const WATCH_MS = 1_500;
 const LOOK_EVERY_MS = 5;
+const LEADER_MS = 15_000;
+const LEADERS_EVERY_MS = 50;
 
 export function loadOptions(plan: LabPlan): LoadOptions {
   const hosts = hostsOf(plan);
@@ -106,18 +107,18 @@ export async function killPrimary(
   say: Say,
 ): Promise<DemoFigures["primaryFailover"]> {
   const primary = await primaryOf(plan);
-  const [leader = null] = leadersOf(await lookAtLab(plan));
+  const leader = await presentLeader(plan);
   const runsBefore = historyOf(plan).length;
-  say(`killing PostgreSQL on ${primary.name}, the primary; ${leader ?? "nobody"} leads`);
+  const watch = watchLeaders(plan);
+  say(`killing PostgreSQL on ${primary.name}, the primary; ${leader.name} leads`);
   const killedAtMs = monotonicNowMs();
   await signalServer(primary, "SIGKILL");
   // What began before the last process was gone may still have been answered by it.
   const writtenAtMs = await orNull(load.writeAfter(monotonicNowMs(), WRITE_AGAIN_MS), say);
+  const leaders = await watch.stop();
   const promoted = await orNull(primaryOf(plan), say);
   if (writtenAtMs !== null) {
-    say(
-      `writes go on after ${Math.round(writtenAtMs - killedAtMs)} ms, on ${promoted?.name ?? "?"}`,
-    );
+    say(`writes go on after ${since(killedAtMs, writtenAtMs)} ms, on ${promoted?.name ?? "?"}`);
   }
   if (promoted !== null) {
     await orNull(
@@ -130,10 +131,47 @@ export async function killPrimary(
   return {
     killed: primary.name,
     promoted: promoted?.name ?? null,
-    leader,
+    leaders: [...new Set([leader.name, ...leaders])],
     killToFirstWriteMs: since(killedAtMs, writtenAtMs),
     commandRuns: runs.length,
     commandRanOn: runs.map((run) => run.on),
+  };
+}
+
+/** The one host that leads; a busy machine may be between two leaders for a moment. */
+async function presentLeader(plan: LabPlan): Promise<Host> {
+  const hosts = hostsOf(plan);
+  const leader = await waitFor(async () => {
+    const [name, ...more] = await leadersNow(hosts);
+    return more.length > 0 ? null : (hosts.find((host) => host.name === name) ?? null);
+  }, LEADER_MS);
+  if (leader === null) throw new LabFailure("no node leads");
+  return leader;
+}
+
+async function leadersNow(hosts: readonly Host[]): Promise<string[]> {
+  const answers = await Promise.all(hosts.map((host) => askNode(host)));
+  return hosts
+    .filter((_, index) => answers[index]?.node.state === "LEADER")
+    .map((host) => host.name);
+}
+
+/** Notes every host that calls itself leader until it is stopped. */
+function watchLeaders(plan: LabPlan): { stop(): Promise<string[]> } {
+  const seen = new Set<string>();
+  const stopping = new AbortController();
+  const watching = (async () => {
+    while (!stopping.signal.aborted) {
+      for (const name of await leadersNow(hostsOf(plan))) seen.add(name);
+      await sleep(LEADERS_EVERY_MS);
+    }
+    return [...seen];
+  })();
+  return {
+    stop: () => {
+      stopping.abort();
+      return watching;
+    },
   };
 }
 
@@ -142,9 +180,7 @@ export async function killLeader(
   load: LoadLink,
   say: Say,
 ): Promise<DemoFigures["leaderFailover"]> {
-  const [name] = leadersOf(await lookAtLab(plan));
-  const leader = hostsOf(plan).find((host) => host.name === name);
-  if (leader === undefined) throw new LabFailure("no node leads");
+  const leader = await presentLeader(plan);
   const runsBefore = historyOf(plan).length;
   load.startProbe();
   await sleep(500);
@@ -155,7 +191,7 @@ export async function killLeader(
   const move = await watchVip(plan, leader, killedAtMs);
   const writtenAtMs = await writing;
   const newLeader = await waitFor(async () => {
-    const [next] = leadersOf(await lookAtLab(plan));
+    const [next] = await leadersNow(hostsOf(plan));
     return next === undefined || next === leader.name ? null : next;
   }, VIP_MS);
   say(`${newLeader ?? "nobody"} leads; ${describeMove(plan, move, writtenAtMs, killedAtMs)}`);

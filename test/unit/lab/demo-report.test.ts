@@ -12,7 +12,7 @@ const good: DemoFigures = {
   primaryFailover: {
     killed: "n1",
     promoted: "n2",
-    leader: "n3",
+    leaders: ["n3"],
     killToFirstWriteMs: 2500,
     commandRuns: 1,
     commandRanOn: ["n3"],
