@@ -3,6 +3,6 @@
  * neighbours, renew, let go, prove it. It never decides who may hold it: it is told until when.
  * Read `core/plan.ts` first.
  */
-export { commandWords, vipLifetimeSeconds } from "./core/plan.ts";
-export { findAddress } from "./driver/address-commands.ts";
+export { vipLifetimeSeconds } from "./core/plan.ts";
+export { openConfiguredVip, type VipSurroundings } from "./driver/open-vip.ts";
 export { VipHolder, type VipHolderOptions } from "./driver/vip-holder.ts";

@@ -1,7 +1,8 @@
 import { createInterface } from "node:readline";
 import { createSocket } from "node:dgram";
 import { monotonicNowMs, type Log } from "../../src/os/index.ts";
-import { commandWords, VipHolder } from "../../src/vip/index.ts";
+import { commandWords } from "../../src/vip/core/plan.ts";
+import { VipHolder } from "../../src/vip/index.ts";
 
 /**
  * Bundled by the test and run in a network namespace. `listen ADDRESS PORT` prints datagrams;

@@ -61,6 +61,34 @@ export function watchdogView(
   };
 }
 
+/** Pgpool-II's log lines for a change of this node's own state; `before` is null at the start. */
+export function ownStateLines(
+  before: WatchdogView | null,
+  after: WatchdogView,
+): readonly { readonly message: string; readonly detail: string | null }[] {
+  const was = before?.nodes[0]?.state ?? "";
+  const is = after.nodes[0]?.state ?? "";
+  if (was === is) return [];
+  const changed = { message: `watchdog node state changed from [${was}] to [${is}]`, detail: null };
+  if (is === "LEADER") {
+    const detail = `our declare coordinator message is accepted by a majority in term ${after.term}`;
+    return [
+      changed,
+      { message: "I am announcing my self as leader/coordinator watchdog node", detail: null },
+      { message: "I am the cluster leader node", detail },
+    ];
+  }
+  if (is === "STANDBY") {
+    const leader = after.nodes.find((node) => node.id === after.leaderId)?.name;
+    const detail = `our join coordinator request is accepted by cluster leader node "${leader}"`;
+    return [
+      changed,
+      { message: "successfully joined the watchdog cluster as standby node", detail },
+    ];
+  }
+  return [changed];
+}
+
 /** A majority stands behind the leader this node knows, as far as it can tell. */
 function isQuorate(state: State, nowMs: Ms): boolean {
   if (state.leading !== null) return nowMs < (leaseUntilMs(state) ?? 0);

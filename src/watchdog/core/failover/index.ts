@@ -4,6 +4,7 @@
  * members must see the same trouble, each node counts once, votes expire.
  */
 import type { Ms } from "../../../base/index.ts";
+import type { Config } from "../../../config/index.ts";
 import type { ClusterRequest } from "../../../wire/ipc/index.ts";
 
 export interface VoteRules {
@@ -14,6 +15,19 @@ export interface VoteRules {
   readonly countsRepetitions: boolean;
   /** Pending votes are forgotten after this. */
   readonly expiryMs: Ms;
+}
+
+/** A vote lives as long as the slowest health check needs to see a failure, 15 s at least. */
+export function voteRulesOf(config: Config): VoteRules {
+  const longest = config.backends.map(
+    ({ healthCheck }) => healthCheck.period + healthCheck.retryDelay * healthCheck.maxRetries,
+  );
+  return {
+    memberCount: config.nodes.length,
+    requiresConsensus: config.failover_require_consensus,
+    countsRepetitions: config.allow_multiple_failover_requests_from_node,
+    expiryMs: Math.max(15, ...longest) * 1000,
+  };
 }
 
 interface Pending {

@@ -1,0 +1,104 @@
+import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
+import type { Config } from "../../config/index.ts";
+import type { Log } from "../../os/index.ts";
+import type { Heartbeat, PeerMessage } from "../../wire/watchdog/index.ts";
+import { openHeartbeatSocket, type HeartbeatSocket } from "./heartbeat-socket.ts";
+import { deriveMemberKeys } from "./member-keys.ts";
+import { heartbeatTargets, type Membership } from "./member.ts";
+import {
+  startPeerTransport,
+  type PeerTransport,
+  type PeerTransportOptions,
+} from "./peer-transport.ts";
+import type { Refusal } from "./supervisor-link.ts";
+
+export interface ClusterSocketsOptions extends Pick<
+  PeerTransportOptions,
+  "onConnected" | "onDisconnected" | "onMessage" | "onDuplicateId"
+> {
+  readonly config: Config;
+  readonly membership: Membership;
+  /** A connection on which nothing is heard for so long is given up. */
+  readonly silenceMs: Ms;
+  readonly log: Log;
+  readonly onHeartbeat: (heartbeat: Heartbeat) => void;
+  readonly onRelease: (secret: string) => void;
+}
+
+/** All by which this node reaches the others: encrypted connections, and datagrams beside them. */
+export class ClusterSockets {
+  readonly #peerIds: readonly number[];
+  readonly #heartbeat: HeartbeatSocket;
+  readonly #transport: PeerTransport;
+
+  /** Errors: an own address does not resolve or cannot be bound. */
+  static async open(options: ClusterSocketsOptions): Promise<Result<ClusterSockets, Refusal>> {
+    const { config, membership, silenceMs, log } = options;
+    const { self, peers, bootId, name } = membership;
+    const keys = await deriveMemberKeys(
+      config.wd_authkey,
+      config.wd_cluster_name,
+      self.id,
+      config.nodes.map((node) => node.id),
+    );
+    const heartbeat = await openHeartbeatSocket({
+      own: heartbeatTargets(self),
+      peers: peers.flatMap(heartbeatTargets),
+      keepaliveMs: config.wd_heartbeat_keepalive * 1000,
+      nodeId: self.id,
+      bootId,
+      key: keys.heartbeatKey,
+      log: log.named("heart_beat_receiver"),
+      onHeartbeat: options.onHeartbeat,
+      onRelease: options.onRelease,
+    });
+    if (!heartbeat.ok) {
+      const hint = "Is another program using the port? See heartbeat_portN.";
+      return fail({ message: heartbeat.error, hint });
+    }
+    const priority = config.wd_priority;
+    const transport = await startPeerTransport({
+      ...options,
+      self: { id: self.id, hostname: self.hostname, port: self.wdPort },
+      peers: peers.map((peer) => ({ id: peer.id, hostname: peer.hostname, port: peer.wdPort })),
+      keys,
+      hello: { type: "hello", nodeId: self.id, bootId, version: "1", name, priority },
+      silenceMs,
+    });
+    if (!transport.ok) {
+      heartbeat.value.stop();
+      const hint = "Is another program using the port? See wd_portN and hostnameN.";
+      return fail({ message: transport.error, hint });
+    }
+    const ids = peers.map((peer) => peer.id);
+    return succeed(new ClusterSockets(ids, heartbeat.value, transport.value));
+  }
+
+  private constructor(
+    peerIds: readonly number[],
+    heartbeat: HeartbeatSocket,
+    transport: PeerTransport,
+  ) {
+    this.#peerIds = peerIds;
+    this.#heartbeat = heartbeat;
+    this.#transport = transport;
+  }
+
+  /** False: the peer cannot be reached, and the message is lost. */
+  send(to: number, message: PeerMessage): boolean {
+    if (!this.#transport.isConnected(to)) return false;
+    this.#transport.send(to, message);
+    return true;
+  }
+
+  /** By both ways: a proof that arrives late costs all of the promise. */
+  spreadRelease(secret: string): void {
+    this.#heartbeat.sendRelease(secret);
+    for (const id of this.#peerIds) this.send(id, { type: "released", secret });
+  }
+
+  async stop(): Promise<void> {
+    await this.#transport.stop();
+    this.#heartbeat.stop();
+  }
+}
