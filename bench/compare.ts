@@ -39,7 +39,7 @@ export async function main(words: readonly string[], directory: string): Promise
     return 0;
   }
   const abort = new AbortController();
-  const interrupt = (): void => abort.abort(new Error("interrupted"));
+  const interrupt = (): void => abort.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, interrupt);
   const undo: (() => Promise<void>)[] = [];
@@ -49,7 +49,8 @@ export async function main(words: readonly string[], directory: string): Promise
     process.stdout.write(options.value.isJson ? formatJson(report) : formatReport(report));
     return isComplete(report) ? 0 : 1;
   } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    const why = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`bench: ${abort.signal.aborted ? "interrupted" : why}\n`);
     return 1;
   } finally {
     say("cleaning up");
