@@ -36,6 +36,8 @@ export class BackendLink implements FrameSink {
   speaksForSession = false;
   /** Of the last ReadyForQuery. */
   status: number = READY.idle;
+  /** An unnamed statement was made there, and no Query was sent since. */
+  mayHaveUnnamed = false;
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
   readonly #port: LinkPort;

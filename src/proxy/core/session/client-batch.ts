@@ -81,6 +81,8 @@ export class ClientBatch {
   readonly starts: number[] = [];
   /** What a Parse makes, or a Bind, Describe or Close names; null for a portal or an unknown name. */
   readonly statements: (PreparedStatement | null)[] = [];
+  /** It binds or describes an unnamed statement that does not exist. */
+  missesUnnamed = false;
   /** An Execute or Describe names a portal that this batch did not make. */
   usesOlderPortal = false;
   #hasBind = false;
@@ -95,9 +97,18 @@ export class ClientBatch {
     this.#classify = classify;
   }
 
+  /** It binds or describes the unnamed statement of an earlier batch. */
+  get usesOlderUnnamed(): boolean {
+    for (let i = 0; i < this.count && this.statements[i] !== this.#madeUnnamed; i += 1) {
+      if (this.statements[i]?.name === "" && this.kinds[i] !== SENT.close) return true;
+    }
+    return false;
+  }
+
   clear(): void {
     this.count = 0;
     this.usesOlderPortal = false;
+    this.missesUnnamed = false;
     this.#hasBind = false;
     this.#madeUnnamed = null;
     if (this.#made.size > 0) this.#made.clear();
@@ -144,6 +155,8 @@ export class ClientBatch {
   #named(name: string | null): PreparedStatement | null {
     if (name === null) return null;
     const made = name === "" ? this.#madeUnnamed : this.#made.get(name);
-    return made ?? this.#registry.get(name) ?? null;
+    const named = made ?? this.#registry.get(name) ?? null;
+    if (named === null && name === "") this.missesUnnamed = true;
+    return named;
   }
 }

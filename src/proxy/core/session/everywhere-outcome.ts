@@ -9,12 +9,18 @@ export class EverywhereOutcome {
   readonly #links: readonly BackendLink[];
   readonly #failed: boolean[];
   readonly #divergent: (link: BackendLink) => void;
+  readonly #firstEnded: () => void;
   #open: number;
 
-  constructor(links: readonly BackendLink[], divergent: (link: BackendLink) => void) {
+  constructor(
+    links: readonly BackendLink[],
+    divergent: (link: BackendLink) => void,
+    firstEnded: () => void,
+  ) {
     this.#links = links;
     this.#failed = links.map(() => false);
     this.#divergent = divergent;
+    this.#firstEnded = firstEnded;
     this.#open = links.length;
   }
 
@@ -24,6 +30,7 @@ export class EverywhereOutcome {
         this.#failed[index] = true;
       },
       ended: () => {
+        if (index === 0) this.#firstEnded();
         this.#open -= 1;
         if (this.#open === 0) this.#compare();
       },

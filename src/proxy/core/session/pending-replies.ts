@@ -25,8 +25,11 @@ const KIND = 0x1f;
 
 /** Told what became of a message that was sent with a watcher. */
 export interface ReplyWatcher {
-  /** An error answered it, or it was skipped after an earlier error. `ended` may follow. */
-  failed(): void;
+  /**
+   * An error answered it, and `ended` may follow; or the server skipped it after an earlier error,
+   * and that is all.
+   */
+  failed(wasSkipped: boolean): void;
   /** Its reply is complete. */
   ended(): void;
 }
@@ -45,10 +48,12 @@ export class PendingReplies {
   #ring = new Uint8Array(64);
   #first = 0;
   #count = 0;
-  #watchers: ReplyWatcher[] = [];
+  readonly #watchers = new WatcherQueue();
   /** An error was answered while no Sync was on its way: the server ignores all but Sync. */
   #skips = false;
   #copyIn = false;
+  /** Messages of a batch were sent, and nothing behind them makes the server say ReadyForQuery. */
+  #isUnsynced = false;
 
   get count(): number {
     return this.#count;
@@ -62,6 +67,11 @@ export class PendingReplies {
   /** The server ignores everything but Sync. */
   get isSkipping(): boolean {
     return this.#skips;
+  }
+
+  /** Without one more Sync or Query the server may keep its replies to itself. */
+  get isUnsynced(): boolean {
+    return this.#isUnsynced;
   }
 
   /** Nothing is owed in either direction. */
@@ -86,15 +96,16 @@ export class PendingReplies {
       }
       if (this.#count === 0) return true;
     } else if (this.#skips) {
-      watcher?.failed();
+      watcher?.failed(true);
       return true;
     } else if (this.#copyIn) {
       // Read by the COPY, which it ends with an error.
       this.#copyIn = false;
-      watcher?.failed();
+      watcher?.failed(true);
       return true;
     }
     if (this.#count >= PENDING_MAX) return false;
+    if (kind !== SENT.copyEnd) this.#isUnsynced = kind <= SENT.close;
     if (watcher !== null) this.#watchers.push(watcher);
     this.#append(kind | flags | (watcher === null ? 0 : WATCHED));
     return true;
@@ -118,25 +129,26 @@ export class PendingReplies {
       case BACKEND.error:
         this.#copyIn = false;
         if (kind <= SENT.close) this.#skipToSync();
-        if (this.#count > 0 && (this.#head() & WATCHED) !== 0) this.#watchers[0]?.failed();
+        else if (this.#count > 0 && (this.#head() & WATCHED) !== 0)
+          this.#watchers.first?.failed(false);
         return hidden;
       case BACKEND.parseComplete:
-        if (kind === SENT.parse) this.#drop(true);
+        if (kind === SENT.parse) this.#drop();
         return hidden || (head & INJECTED) !== 0;
       case BACKEND.bindComplete:
-        if (kind === SENT.bind) this.#drop(true);
+        if (kind === SENT.bind) this.#drop();
         return hidden;
       case BACKEND.closeComplete:
-        if (kind === SENT.close) this.#drop(true);
-        return hidden;
+        if (kind === SENT.close) this.#drop();
+        return hidden || (head & INJECTED) !== 0;
       case BACKEND.rowDescription:
       case BACKEND.noData:
-        if (kind === SENT.describe) this.#drop(true);
+        if (kind === SENT.describe) this.#drop();
         return hidden;
       case BACKEND.commandComplete:
       case BACKEND.emptyQuery:
       case BACKEND.portalSuspended:
-        if (kind === SENT.execute) this.#drop(true);
+        if (kind === SENT.execute) this.#drop();
         return hidden;
       case BACKEND.copyIn:
       case BACKEND.copyBoth:
@@ -167,19 +179,19 @@ export class PendingReplies {
     return this.#ring[(this.#first + index) & (this.#ring.length - 1)] as number;
   }
 
-  #drop(answered: boolean): void {
-    this.#dropOne(answered);
-    while (this.#count > 0 && (this.#head() & KIND) === SENT.copyEnd) this.#dropOne(true);
+  #drop(): void {
+    this.#dropOne("answered");
+    while (this.#count > 0 && (this.#head() & KIND) === SENT.copyEnd) this.#dropOne("answered");
   }
 
-  #dropOne(answered: boolean): void {
+  #dropOne(how: "answered" | "failed" | "skipped"): void {
     const entry = this.#head();
     this.#first = (this.#first + 1) & (this.#ring.length - 1);
     this.#count -= 1;
     if ((entry & WATCHED) === 0) return;
     const watcher = this.#watchers.shift();
-    if (answered) watcher?.ended();
-    else watcher?.failed();
+    if (how === "answered") watcher?.ended();
+    else watcher?.failed(how === "skipped");
   }
 
   /** Up to and with the message that this ReadyForQuery ends; normally just the head. */
@@ -187,18 +199,23 @@ export class PendingReplies {
     while (this.#count > 0) {
       const kind = this.#head() & KIND;
       const endsHere = kind === SENT.sync || kind === SENT.query || kind === SENT.functionCall;
-      this.#drop(true);
+      this.#drop();
       if (endsHere) return;
     }
   }
 
   #skipToSync(): void {
-    while (this.#count > 0 && (this.#head() & KIND) !== SENT.sync) this.#dropOne(false);
+    this.#dropOne("failed");
+    while (this.#count > 0 && (this.#head() & KIND) !== SENT.sync) this.#dropOne("skipped");
     this.#skips = this.#count === 0;
+    // A Sync that is watched stands for the batch before it.
+    if (this.#count > 0 && (this.#head() & WATCHED) !== 0) this.#watchers.first?.failed(false);
   }
 
   /** The messages behind the COPY that are on their way are read by the COPY itself. */
   #enterCopyIn(): void {
+    const isExtended = (this.#head() & KIND) === SENT.execute;
+    const headWatchers = (this.#head() & WATCHED) === 0 ? 0 : 1;
     const behind: number[] = [];
     for (let i = 1; i < this.#count; i += 1) behind.push(this.#at(i));
     this.#count = 1;
@@ -208,8 +225,42 @@ export class PendingReplies {
       const entry = behind[index] as number;
       // Sync is ignored; the end of the data, or any other message, ends the COPY.
       if ((entry & KIND) !== SENT.sync) this.#copyIn = false;
-      if ((entry & WATCHED) !== 0) this.#watchers.shift()?.failed();
+      if ((entry & WATCHED) !== 0) this.#watchers.takeFrom(headWatchers)?.failed(true);
     }
-    for (; index < behind.length; index += 1) this.#append(behind[index] as number);
+    if (isExtended) this.#isUnsynced = true;
+    for (; index < behind.length; index += 1) {
+      const entry = behind[index] as number;
+      if ((entry & KIND) !== SENT.copyEnd) this.#isUnsynced = (entry & KIND) <= SENT.close;
+      this.#append(entry);
+    }
+  }
+}
+
+/** First in, first out, without moving what waits. */
+class WatcherQueue {
+  #waiting: ReplyWatcher[] = [];
+  #next = 0;
+
+  get first(): ReplyWatcher | undefined {
+    return this.#waiting[this.#next];
+  }
+
+  push(watcher: ReplyWatcher): void {
+    this.#waiting.push(watcher);
+  }
+
+  shift(): ReplyWatcher | undefined {
+    const watcher = this.#waiting[this.#next];
+    this.#next += 1;
+    if (this.#next >= this.#waiting.length || this.#next > 1024) {
+      this.#waiting.splice(0, this.#next);
+      this.#next = 0;
+    }
+    return watcher;
+  }
+
+  /** The one that has `ahead` others before it. */
+  takeFrom(ahead: number): ReplyWatcher | undefined {
+    return this.#waiting.splice(this.#next + ahead, 1)[0];
   }
 }

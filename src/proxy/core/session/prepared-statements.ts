@@ -34,27 +34,64 @@ export class PreparedStatement implements ReplyWatcher {
     this.parse = this.#bytes.subarray(0, frame.length);
   }
 
-  /** The first Parse failed, or was skipped after an earlier error. */
-  failed(): void {
-    this.#registry.forget(this);
+  /** Its Parse failed, or was skipped after an earlier error. */
+  failed(wasSkipped: boolean): void {
+    this.#registry.parseFailed(this, wasSkipped);
   }
 
   ended(): void {
-    // The server knows it now, as `backends` already says.
+    this.#registry.parsed(this);
   }
 }
 
+/** Unnamed statements that are kept to be used again. */
+const SPARES_MAX = 4;
+
 /**
- * What the client has prepared in this session. Two objects take turns as the unnamed statement,
- * so that the extended protocol costs no new object per statement.
+ * What the client has prepared in this session, as it will be when all messages on their way are
+ * executed. A few objects take turns as the unnamed statement, so that the extended protocol costs
+ * no new object per statement.
+ *
+ * Source: PostgreSQL manual, "Extended Query": an unnamed statement lasts until the next Parse
+ * of one, or the next simple Query.
  */
 export class PreparedStatements {
   readonly #byName = new Map<string, PreparedStatement>();
   #unnamed: PreparedStatement | null = null;
-  #spare: PreparedStatement | null = null;
+  /** The unnamed statement that the server has now: what remains when it skips the next Parse. */
+  #confirmed: PreparedStatement | null = null;
+  readonly #spares: PreparedStatement[] = [];
+
+  /** To be told of what ends the unnamed statement: a simple Query, a Close of it. */
+  readonly unnamedEnder: ReplyWatcher = {
+    failed: (wasSkipped) => {
+      if (wasSkipped) this.#unnamed ??= this.#confirmed;
+    },
+    ended: () => this.#confirm(null),
+  };
 
   get(name: string): PreparedStatement | undefined {
     return name === "" ? (this.#unnamed ?? undefined) : this.#byName.get(name);
+  }
+
+  /** Which statement is the unnamed one depends on replies that are still to come. */
+  get isUnsettled(): boolean {
+    return this.#unnamed !== this.#confirmed;
+  }
+
+  /** To be told of a Close of this named statement, which `forget` left out already. */
+  closeWatcher(statement: PreparedStatement): ReplyWatcher {
+    return {
+      failed: () => {
+        if (!this.#byName.has(statement.name)) this.#byName.set(statement.name, statement);
+      },
+      ended: () => undefined,
+    };
+  }
+
+  /** Nothing is on its way any more. */
+  settle(): void {
+    this.#unnamed = this.#confirmed;
   }
 
   [Symbol.iterator](): Iterator<PreparedStatement> {
@@ -63,12 +100,8 @@ export class PreparedStatements {
 
   /** The object for a statement that may yet be sent; nothing is known of it until `add`. */
   make(name: string, sql: SqlClass, text: string): PreparedStatement {
-    const spare = this.#spare;
-    if (name !== "" || spare === null) {
-      const made = new PreparedStatement(this, name, sql, text);
-      if (name === "") this.#spare = made;
-      return made;
-    }
+    const spare = name === "" ? this.#spares.pop() : undefined;
+    if (spare === undefined) return new PreparedStatement(this, name, sql, text);
     spare.sql = sql;
     spare.text = text;
     return spare;
@@ -80,17 +113,25 @@ export class PreparedStatements {
     statement.keep(frame);
     if (statement.name !== "") {
       this.#byName.set(statement.name, statement);
-    } else if (statement !== this.#unnamed) {
-      this.#spare = this.#unnamed;
-      this.#unnamed = statement;
+      return;
     }
+    this.#unnamed = statement;
   }
 
-  /** The server forgets the unnamed statement with every simple Query. */
+  /** The server will forget the unnamed statement with the Query that is sent now. */
   forgetUnnamed(): void {
-    if (this.#unnamed === null) return;
-    this.#spare = this.#unnamed;
     this.#unnamed = null;
+  }
+
+  parsed(statement: PreparedStatement): void {
+    if (statement.name === "") this.#confirm(statement);
+  }
+
+  parseFailed(statement: PreparedStatement, wasSkipped: boolean): void {
+    if (statement.name !== "") return this.forget(statement);
+    // A Parse that fails has dropped the old one first.
+    if (!wasSkipped) this.#confirm(null);
+    if (this.#unnamed === statement) this.#unnamed = this.#confirmed;
   }
 
   forget(statement: PreparedStatement): void {
@@ -99,12 +140,21 @@ export class PreparedStatements {
 
   forgetAll(): void {
     this.#byName.clear();
-    this.forgetUnnamed();
+    this.#unnamed = null;
+    this.#confirm(null);
   }
 
   /** That backend is gone. */
   forgetBackend(bit: number): void {
     for (const statement of this.#byName.values()) statement.backends &= ~bit;
     if (this.#unnamed !== null) this.#unnamed.backends &= ~bit;
+    if (this.#confirmed !== null) this.#confirmed.backends &= ~bit;
+  }
+
+  #confirm(statement: PreparedStatement | null): void {
+    const old = this.#confirmed;
+    this.#confirmed = statement;
+    const isFree = old !== null && old !== statement && old !== this.#unnamed;
+    if (isFree && this.#spares.length < SPARES_MAX) this.#spares.push(old);
   }
 }

@@ -67,6 +67,10 @@ export class Session implements LinkOwner {
   #active: BackendLink | null = null;
   /** Where the messages up to the next Sync must go. */
   #batchLink: BackendLink | null = null;
+  /** The messages that are sent now go on with what is unfinished at `#batchLink`. */
+  #continuesBatch = false;
+  /** A Query or FunctionCall came last: its reply, unless it is skipped, ends the batch as well. */
+  #batchEndsWithReady = false;
   /** The rest of a message whose beginning was handled already; no link: it is dropped. */
   #bodyBytes = 0;
   #bodyLink: BackendLink | null = null;
@@ -243,8 +247,14 @@ export class Session implements LinkOwner {
       return end;
     }
     if (this.#discards) return this.#discard(type, stop, end);
-    // The server ignores all but Sync, which must therefore go to that very server.
-    if (this.#active?.pending.isSkipping === true) this.#batchLink ??= this.#active;
+    if (this.#batchEndsWithReady && this.#batchLink?.pending.isIdle === true) {
+      this.#batchLink = null;
+    }
+    // A batch is unfinished there, maybe because a COPY ate its Sync, or all but Sync is ignored.
+    const pending = this.#active?.pending;
+    if (pending?.isUnsynced === true || pending?.isSkipping === true) {
+      this.#batchLink ??= this.#active;
+    }
     switch (type) {
       case FRONTEND.query:
         return this.#scanQuery(input, at, stop, end);
@@ -290,13 +300,14 @@ export class Session implements LinkOwner {
     this.#logStatement(text);
     this.#prepareForSql(sql, links[0] as BackendLink);
     this.#forward(links, "", text, (link, flags, watcher) => {
-      if (link.note(SENT.query, flags, watcher)) link.send(input, at, Math.min(stop, end));
+      const who = watcher ?? this.#statements.unnamedEnder;
+      link.mayHaveUnnamed = false;
+      if (link.note(SENT.query, flags, who)) link.send(input, at, Math.min(stop, end));
       else this.#runaway();
     });
     this.#statements.forgetUnnamed();
     this.#executed(sql, links);
-    // With its ReadyForQuery the batch before it is over.
-    this.#batchLink = null;
+    this.#batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
   }
 
@@ -308,7 +319,7 @@ export class Session implements LinkOwner {
     if (!link.note(SENT.functionCall)) this.#runaway();
     link.send(input, at, Math.min(stop, end));
     this.#executed(UNREAD_SQL, links);
-    this.#batchLink = null;
+    this.#batchEndsWithReady = true;
     return this.#stream(link, stop, end);
   }
 
@@ -332,6 +343,7 @@ export class Session implements LinkOwner {
   }
 
   #scanBatch(input: Buffer, at: number, end: number): number {
+    if (!this.#isBusy()) this.#statements.settle();
     const batch = this.#batch;
     batch.clear();
     let pos = at;
@@ -369,6 +381,12 @@ export class Session implements LinkOwner {
   }
 
   #sendBatch(input: Buffer, at: number, end: number, endsWith: "sync" | "flush" | "other"): number {
+    if (endsWith === "flush" && this.#batch.count === 0 && this.#batchLink === null) {
+      // Nothing is unfinished: it may only hurry what runs already.
+      if (this.#isBusy()) this.#active?.send(input, at, end);
+      return end;
+    }
+    this.#continuesBatch = this.#batchLink !== null;
     const links = this.#claimForBatch(endsWith === "sync");
     if (links === "wait") return at;
     if (links === "failed") {
@@ -377,6 +395,7 @@ export class Session implements LinkOwner {
       return end;
     }
     this.#batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
+    this.#batchEndsWithReady = false;
     this.#logBatch(links);
     this.#forward(links, null, "", (link, flags, watcher) => {
       this.#forwardBatch(link, input, at, end, flags);
@@ -392,6 +411,12 @@ export class Session implements LinkOwner {
   #forwardBatch(link: BackendLink, input: Buffer, at: number, end: number, flags: number): void {
     const batch = this.#batch;
     let from = at;
+    if (batch.missesUnnamed && link.mayHaveUnnamed && !this.#continuesBatch) {
+      // One that was replaced or ended by messages that went elsewhere.
+      link.note(SENT.close, INJECTED | flags);
+      link.send(buildCloseStatement(""));
+      link.mayHaveUnnamed = false;
+    }
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as (typeof batch.kinds)[number];
       const start = batch.starts[i] as number;
@@ -405,10 +430,14 @@ export class Session implements LinkOwner {
           this.#inject(link, missing, INJECTED | flags);
         }
         if (kind === SENT.parse) {
-          const stop = i + 1 < batch.count ? (batch.starts[i + 1] as number) : end;
+          const stop = Math.min(end, start + 1 + input.readUInt32BE(start + 1));
           watcher = this.#parseSent(link, statement, input, start, stop);
         } else if (kind === SENT.close) {
           this.#closeElsewhere(statement, link);
+          watcher =
+            statement.name === ""
+              ? this.#statements.unnamedEnder
+              : this.#statements.closeWatcher(statement);
         }
       }
       if (!link.note(kind, flags, watcher)) return this.#runaway();
@@ -423,6 +452,8 @@ export class Session implements LinkOwner {
     kind: number,
   ): PreparedStatement | null {
     let wanted: PreparedStatement | null = null;
+    // What the unnamed statement is in the middle of a batch, that server alone knows.
+    if (statement.name === "" && this.#continuesBatch) return null;
     if (kind === SENT.bind || kind === SENT.describe) wanted = statement;
     // The name is taken: then this server has to refuse it like the other one would.
     else if (kind === SENT.parse && statement.name !== "") {
@@ -439,18 +470,22 @@ export class Session implements LinkOwner {
     stop: number,
   ): ReplyWatcher | null {
     const known = this.#statements.get(statement.name);
-    const isNamed = statement.name !== "";
-    if (isNamed && known !== undefined && known !== statement) return null;
-    if (!isNamed || known === undefined) {
-      this.#statements.add(statement, input.subarray(start, stop));
+    if (statement.name === "") link.mayHaveUnnamed = true;
+    if (known === statement) {
+      // Another backend of the session got it first, and its outcome is watched there.
+      statement.backends |= link.bit;
+      return null;
     }
-    statement.backends |= link.bit;
-    return isNamed ? statement : null;
+    if (statement.name !== "" && known !== undefined) return null; // The server will refuse it.
+    this.#statements.add(statement, input.subarray(start, stop));
+    statement.backends = link.bit;
+    return statement;
   }
 
   #inject(link: BackendLink, statement: PreparedStatement, flags: number): void {
     if (statement.parse === null) return;
     link.note(SENT.parse, flags);
+    if (statement.name === "") link.mayHaveUnnamed = true;
     // A copy: the kept bytes may be overwritten before a slow write is through.
     link.send(Buffer.from(statement.parse));
     statement.backends |= link.bit;
@@ -462,6 +497,7 @@ export class Session implements LinkOwner {
       link.note(SENT.close, HIDDEN);
       link.note(SENT.sync, HIDDEN);
       link.send(Buffer.concat([buildCloseStatement(statement.name), SYNC]));
+      statement.backends &= ~link.bit;
     }
     if (statement.name === "") this.#statements.forgetUnnamed();
     else this.#statements.forget(statement);
@@ -504,9 +540,16 @@ export class Session implements LinkOwner {
       this.#routing.notRouted();
       return [this.#batchLink];
     }
-    // A lone Sync or Flush belongs to what runs already.
+    // A lone Sync belongs to what runs already.
     const active = this.#active;
     if (this.#batch.count === 0 && active !== null && !active.pending.isIdle) return [active];
+    // If the Parse of an unnamed statement is skipped, a Bind after the next Sync means the one
+    // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
+    const mayMeanOlder = !endsWithSync || this.#batch.usesOlderUnnamed;
+    if (mayMeanOlder && this.#isBusy() && this.#statements.isUnsettled) {
+      this.#wait("drained");
+      return "wait";
+    }
     const to =
       this.#refusal() ?? this.#routing.ofBatch(this.#batch, endsWithSync, this.#isInTransaction());
     return this.#claim(to);
@@ -610,7 +653,15 @@ export class Session implements LinkOwner {
     send: (link: BackendLink, flags: number, watcher: ReplyWatcher | null) => void,
   ): void {
     const outcome =
-      links.length > 1 ? new EverywhereOutcome(links, (link) => this.#dropDivergent(link)) : null;
+      links.length > 1
+        ? new EverywhereOutcome(
+            links,
+            (link) => this.#dropDivergent(link),
+            () => {
+              if (logPrefix !== null) this.#statements.unnamedEnder.ended();
+            },
+          )
+        : null;
     for (let i = 0; i < links.length; i += 1) {
       const link = links[i] as BackendLink;
       if (logPrefix !== null && this.#o.logsPerNode) {
@@ -690,7 +741,8 @@ export class Session implements LinkOwner {
 
   #resumeWhenDrained(): void {
     if (this.#waitsFor !== "drained") return;
-    if (this.#active === null || this.#active.pending.count === 0) this.#resume();
+    const pending = this.#active?.pending;
+    if (pending === undefined || pending.count === 0 || pending.isUnsynced) this.#resume();
   }
 
   #resume(): void {
