@@ -66,7 +66,7 @@ async function measure(options: BenchOptions, stage: Stage, abort: AbortSignal):
   const samples: Sample[] = [];
   for (const run of warmUps(planRuns(options.cells, products, 1))) {
     abort.throwIfAborted();
-    say(`warm-up: ${run.product}, ${run.cell.protocol}`);
+    say(`warm-up: ${run.product}, as in ${run.cell.name}`);
     const queriesPerClient = WARM_UP_QUERIES_PER_CLIENT;
     await pgbench(stage, run, pgbenchArguments(run.cell, { queriesPerClient }), 0, abort);
   }
@@ -86,11 +86,12 @@ async function measure(options: BenchOptions, stage: Stage, abort: AbortSignal):
   return { cells, products: options.products, samples, missing: stage.missing, facts };
 }
 
-/** One run for each product and protocol. */
+/** One run for each product and kind of load. */
 function warmUps(runs: readonly Run[]): readonly Run[] {
   const kinds = new Map<string, Run>();
   for (const run of runs) {
-    if (!run.cell.reconnects) kinds.set(`${run.product} ${run.cell.protocol}`, run);
+    const kind = run.cell.reconnects ? "connect" : run.cell.protocol;
+    kinds.set(`${run.product} ${kind}`, run);
   }
   return [...kinds.values()];
 }
