@@ -4,8 +4,7 @@
  */
 import { setPriority } from "node:os";
 import { succeed, unreachable, type Ms, type Result } from "../base/index.ts";
-import type { Config } from "../config/index.ts";
-import { CoreRunner, monotonicNowMs, type Log } from "../os/index.ts";
+import { CoreRunner, monotonicNowMs } from "../os/index.ts";
 import { openConfiguredVip, vipLifetimeSeconds, type VipHolder } from "../vip/index.ts";
 import type { ToWatchdog, WatchdogView } from "../wire/ipc/index.ts";
 import type { PeerMessage } from "../wire/watchdog/index.ts";
@@ -24,20 +23,16 @@ import { ClusterSockets } from "./driver/cluster-sockets.ts";
 import { Escalation } from "./driver/escalation.ts";
 import { FailoverVotes } from "./driver/failover-votes.ts";
 import { KnownPeers } from "./driver/known-peers.ts";
-import { heartbeatTargets, type Membership } from "./driver/member.ts";
+import { heartbeatTargets } from "./driver/member.ts";
 import { initialState, prepare, type Prepared } from "./driver/prepare.ts";
-import type { StateFile } from "./driver/state-file.ts";
 import { endWith, tell, type Refusal } from "./driver/supervisor-link.ts";
 import { ViewPublisher } from "./driver/view-publisher.ts";
 
 const LOOK_EVERY_MS: Ms = 100;
 
 class Watchdog {
-  readonly #config: Config;
-  readonly #log: Log;
-  readonly #membership: Membership;
+  readonly #prepared: Prepared;
   readonly #timing: Timing;
-  readonly #stateFile: StateFile;
   readonly #runner: CoreRunner<State, Event, Action>;
   readonly #peers: KnownPeers;
   readonly #votes: FailoverVotes;
@@ -48,11 +43,8 @@ class Watchdog {
   #isStopping = false;
 
   constructor(prepared: Prepared) {
-    const { config, log, membership, stateFile } = prepared;
-    this.#config = config;
-    this.#log = log;
-    this.#membership = membership;
-    this.#stateFile = stateFile;
+    const { config, log, membership } = prepared;
+    this.#prepared = prepared;
     this.#timing = timingFor(config.wd_lease_time, vipLifetimeSeconds(config.wd_lease_time) * 1000);
     const { self, peers, name } = membership;
     this.#peers = new KnownPeers({
@@ -75,23 +67,20 @@ class Watchdog {
       log,
     );
     this.#publisher = new ViewPublisher(log, tell);
-    this.#runner = new CoreRunner<State, Event, Action>(
-      consensus,
-      initialState(prepared, this.#timing),
-      {
-        perform: (action) => this.#perform(action),
-        onState: () => this.#onState(),
-      },
-    );
+    const initial = initialState(prepared, this.#timing);
+    this.#runner = new CoreRunner<State, Event, Action>(consensus, initial, {
+      perform: (action) => this.#perform(action),
+      onState: () => this.#onState(),
+    });
   }
 
   async start(): Promise<Result<void, Refusal>> {
-    const { self, peers } = this.#membership;
+    const { config, log, membership } = this.#prepared;
     const vip = await openConfiguredVip({
-      config: this.#config,
-      hostname: self.hostname,
-      peers: peers.flatMap(heartbeatTargets),
-      log: this.#log,
+      config,
+      hostname: membership.self.hostname,
+      peers: membership.peers.flatMap(heartbeatTargets),
+      log,
       mayHoldUntilMs: () => mayHoldVipUntilMs(this.#runner.state),
       onNewHash: (hash) => this.#runner.deliver({ type: "release-hash-made", hash }),
       onReleased: (secret) => this.#sockets?.spreadRelease(secret),
@@ -134,14 +123,14 @@ class Watchdog {
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#log.write("log", "Watchdog is shutting down");
+    this.#prepared.log.write("log", "Watchdog is shutting down");
     await this.#vip?.close();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
     await this.#escalation.follow(false);
     await this.#sockets?.stop();
     this.#runner.stop();
-    await this.#stateFile.close();
+    await this.#prepared.stateFile.close();
     process.exit(0);
   }
 
@@ -151,12 +140,10 @@ class Watchdog {
   }
 
   async #openSockets(): Promise<Result<ClusterSockets, Refusal>> {
-    const id = this.#membership.self.id;
+    const { id } = this.#prepared.membership.self;
     return await ClusterSockets.open({
-      config: this.#config,
-      membership: this.#membership,
+      ...this.#prepared,
       silenceMs: this.#silenceMs,
-      log: this.#log,
       onHeartbeat: (heartbeat) => this.#peers.step({ type: "heartbeat", heartbeat }),
       onRelease: (secret) => this.#runner.deliver({ type: "release-proven", secret }),
       onConnected: (peer, hello) => this.#peers.onConnected(peer, hello),
@@ -173,7 +160,7 @@ class Watchdog {
   async #perform(action: Action): Promise<void> {
     switch (action.type) {
       case "persist": {
-        const written = await this.#stateFile.write(action.durable);
+        const written = await this.#prepared.stateFile.write(action.durable);
         if (written.ok) return;
         // Whoever cannot remember its vote must not vote: the node leaves the cluster.
         return endWith({
@@ -202,33 +189,18 @@ class Watchdog {
   }
 
   #onPeerMessage(from: number, message: PeerMessage): void {
-    switch (message.type) {
-      case "failover-vote":
-        this.#votes.onPeerVote(from, message.request);
-        return;
-      case "failover-verdict":
-        this.#votes.onVerdict(message.request, message.verdict);
-        return;
-      case "leaving":
-        this.#peers.step({ type: "left", id: from });
-        this.#runner.deliver({ type: "message", from, message });
-        return;
-      case "pre-vote-request":
-      case "pre-vote-reply":
-      case "vote-request":
-      case "vote-reply":
-      case "round":
-      case "round-reply":
-      case "released":
-        this.#runner.deliver({ type: "message", from, message });
-        return;
-      default:
-        unreachable(message);
+    if (message.type === "failover-vote") {
+      this.#votes.onPeerVote(from, message.request);
+    } else if (message.type === "failover-verdict") {
+      this.#votes.onVerdict(message.request, message.verdict);
+    } else {
+      if (message.type === "leaving") this.#peers.step({ type: "left", id: from });
+      this.#runner.deliver({ type: "message", from, message });
     }
   }
 
   #view(): WatchdogView {
-    const { nodes, delegate_ip, vip_fence } = this.#config;
+    const { nodes, delegate_ip, vip_fence } = this.#prepared.config;
     const facts = {
       members: nodes,
       names: this.#peers.names,
