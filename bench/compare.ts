@@ -21,8 +21,9 @@ import { summarize, type Sample } from "./summary.ts";
 const SURPLUS_MS = 20_000;
 /** What closing sessions still costs belongs to the run; what comes later to nobody. */
 const SETTLE_MS = 150;
-/** Node compiles what runs often: one short run of each kind is not counted. */
-const WARM_UP_QUERIES_PER_CLIENT = 100;
+/** Node compiles what runs often: so many of each kind of load are not counted. */
+const WARM_UP_QUERIES = 12_000;
+const WARM_UP_CONNECTIONS = 400;
 
 /**
  * @param directory a new one below the project's root.
@@ -67,7 +68,9 @@ async function measure(options: BenchOptions, stage: Stage, abort: AbortSignal):
   for (const run of warmUps(planRuns(options.cells, products, 1))) {
     abort.throwIfAborted();
     say(`warm-up: ${run.product}, as in ${run.cell.name}`);
-    const queriesPerClient = WARM_UP_QUERIES_PER_CLIENT;
+    const { reconnects, clients } = run.cell;
+    const queries = reconnects ? WARM_UP_CONNECTIONS : WARM_UP_QUERIES;
+    const queriesPerClient = Math.ceil(queries / clients);
     await pgbench(stage, run, pgbenchArguments(run.cell, { queriesPerClient }), 0, abort);
   }
   const runs = planRuns(options.cells, products, options.rounds);
