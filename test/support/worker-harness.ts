@@ -4,7 +4,7 @@
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import type { BackendView, ClusterView, FromWorker, ToWorker } from "../../src/wire/ipc/index.ts";
@@ -23,6 +23,8 @@ export interface WorkerOptions {
 
 export interface WorkerHarness {
   readonly port: number;
+  /** Of the configuration files and the Unix socket. */
+  readonly directory: string;
   readonly child: ChildProcess;
   readonly messages: readonly FromWorker[];
   /** Standard error so far. */
@@ -42,6 +44,7 @@ export async function startWorker(o: WorkerOptions): Promise<WorkerHarness> {
   const program = join(DIST, "worker.mjs");
   if (!existsSync(program)) throw new Error(`${program} is missing: run "npm run build" first`);
   const directory = await mkdtemp("/tmp/pgquorum-worker-");
+  await chmod(directory, 0o755);
   const [port] = (await freePorts(1)) as [number];
   const backends = o.postgres.servers.flatMap((server, id) => [
     `backend_hostname${id} = '127.0.0.1'`,
@@ -112,6 +115,7 @@ async function started(
   });
   const harness: WorkerHarness = {
     port: o.port,
+    directory: o.directory,
     child,
     messages,
     view: o.view,

@@ -97,8 +97,9 @@ export class ClientBatch {
     this.#classify = classify;
   }
 
-  /** It binds or describes the unnamed statement of an earlier batch. */
+  /** It binds or describes the unnamed statement of an earlier batch, if there is one. */
   get usesOlderUnnamed(): boolean {
+    if (this.missesUnnamed) return true;
     for (let i = 0; i < this.count && this.statements[i] !== this.#madeUnnamed; i += 1) {
       if (this.statements[i]?.name === "" && this.kinds[i] !== SENT.close) return true;
     }

@@ -13,6 +13,8 @@ export class PreparedStatement implements ReplyWatcher {
   parse: Buffer | null = null;
   /** One bit a backend (see BackendLink.bit) that knows the statement or was told of it. */
   backends = 0;
+  /** The statement of that name before it, when the Close between them was skipped. */
+  fallback: PreparedStatement | null = null;
   readonly #registry: PreparedStatements;
   #bytes: Buffer | null = null;
 
@@ -62,12 +64,21 @@ export class PreparedStatements {
   #confirmed: PreparedStatement | null = null;
   readonly #spares: PreparedStatement[] = [];
 
-  /** To be told of what ends the unnamed statement: a simple Query, a Close of it. */
-  readonly unnamedEnder: ReplyWatcher = {
+  /** Messages on their way that decide which statement is the unnamed one. */
+  #changesOpen = 0;
+
+  /** To be told of a Close of the unnamed statement, after `forgetUnnamed`. */
+  readonly closeWatcher: ReplyWatcher = {
+    failed: () => this.#endSkipped(),
+    ended: () => this.#ended(),
+  };
+
+  /** To be told of a simple Query, after `forgetUnnamed`. */
+  readonly queryWatcher: ReplyWatcher = {
     failed: (wasSkipped) => {
-      if (wasSkipped) this.#unnamed ??= this.#confirmed;
+      if (wasSkipped) this.#endSkipped();
     },
-    ended: () => this.#confirm(null),
+    ended: () => this.#ended(),
   };
 
   get(name: string): PreparedStatement | undefined {
@@ -76,14 +87,16 @@ export class PreparedStatements {
 
   /** Which statement is the unnamed one depends on replies that are still to come. */
   get isUnsettled(): boolean {
-    return this.#unnamed !== this.#confirmed;
+    return this.#changesOpen > 0;
   }
 
-  /** To be told of a Close of this named statement, which `forget` left out already. */
-  closeWatcher(statement: PreparedStatement): ReplyWatcher {
+  /** To be told of a Close of this named statement, after `forget`. */
+  namedCloseWatcher(statement: PreparedStatement): ReplyWatcher {
     return {
       failed: () => {
-        if (!this.#byName.has(statement.name)) this.#byName.set(statement.name, statement);
+        const newer = this.#byName.get(statement.name);
+        if (newer === undefined) this.#byName.set(statement.name, statement);
+        else newer.fallback = statement;
       },
       ended: () => undefined,
     };
@@ -91,6 +104,7 @@ export class PreparedStatements {
 
   /** Nothing is on its way any more. */
   settle(): void {
+    this.#changesOpen = 0;
     this.#unnamed = this.#confirmed;
   }
 
@@ -104,6 +118,8 @@ export class PreparedStatements {
     if (spare === undefined) return new PreparedStatement(this, name, sql, text);
     spare.sql = sql;
     spare.text = text;
+    spare.parse = null;
+    spare.backends = 0;
     return spare;
   }
 
@@ -116,19 +132,28 @@ export class PreparedStatements {
       return;
     }
     this.#unnamed = statement;
+    this.#changesOpen += 1;
   }
 
   /** The server will forget the unnamed statement with the Query that is sent now. */
   forgetUnnamed(): void {
     this.#unnamed = null;
+    this.#changesOpen += 1;
   }
 
   parsed(statement: PreparedStatement): void {
-    if (statement.name === "") this.#confirm(statement);
+    if (statement.name !== "") return;
+    this.#changesOpen -= 1;
+    this.#confirm(statement);
   }
 
   parseFailed(statement: PreparedStatement, wasSkipped: boolean): void {
-    if (statement.name !== "") return this.forget(statement);
+    if (statement.name !== "") {
+      this.forget(statement);
+      if (statement.fallback !== null) this.#byName.set(statement.name, statement.fallback);
+      return;
+    }
+    this.#changesOpen -= 1;
     // A Parse that fails has dropped the old one first.
     if (!wasSkipped) this.#confirm(null);
     if (this.#unnamed === statement) this.#unnamed = this.#confirmed;
@@ -138,10 +163,9 @@ export class PreparedStatements {
     if (this.#byName.get(statement.name) === statement) this.#byName.delete(statement.name);
   }
 
+  /** All that have a name. */
   forgetAll(): void {
     this.#byName.clear();
-    this.#unnamed = null;
-    this.#confirm(null);
   }
 
   /** That backend is gone. */
@@ -149,6 +173,16 @@ export class PreparedStatements {
     for (const statement of this.#byName.values()) statement.backends &= ~bit;
     if (this.#unnamed !== null) this.#unnamed.backends &= ~bit;
     if (this.#confirmed !== null) this.#confirmed.backends &= ~bit;
+  }
+
+  #endSkipped(): void {
+    this.#changesOpen -= 1;
+    this.#unnamed ??= this.#confirmed;
+  }
+
+  #ended(): void {
+    this.#changesOpen -= 1;
+    this.#confirm(null);
   }
 
   #confirm(statement: PreparedStatement | null): void {

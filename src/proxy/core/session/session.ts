@@ -299,13 +299,14 @@ export class Session implements LinkOwner {
     if (links === "wait") return at;
     this.#logStatement(text);
     this.#prepareForSql(sql, links[0] as BackendLink);
+    this.#statements.forgetUnnamed();
     this.#forward(links, "", text, (link, flags, watcher) => {
-      const who = watcher ?? this.#statements.unnamedEnder;
-      link.mayHaveUnnamed = false;
+      const who = watcher ?? this.#statements.queryWatcher;
+      // Behind an unfinished batch it may be skipped.
+      if (this.#batchLink === null) link.mayHaveUnnamed = false;
       if (link.note(SENT.query, flags, who)) link.send(input, at, Math.min(stop, end));
       else this.#runaway();
     });
-    this.#statements.forgetUnnamed();
     this.#executed(sql, links);
     this.#batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
@@ -417,6 +418,7 @@ export class Session implements LinkOwner {
       link.send(buildCloseStatement(""));
       link.mayHaveUnnamed = false;
     }
+    if (!this.#continuesBatch && this.#status !== READY.failed) this.#prepareBatch(link);
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as (typeof batch.kinds)[number];
       const start = batch.starts[i] as number;
@@ -436,13 +438,28 @@ export class Session implements LinkOwner {
           this.#closeElsewhere(statement, link);
           watcher =
             statement.name === ""
-              ? this.#statements.unnamedEnder
-              : this.#statements.closeWatcher(statement);
+              ? this.#statements.closeWatcher
+              : this.#statements.namedCloseWatcher(statement);
         }
       }
       if (!link.note(kind, flags, watcher)) return this.#runaway();
     }
     link.send(input, from, end);
+  }
+
+  /** What the server must know goes before the batch, where no error of the batch can reach it. */
+  #prepareBatch(link: BackendLink): void {
+    const batch = this.#batch;
+    let isAny = false;
+    for (let i = 0; i < batch.count; i += 1) {
+      const statement = batch.statements[i] ?? null;
+      if (statement === null) continue;
+      const missing = this.#missingAt(link, statement, batch.kinds[i] ?? SENT.sync);
+      if (missing !== null) isAny = this.#inject(link, missing, HIDDEN) || isAny;
+    }
+    if (!isAny) return;
+    link.note(SENT.sync, HIDDEN);
+    link.send(SYNC);
   }
 
   /** A statement that the server must know before it reads this message. */
@@ -482,13 +499,19 @@ export class Session implements LinkOwner {
     return statement;
   }
 
-  #inject(link: BackendLink, statement: PreparedStatement, flags: number): void {
-    if (statement.parse === null) return;
-    link.note(SENT.parse, flags);
+  #inject(link: BackendLink, statement: PreparedStatement, flags: number): boolean {
+    if (statement.parse === null) return false;
+    link.note(SENT.parse, flags, {
+      failed: () => {
+        statement.backends &= ~link.bit;
+      },
+      ended: () => undefined,
+    });
     if (statement.name === "") link.mayHaveUnnamed = true;
     // A copy: the kept bytes may be overwritten before a slow write is through.
     link.send(Buffer.from(statement.parse));
     statement.backends |= link.bit;
+    return true;
   }
 
   #closeElsewhere(statement: PreparedStatement, here: BackendLink): void {
@@ -505,6 +528,8 @@ export class Session implements LinkOwner {
 
   /** EXECUTE and DEALLOCATE may name a statement that came as a Parse message. */
   #prepareForSql(sql: SqlClass, link: BackendLink): void {
+    // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
+    if (this.#batchLink !== null) return;
     if (sql.kind === "execute" || sql.kind === "deallocate" || sql.kind === "prepare") {
       const statement = sql.name === null ? undefined : this.#statements.get(sql.name);
       if (statement !== undefined && (statement.backends & link.bit) === 0) {
@@ -658,7 +683,7 @@ export class Session implements LinkOwner {
             links,
             (link) => this.#dropDivergent(link),
             () => {
-              if (logPrefix !== null) this.#statements.unnamedEnder.ended();
+              if (logPrefix !== null) this.#statements.queryWatcher.ended();
             },
           )
         : null;
