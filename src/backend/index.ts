@@ -12,7 +12,6 @@ export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/prob
 export type { ProbeFailure, ServerAddress, ServerLogin } from "./driver/server-session.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
-export { runFailoverCommand } from "./driver/failover-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export {
   startHealthChecker,

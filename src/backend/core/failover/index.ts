@@ -4,9 +4,8 @@
  * `conductor.ts` first.
  */
 export { conductor } from "./conductor.ts";
-export { newConductor, QUEUE_MAX } from "./conductor-state.ts";
+export { newConductor } from "./conductor-state.ts";
 export type { ConductorAction, ConductorEvent, ConductorState } from "./conductor-state.ts";
 export { formatCommand, type CommandFacts } from "./command-text.ts";
-export { planFailover, type FailoverPlan } from "./plan-failover.ts";
 export { failoverSettings } from "./settings.ts";
 export type { FailoverBackend, FailoverSettings } from "./settings.ts";
