@@ -12,6 +12,8 @@ import { freePorts, type PostgresCluster } from "./postgres.ts";
 
 const DIST = process.env.PGQUORUM_DIST ?? join(import.meta.dirname, "../../dist");
 
+export const workerProgram = join(DIST, "worker.mjs");
+
 export interface WorkerOptions {
   readonly postgres: PostgresCluster;
   /** Lines of pgpool.conf. */
@@ -25,6 +27,8 @@ export interface WorkerHarness {
   readonly port: number;
   /** Of the configuration files and the Unix socket. */
   readonly directory: string;
+  /** What names its configuration files. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly child: ChildProcess;
   readonly messages: readonly FromWorker[];
   /** Standard error so far. */
@@ -41,8 +45,9 @@ export interface WorkerHarness {
 }
 
 export async function startWorker(o: WorkerOptions): Promise<WorkerHarness> {
-  const program = join(DIST, "worker.mjs");
-  if (!existsSync(program)) throw new Error(`${program} is missing: run "npm run build" first`);
+  if (!existsSync(workerProgram)) {
+    throw new Error(`${workerProgram} is missing: run "npm run build" first`);
+  }
   const directory = await mkdtemp("/tmp/pgquorum-worker-");
   await chmod(directory, 0o755);
   const [port] = (await freePorts(1)) as [number];
@@ -64,18 +69,17 @@ export async function startWorker(o: WorkerOptions): Promise<WorkerHarness> {
   await writeFile(join(directory, "pool_hba.conf"), `${(o.hba ?? []).join("\n")}\n`);
   await writeFile(join(directory, "pcp.conf"), "");
   await writeFile(join(directory, "pool_passwd"), `${(o.poolPasswd ?? []).join("\n")}\n`);
-  const child = fork(program, [], {
-    env: {
-      ...process.env,
-      PGQUORUM_CONFIG: join(directory, "pgpool.conf"),
-      PGQUORUM_HBA: join(directory, "pool_hba.conf"),
-      PGQUORUM_PCP: join(directory, "pcp.conf"),
-      PGQUORUM_WORKER: "1",
-    },
+  const environment = {
+    PGQUORUM_CONFIG: join(directory, "pgpool.conf"),
+    PGQUORUM_HBA: join(directory, "pool_hba.conf"),
+    PGQUORUM_PCP: join(directory, "pcp.conf"),
+  };
+  const child = fork(workerProgram, [], {
+    env: { ...process.env, ...environment, PGQUORUM_WORKER: "1" },
     execArgv: [],
     stdio: ["ignore", "inherit", "pipe", "ipc"],
   });
-  return started(child, { directory, port, view: firstView(o) });
+  return started(child, { directory, environment, port, view: firstView(o) });
 }
 
 function firstView(o: WorkerOptions): ClusterView {
@@ -101,7 +105,7 @@ function firstView(o: WorkerOptions): ClusterView {
 
 async function started(
   child: ChildProcess,
-  o: { readonly directory: string; readonly port: number; readonly view: ClusterView },
+  o: Pick<WorkerHarness, "directory" | "environment" | "port" | "view">,
 ): Promise<WorkerHarness> {
   const messages: FromWorker[] = [];
   let errors = "";
@@ -116,6 +120,7 @@ async function started(
   const harness: WorkerHarness = {
     port: o.port,
     directory: o.directory,
+    environment: o.environment,
     child,
     messages,
     view: o.view,

@@ -59,6 +59,11 @@ export class FrameWalker {
     return this.#remaining === 0 && this.#headerBytes === 0;
   }
 
+  /** Part of a frame was handed on and the rest has not come. */
+  get isInPassedFrame(): boolean {
+    return this.#remaining > 0 && (this.#take === TAKE.pass || this.#take === TAKE.passAndTell);
+  }
+
   /** @returns null, or why the bytes cannot be the protocol. */
   push(input: Buffer, start = 0, end = input.length): string | null {
     let offset = start;

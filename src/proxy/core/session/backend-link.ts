@@ -63,6 +63,11 @@ export class BackendLink implements FrameSink {
     return this.pending.isIdle && this.#walker.isBetweenFrames;
   }
 
+  /** The client has the beginning of a message: nothing but its rest may follow. */
+  get isInPassedFrame(): boolean {
+    return this.#walker.isInPassedFrame;
+  }
+
   send(bytes: Buffer, start = 0, end = bytes.length): void {
     if (end > start) this.#port.send(bytes, start, end);
   }

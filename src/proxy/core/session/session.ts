@@ -160,7 +160,9 @@ export class Session implements LinkOwner {
     this.#routing.forgetBackend(backendId);
     const isBusy = link === this.#active && !link.pending.isIdle;
     if (link === this.#primary || isBusy || link === this.#batchLink || this.#links.size === 0) {
-      this.#end(link.saidFatal ? null : failure("backend-lost", { detail: why }));
+      // An error in the middle of a row would be read as data: then the client just sees the end.
+      const isToldAlready = link.saidFatal || link.isInPassedFrame;
+      this.#end(isToldAlready ? null : failure("backend-lost", { detail: why }));
       return;
     }
     if (this.#active === link) this.#active = null;
