@@ -104,7 +104,7 @@ describe("routing in a session", () => {
     const client = await worker.client();
     const seen = new Set<unknown>();
     for (let i = 0; i < 60; i += 1) seen.add(await nodeOf(client));
-    expect([...seen].sort()).toEqual(["", "node1", "node2"]);
+    expect(seen).toEqual(new Set(["", "node1", "node2"]));
     await client.end();
   });
 
@@ -240,7 +240,8 @@ describe("backends that fail", () => {
     await client.closed();
     // PostgreSQL may cut a row short. What is whole is a row or the error.
     const kinds = new Set(client.types());
-    expect(["D,T", "D,E,T"]).toContain([...kinds].sort().join());
+    kinds.delete("E");
+    expect(kinds).toEqual(new Set(["T", "D"]));
     const next = await worker.client();
     expect(await nodeOf(next)).toBe("node1");
     await next.end();

@@ -88,7 +88,7 @@ export class ClientSession implements SessionPort {
 
   /** Ends it from our side. */
   shutDown(why: Failure): void {
-    this.end(why);
+    this.#session.shutDown(why);
   }
 
   get isIdle(): boolean {

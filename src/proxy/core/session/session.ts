@@ -1,18 +1,16 @@
-import { assert, failure, type Failure } from "../../../base/index.ts";
+import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import {
-  buildCloseStatement,
   buildError,
   buildReady,
-  buildTextResult,
   FRONTEND,
   HEADER_BYTES,
   READY,
-  SYNC,
 } from "../../../wire/postgres/index.ts";
 import type { RoutingRules } from "../routing/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import { BackendLink, type LinkOwner, type LinkPort } from "./backend-link.ts";
+import { BatchForwarder } from "./batch-forwarder.ts";
 import { EverywhereOutcome } from "./everywhere-outcome.ts";
 import {
   BATCH_BYTES_MAX,
@@ -22,9 +20,11 @@ import {
   UNREAD_SQL,
 } from "./client-batch.ts";
 import { HeldInput } from "./held-input.ts";
-import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
+import { HIDDEN, SENT } from "./pending-replies.ts";
 import type { SessionPort } from "./port.ts";
-import { PreparedStatements, type PreparedStatement } from "./prepared-statements.ts";
+import { buildLocalAnswer } from "./local-answers.ts";
+import type { ShowAnswer } from "../show/index.ts";
+import { PreparedStatements } from "./prepared-statements.ts";
 import { SessionRouting, type Destination } from "./session-routing.ts";
 
 /** Between two batches, a client with more unanswered messages than this has to wait. */
@@ -60,6 +60,7 @@ export class Session implements LinkOwner {
   readonly #routing: SessionRouting;
   readonly #statements = new PreparedStatements();
   readonly #batch: ClientBatch;
+  readonly #forwarder: BatchForwarder;
   readonly #links = new Map<number, BackendLink>();
   readonly #held = new HeldInput();
   #primary: BackendLink | null = null;
@@ -67,8 +68,6 @@ export class Session implements LinkOwner {
   #active: BackendLink | null = null;
   /** Where the messages up to the next Sync must go. */
   #batchLink: BackendLink | null = null;
-  /** The messages that are sent now go on with what is unfinished at `#batchLink`. */
-  #continuesBatch = false;
   /** A Query or FunctionCall came last: its reply, unless it is skipped, ends the batch as well. */
   #batchEndsWithReady = false;
   /** The rest of a message whose beginning was handled already; no link: it is dropped. */
@@ -88,7 +87,10 @@ export class Session implements LinkOwner {
     this.#o = o;
     this.#port = o.port;
     this.#routing = new SessionRouting(o);
-    this.#batch = new ClientBatch(this.#statements, o.classify);
+    const statements = this.#statements;
+    const batch = new ClientBatch(statements, o.classify);
+    this.#batch = batch;
+    this.#forwarder = new BatchForwarder({ batch, statements, links: this.#links });
   }
 
   get links(): ReadonlyMap<number, BackendLink> {
@@ -160,14 +162,17 @@ export class Session implements LinkOwner {
     this.#routing.forgetBackend(backendId);
     const isBusy = link === this.#active && !link.pending.isIdle;
     if (link === this.#primary || isBusy || link === this.#batchLink || this.#links.size === 0) {
-      // An error in the middle of a row would be read as data: then the client just sees the end.
-      const isToldAlready = link.saidFatal || link.isInPassedFrame;
-      this.#end(isToldAlready ? null : failure("backend-lost", { detail: why }));
+      this.#end(link.saidFatal ? null : failure("backend-lost", { detail: why }));
       return;
     }
     if (this.#active === link) this.#active = null;
     this.#chooseSpeaker();
     this.#resumeWhenDrained();
+  }
+
+  /** Ends it from our side. */
+  shutDown(why: Failure): void {
+    this.#end(why);
   }
 
   viewChanged(view: ClusterView): void {
@@ -179,7 +184,7 @@ export class Session implements LinkOwner {
       this.#end(failure("shutting-down", { detail, hint: "Connect again." }));
       return;
     }
-    for (const backendId of [...this.#links.keys()]) {
+    for (const backendId of this.#links.keys()) {
       const backend = view.backends.find((one) => one.id === backendId);
       if (backend?.state === "up" || backend?.state === "waiting") continue;
       const why = `backend ${backendId} is down`;
@@ -300,15 +305,20 @@ export class Session implements LinkOwner {
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
     this.#logStatement(text);
-    this.#prepareForSql(sql, links[0] as BackendLink);
+    // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
+    if (this.#batchLink === null) {
+      this.#forwarder.prepareForSql(sql, links[0] as BackendLink);
+      for (const link of links) link.mayHaveUnnamed = false;
+    }
     this.#statements.forgetUnnamed();
-    this.#forward(links, "", text, (link, flags, watcher) => {
-      const who = watcher ?? this.#statements.queryWatcher;
-      // Behind an unfinished batch it may be skipped.
-      if (this.#batchLink === null) link.mayHaveUnnamed = false;
-      if (link.note(SENT.query, flags, who)) link.send(input, at, Math.min(stop, end));
-      else this.#runaway();
-    });
+    const outcome = this.#outcomeOf(links, true);
+    for (let i = 0; i < links.length; i += 1) {
+      const link = links[i] as BackendLink;
+      if (this.#o.logsPerNode) this.#port.logStatement(link.backendId, text);
+      const watcher = outcome?.watcher(i) ?? this.#statements.queryWatcher;
+      if (!link.note(SENT.query, i === 0 ? 0 : HIDDEN, watcher)) this.#runaway();
+      link.send(input, at, Math.min(stop, end));
+    }
     this.#executed(sql, links);
     this.#batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
@@ -389,7 +399,7 @@ export class Session implements LinkOwner {
       if (this.#isBusy()) this.#active?.send(input, at, end);
       return end;
     }
-    this.#continuesBatch = this.#batchLink !== null;
+    const continues = this.#batchLink !== null;
     const links = this.#claimForBatch(endsWith === "sync");
     if (links === "wait") return at;
     if (links === "failed") {
@@ -400,153 +410,21 @@ export class Session implements LinkOwner {
     this.#batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#batchEndsWithReady = false;
     this.#logBatch(links);
-    this.#forward(links, null, "", (link, flags, watcher) => {
-      this.#forwardBatch(link, input, at, end, flags);
-      if (endsWith === "sync" && !link.note(SENT.sync, flags, watcher)) this.#runaway();
-    });
+    const outcome = this.#outcomeOf(links, false);
+    for (let i = 0; i < links.length; i += 1) {
+      const flags = i === 0 ? 0 : HIDDEN;
+      const hasFailed = this.#status === READY.failed;
+      const link = links[i] as BackendLink;
+      const isSent =
+        this.#forwarder.forward(link, input, { at, end, flags, continues, hasFailed }) &&
+        (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
+      if (!isSent) this.#runaway();
+    }
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
       if (this.#batch.kinds[i] === SENT.bind && statement) this.#executed(statement.sql, links);
     }
     return end;
-  }
-
-  #forwardBatch(link: BackendLink, input: Buffer, at: number, end: number, flags: number): void {
-    const batch = this.#batch;
-    let from = at;
-    if (batch.missesUnnamed && link.mayHaveUnnamed && !this.#continuesBatch) {
-      // One that was replaced or ended by messages that went elsewhere.
-      link.note(SENT.close, INJECTED | flags);
-      link.send(buildCloseStatement(""));
-      link.mayHaveUnnamed = false;
-    }
-    if (!this.#continuesBatch && this.#status !== READY.failed) this.#prepareBatch(link);
-    for (let i = 0; i < batch.count; i += 1) {
-      const kind = batch.kinds[i] as (typeof batch.kinds)[number];
-      const start = batch.starts[i] as number;
-      const statement = batch.statements[i] ?? null;
-      let watcher: ReplyWatcher | null = null;
-      if (statement !== null) {
-        const missing = this.#missingAt(link, statement, kind);
-        if (missing !== null) {
-          link.send(input, from, start);
-          from = start;
-          this.#inject(link, missing, INJECTED | flags);
-        }
-        if (kind === SENT.parse) {
-          const stop = Math.min(end, start + 1 + input.readUInt32BE(start + 1));
-          watcher = this.#parseSent(link, statement, input, start, stop);
-        } else if (kind === SENT.close) {
-          this.#closeElsewhere(statement, link);
-          watcher =
-            statement.name === ""
-              ? this.#statements.closeWatcher
-              : this.#statements.namedCloseWatcher(statement);
-        }
-      }
-      if (!link.note(kind, flags, watcher)) return this.#runaway();
-    }
-    link.send(input, from, end);
-  }
-
-  /** What the server must know goes before the batch, where no error of the batch can reach it. */
-  #prepareBatch(link: BackendLink): void {
-    const batch = this.#batch;
-    let isAny = false;
-    for (let i = 0; i < batch.count; i += 1) {
-      const statement = batch.statements[i] ?? null;
-      if (statement === null) continue;
-      const missing = this.#missingAt(link, statement, batch.kinds[i] ?? SENT.sync);
-      if (missing !== null) isAny = this.#inject(link, missing, HIDDEN) || isAny;
-    }
-    if (!isAny) return;
-    link.note(SENT.sync, HIDDEN);
-    link.send(SYNC);
-  }
-
-  /** A statement that the server must know before it reads this message. */
-  #missingAt(
-    link: BackendLink,
-    statement: PreparedStatement,
-    kind: number,
-  ): PreparedStatement | null {
-    let wanted: PreparedStatement | null = null;
-    // What the unnamed statement is in the middle of a batch, that server alone knows.
-    if (statement.name === "" && this.#continuesBatch) return null;
-    if (kind === SENT.bind || kind === SENT.describe) wanted = statement;
-    // The name is taken: then this server has to refuse it like the other one would.
-    else if (kind === SENT.parse && statement.name !== "") {
-      wanted = this.#statements.get(statement.name) ?? null;
-    }
-    return wanted === null || (wanted.backends & link.bit) !== 0 ? null : wanted;
-  }
-
-  #parseSent(
-    link: BackendLink,
-    statement: PreparedStatement,
-    input: Buffer,
-    start: number,
-    stop: number,
-  ): ReplyWatcher | null {
-    const known = this.#statements.get(statement.name);
-    if (statement.name === "") link.mayHaveUnnamed = true;
-    if (known === statement) {
-      // Another backend of the session got it first, and its outcome is watched there.
-      statement.backends |= link.bit;
-      return null;
-    }
-    if (statement.name !== "" && known !== undefined) return null; // The server will refuse it.
-    this.#statements.add(statement, input.subarray(start, stop));
-    statement.backends = link.bit;
-    return statement;
-  }
-
-  #inject(link: BackendLink, statement: PreparedStatement, flags: number): boolean {
-    if (statement.parse === null) return false;
-    link.note(SENT.parse, flags, {
-      failed: () => {
-        statement.backends &= ~link.bit;
-      },
-      ended: () => undefined,
-    });
-    if (statement.name === "") link.mayHaveUnnamed = true;
-    // A copy: the kept bytes may be overwritten before a slow write is through.
-    link.send(Buffer.from(statement.parse));
-    statement.backends |= link.bit;
-    return true;
-  }
-
-  #closeElsewhere(statement: PreparedStatement, here: BackendLink): void {
-    for (const link of this.#links.values()) {
-      if (link === here || (statement.backends & link.bit) === 0) continue;
-      link.note(SENT.close, HIDDEN);
-      link.note(SENT.sync, HIDDEN);
-      link.send(Buffer.concat([buildCloseStatement(statement.name), SYNC]));
-      statement.backends &= ~link.bit;
-    }
-    if (statement.name === "") this.#statements.forgetUnnamed();
-    else this.#statements.forget(statement);
-  }
-
-  /** EXECUTE and DEALLOCATE may name a statement that came as a Parse message. */
-  #prepareForSql(sql: SqlClass, link: BackendLink): void {
-    // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
-    if (this.#batchLink !== null) return;
-    if (sql.kind === "execute" || sql.kind === "deallocate" || sql.kind === "prepare") {
-      const statement = sql.name === null ? undefined : this.#statements.get(sql.name);
-      if (statement !== undefined && (statement.backends & link.bit) === 0) {
-        this.#inject(link, statement, HIDDEN);
-        link.note(SENT.sync, HIDDEN);
-        link.send(SYNC);
-      }
-      if (sql.kind !== "deallocate") return;
-      const gone = sql.name === null ? [...this.#statements] : [statement];
-      for (const one of gone) if (one !== undefined) this.#closeElsewhere(one, link);
-    } else if (sql.clearsSession) {
-      const everywhere = [...this.#statements];
-      for (const one of everywhere) this.#closeElsewhere(one, link);
-      this.#statements.forgetAll();
-    }
   }
 
   // ---- choosing and claiming links --------------------------------------------------------
@@ -672,30 +550,13 @@ export class Session implements LinkOwner {
 
   // ---- sending ----------------------------------------------------------------------------
 
-  /** The first link's reply is the client's, the others' are compared with it and dropped. */
-  #forward(
-    links: readonly BackendLink[],
-    logPrefix: string | null,
-    text: string,
-    send: (link: BackendLink, flags: number, watcher: ReplyWatcher | null) => void,
-  ): void {
-    const outcome =
-      links.length > 1
-        ? new EverywhereOutcome(
-            links,
-            (link) => this.#dropDivergent(link),
-            () => {
-              if (logPrefix !== null) this.#statements.queryWatcher.ended();
-            },
-          )
-        : null;
-    for (let i = 0; i < links.length; i += 1) {
-      const link = links[i] as BackendLink;
-      if (logPrefix !== null && this.#o.logsPerNode) {
-        this.#port.logStatement(link.backendId, logPrefix + text);
-      }
-      send(link, i === 0 ? 0 : HIDDEN, outcome === null ? null : outcome.watcher(i));
-    }
+  /** The first link's reply is the client's; those of the others are compared with it. */
+  #outcomeOf(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome | null {
+    if (links.length === 1) return null;
+    const firstEnded = (): void => {
+      if (isQuery) this.#statements.queryWatcher.ended();
+    };
+    return new EverywhereOutcome(links, (link) => this.#dropDivergent(link), firstEnded);
   }
 
   #dropDivergent(link: BackendLink): void {
@@ -719,22 +580,9 @@ export class Session implements LinkOwner {
       this.#wait("drained");
       return false;
     }
-    this.#tellClient(this.#localAnswer(sql));
+    const answer = (): Result<ShowAnswer, Failure> => this.#port.answerShow(sql.name ?? "");
+    this.#tellClient(buildLocalAnswer(sql, this.#status, answer));
     return true;
-  }
-
-  #localAnswer(sql: SqlClass): Buffer {
-    const ready = buildReady(this.#status);
-    if (this.#status === READY.failed) {
-      return Buffer.concat([buildError(ABORTED), ready]);
-    }
-    const answer =
-      sql.kind === "show-pool"
-        ? this.#port.answerShow(sql.name ?? "")
-        : { ok: false as const, error: NO_PGPOOL_COMMAND };
-    if (!answer.ok) return Buffer.concat([buildError(answer.error), ready]);
-    const { columns, rows, tag } = answer.value;
-    return Buffer.concat([buildTextResult(columns, rows, tag), ready]);
   }
 
   #tellClient(bytes: Buffer): void {
@@ -791,19 +639,7 @@ export class Session implements LinkOwner {
   #end(why: Failure | null): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#port.end(why);
+    // An error in the middle of a row would be read as data: then the client just sees the end.
+    this.#port.end(this.#active?.isInPassedFrame === true ? null : why);
   }
 }
-
-const ABORTED: Failure = {
-  severity: "ERROR",
-  sqlstate: "25P02",
-  message: "current transaction is aborted, commands ignored until end of transaction block",
-};
-
-const NO_PGPOOL_COMMAND: Failure = {
-  severity: "ERROR",
-  sqlstate: "0A000",
-  message: "PGPOOL SHOW, PGPOOL SET and PGPOOL RESET are not available",
-  hint: "SHOW POOL_STATUS lists the parameters.",
-};

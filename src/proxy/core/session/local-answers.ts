@@ -1,0 +1,42 @@
+import type { Failure, Result } from "../../../base/index.ts";
+import { buildError, buildReady, buildTextResult, READY } from "../../../wire/postgres/index.ts";
+import type { ShowAnswer } from "../show/index.ts";
+import type { SqlClass } from "../sql/index.ts";
+
+/**
+ * The whole reply to a statement of ours, with ReadyForQuery.
+ *
+ * @param status of the transaction; different from Pgpool-II, which always says idle.
+ */
+export function buildLocalAnswer(
+  sql: SqlClass,
+  status: number,
+  show: () => Result<ShowAnswer, Failure>,
+): Buffer {
+  return Buffer.concat([buildReply(sql, status, show), buildReady(status)]);
+}
+
+function buildReply(
+  sql: SqlClass,
+  status: number,
+  show: () => Result<ShowAnswer, Failure>,
+): Buffer {
+  if (status === READY.failed) return buildError(ABORTED);
+  if (sql.kind === "pgpool") return buildError(NO_PGPOOL_COMMAND);
+  const answer = show();
+  if (!answer.ok) return buildError(answer.error);
+  return buildTextResult(answer.value.columns, answer.value.rows, answer.value.tag);
+}
+
+const ABORTED: Failure = {
+  severity: "ERROR",
+  sqlstate: "25P02",
+  message: "current transaction is aborted, commands ignored until end of transaction block",
+};
+
+const NO_PGPOOL_COMMAND: Failure = {
+  severity: "ERROR",
+  sqlstate: "0A000",
+  message: "PGPOOL SHOW, PGPOOL SET and PGPOOL RESET are not available",
+  hint: "SHOW POOL_STATUS lists the parameters.",
+};
