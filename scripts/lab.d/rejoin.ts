@@ -19,7 +19,10 @@ export async function startPostgres(
   host: Host,
   isAsIs = false,
 ): Promise<"ran" | "started" | "rejoined"> {
-  if (postmaster(host) !== null) return "ran";
+  if (postmaster(host) !== null) {
+    if (!isAsIs) await refuseSecondPrimary(plan, host);
+    return "ran";
+  }
   const primary = isAsIs ? null : await presentPrimary(plan, host);
   if (primary === null || follows(host, primary)) {
     await startServer(plan, host);
@@ -55,6 +58,17 @@ export async function attachServer(plan: LabPlan, host: Host): Promise<boolean> 
   const words = [program, ...where, "-U", ACCOUNTS.pcp.user, "-n", String(host.id)];
   await run(insideHost(leader, words), { env: environmentOf(plan, leader) });
   return true;
+}
+
+/** Reads from a server that was overtaken while it ran on would be reads of lost rows. */
+async function refuseSecondPrimary(plan: LabPlan, host: Host): Promise<void> {
+  if ((await roleOf(plan, host)) !== "primary") return;
+  const other = await presentPrimary(plan, host);
+  if (other === null) return;
+  throw new LabFailure(
+    `${host.name} still runs as a primary, beside ${other.name}`,
+    `Make a standby of it: scripts/lab kill ${host.name} postgres, then scripts/lab start ${host.name} postgres.`,
+  );
 }
 
 function wordsOf(host: Host): string[] {

@@ -14,6 +14,7 @@ import {
   makeClusterView,
   NO_MARKS,
   NOTHING_SEEN,
+  probeBackend,
   readStatusFile,
   startFailoverRunner,
   startHealthChecker,
@@ -42,6 +43,8 @@ export interface BackendCareOptions {
   /** Something that the view shows has changed. */
   readonly onView: () => void;
 }
+
+const ATTACH_PROBE_MS: Ms = 5000;
 
 export class BackendCare {
   readonly #options: BackendCareOptions;
@@ -165,6 +168,37 @@ export class BackendCare {
       },
     );
     this.#setQuarantined([...this.#marks.quarantinedIds, ...fresh]);
+  }
+
+  /**
+   * Why a server must not be attached; null when nothing speaks against it. Reads sent to a
+   * primary that was overtaken would see what has become of nobody's data.
+   *
+   * Different from Pgpool-II, which attaches whatever it is told to.
+   */
+  async whyNotAttach(id: number): Promise<string | null> {
+    const config = this.#config;
+    const server = config.backends.find((backend) => backend.id === id);
+    const { primaryId } = this.#view;
+    const isStreaming = config.backend_clustering_mode === "streaming_replication";
+    if (server === undefined || primaryId === null || primaryId === id || !isStreaming) return null;
+    const { hostname, port } = server;
+    const answer = await probeBackend({
+      hostname,
+      port,
+      ...this.#replicationLogin(),
+      connectTimeoutMs: config.connect_timeout,
+      timeoutMs: ATTACH_PROBE_MS,
+      ask: "role",
+    });
+    if (!answer.ok) return null; // The health check finds out soon, as in Pgpool-II.
+    const { isInRecovery, identity } = answer.value;
+    const known = this.#cluster?.identity?.systemIdentifier;
+    if (identity !== null && known !== undefined && identity.systemIdentifier !== known) {
+      return `backend node ${id} is of another database cluster than the primary, node ${primaryId}`;
+    }
+    if (isInRecovery !== false) return null;
+    return `backend node ${id} is a primary of its own beside node ${primaryId}: make it a standby first`;
   }
 
   /** The cluster can agree again: what this node thought alone is asked anew. */

@@ -158,12 +158,19 @@ export class Node {
     };
   }
 
-  /** Sends an administrator's wish to the leader. Errors: there is no quorum to decide it. */
+  /**
+   * Sends an administrator's wish to the leader. Errors: no such backend, a server that must not
+   * be attached, or no quorum to decide it.
+   */
   async request(request: ClusterRequest): Promise<Result<void, string>> {
     const isKnown = request.backendIds.every((id) =>
       this.#config.backends.some((b) => b.id === id),
     );
     if (!isKnown) return fail(`invalid node ID : ${request.backendIds.join(", ")}`);
+    for (const id of request.kind === "attach" ? request.backendIds : []) {
+      const why = await this.#care.whyNotAttach(id);
+      if (why !== null) return fail(why);
+    }
     return await new Promise((resolve) => {
       const refused = (which: ClusterRequest, why: string): void => {
         if (which.reason === request.reason && which.kind === request.kind) end(fail(why));
