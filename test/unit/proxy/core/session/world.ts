@@ -1,0 +1,213 @@
+/**
+ * A session without sockets: what it sends is written down line by line, so that a story can be
+ * compared as text. `>0` goes to backend 0, `>client` to the client.
+ */
+import { loadModule, parseSync } from "libpg-query";
+import { failure, succeed, type Failure } from "../../../../../src/base/index.ts";
+import { compileRules, type RoutingConfig } from "../../../../../src/proxy/core/routing/index.ts";
+import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
+import {
+  Session,
+  type BackendLink,
+  type SessionPort,
+} from "../../../../../src/proxy/core/session/index.ts";
+import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
+import { buildError, buildMessage, buildReady } from "../../../../../src/wire/postgres/index.ts";
+
+await loadModule();
+const classifier = createClassifier({
+  parse: parseSync,
+  cacheEntriesMax: 100,
+  parseBytesMax: 10_000,
+});
+
+const ROUTING: RoutingConfig = {
+  load_balance_mode: true,
+  statement_level_load_balance: false,
+  disable_load_balance_on_write: "transaction",
+  allow_sql_comments: false,
+  ignore_leading_white_space: true,
+  read_only_function_list: [],
+  write_function_list: [],
+  primary_routing_query_pattern_list: [],
+  delay_threshold: 0,
+  prefer_lower_delay_standby: false,
+};
+
+function backend(id: number): BackendView {
+  return {
+    id,
+    hostname: "h",
+    port: 1,
+    weight: id === 0 ? 0 : 1,
+    state: "up",
+    quarantined: false,
+    stateChangedAt: 0,
+    pgStatus: "up",
+    pgRole: id === 0 ? "primary" : "standby",
+    replicationDelayBytes: 0,
+    replicationState: "",
+    replicationSyncState: "",
+    selectCount: 0,
+  };
+}
+
+export const VIEW: ClusterView = {
+  epoch: 1,
+  primaryId: 0,
+  backends: [backend(0), backend(1)],
+  refusal: null,
+};
+
+/** A primary 0 and a standby 1, which takes the reads. */
+export class World implements SessionPort {
+  readonly session: Session;
+  readonly links: BackendLink[] = [];
+  #lines: string[] = [];
+
+  constructor(o: { readonly view?: ClusterView; readonly backends?: readonly number[] } = {}) {
+    this.session = new Session({
+      port: this,
+      classify: (text) => classifier.classify(text),
+      rules: compileRules(ROUTING),
+      view: o.view ?? VIEW,
+      loadBalanceNode: 1,
+      nextRandom: () => 0,
+      logsStatements: false,
+      logsPerNode: false,
+    });
+    for (const id of o.backends ?? [0, 1]) this.open(id);
+  }
+
+  open(id: number): void {
+    this.links[id] = this.session.addLink(id, new Map(), this.#portOf(id));
+  }
+
+  /** What happened since the last call. */
+  story(): string {
+    const lines = this.#lines.join("\n");
+    this.#lines = [];
+    return lines;
+  }
+
+  client(...messages: readonly Buffer[]): this {
+    this.session.clientBytes(Buffer.concat(messages));
+    return this;
+  }
+
+  backend(id: number, ...messages: readonly Buffer[]): this {
+    const link = this.links[id];
+    if (link === undefined) throw new Error(`no link ${id}`);
+    this.session.linkBytes(link, Buffer.concat(messages));
+    return this;
+  }
+
+  opened(id: number): void {
+    this.links[id] = this.session.linkOpened(id, new Map(), this.#portOf(id));
+  }
+
+  #portOf(id: number): { send(bytes: Buffer, start: number, end: number): void } {
+    return {
+      send: (bytes, start, end) => this.#write(`>${id}`, bytes.subarray(start, end)),
+    };
+  }
+
+  #write(to: string, bytes: Buffer): void {
+    this.#lines.push(`${to} ${describe(bytes)}`);
+  }
+
+  toClient(bytes: Buffer, start: number, end: number): void {
+    this.#write(">client", bytes.subarray(start, end));
+  }
+
+  pauseClient(): void {
+    this.#lines.push("pause client");
+  }
+
+  resumeClient(): void {
+    this.#lines.push("resume client");
+  }
+
+  openLink(backendId: number): void {
+    this.#lines.push(`open ${backendId}`);
+  }
+
+  dropLink(backendId: number, why: string): void {
+    this.#lines.push(`drop ${backendId}: ${why}`);
+  }
+
+  terminated(): void {
+    this.#lines.push("terminated");
+  }
+
+  end(why: Failure | null): void {
+    this.#lines.push(`end ${why === null ? "without a word" : `${why.sqlstate} ${why.message}`}`);
+  }
+
+  answerShow(command: string): ReturnType<SessionPort["answerShow"]> {
+    if (command !== "pool_version") return { ok: false, error: failure("no-primary") };
+    return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
+  }
+
+  readSent(): void {
+    // Not part of a story.
+  }
+
+  logStatement(): void {
+    // Off.
+  }
+
+  backendFailed(): void {
+    // Not part of a story.
+  }
+}
+
+/** The types of the messages, with a name or text where that matters. */
+function describe(bytes: Buffer): string {
+  const words: string[] = [];
+  let at = 0;
+  while (at + 5 <= bytes.length) {
+    const end = at + 1 + bytes.readUInt32BE(at + 1);
+    const type = bytes.toString("latin1", at, at + 1);
+    const body = bytes.toString("latin1", at + 5, Math.min(end, bytes.length));
+    words.push(word(type, body));
+    at = end;
+  }
+  return words.join(" ");
+}
+
+function word(type: string, body: string): string {
+  switch (type) {
+    case "Z":
+      return `Z${body}`;
+    case "Q":
+      return `Q(${body.slice(0, -1)})`;
+    case "E":
+      return body.includes("\0C") ? `E(${body.split("\0C")[1]?.slice(0, 5)})` : "E";
+    case "P":
+      return `P(${body.split("\0")[0]})`;
+    case "B":
+      return `B(${body.split("\0")[1]})`;
+    default:
+      return type;
+  }
+}
+
+// ---- messages of a backend ------------------------------------------------------------------
+
+const bare = (type: string, body = ""): Buffer =>
+  buildMessage(type.codePointAt(0) ?? 0, Buffer.from(body));
+
+export const says = {
+  parsed: bare("1"),
+  bound: bare("2"),
+  closed: bare("3"),
+  rows: Buffer.concat([bare("T", "\0\0"), bare("D", "\0\0")]),
+  done: bare("C", "OK\0"),
+  copyIn: bare("G", "\0\0\0"),
+  notice: bare("N", "SNOTICE\0\0"),
+  notification: bare("A", "\0\0\0\x01news\0\0"),
+  ready: (status: "I" | "T" | "E" = "I"): Buffer => buildReady(status.codePointAt(0) ?? 0),
+  error: (sqlstate: string, severity: "ERROR" | "FATAL" = "ERROR"): Buffer =>
+    buildError({ severity, sqlstate, message: "m" }),
+};
