@@ -71,6 +71,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 
 let isListening = false;
 let reported = "";
+// At once: what the supervisor said before this line was lost, and now it can say it again.
+tick();
 setInterval(tick, TICK_MS).unref();
 
 function onMessage(message: ToWorker): void {
