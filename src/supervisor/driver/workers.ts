@@ -30,6 +30,7 @@ interface Slot {
   worker: Worker;
   history: RestartHistory;
   selectCounts: readonly number[];
+  isListening: boolean;
   /** Why it ends for good, as it said itself. */
   unusable: string | null;
 }
@@ -90,12 +91,18 @@ export class Workers {
 
   #fork(number: number, history: RestartHistory): void {
     const worker = cluster.fork({ ...this.#options.env, PGQUORUM_WORKER: `${number}` });
-    const slot: Slot = { number, worker, history, selectCounts: [], unusable: null };
+    const slot: Slot = {
+      number,
+      worker,
+      history,
+      selectCounts: [],
+      isListening: false,
+      unusable: null,
+    };
     this.#slots.set(number, slot);
     worker.on("message", (message: FromWorker) => this.#onMessage(slot, message));
     worker.on("error", () => undefined); // A message to a dying worker; its exit is handled.
     worker.once("exit", (code, signal) => this.#onExit(slot, code, signal));
-    send(worker, { type: "view", view: this.#options.view() });
   }
 
   #onMessage(slot: Slot, message: FromWorker): void {
@@ -116,6 +123,9 @@ export class Workers {
         this.#options.onBackendError(message);
         return;
       case "stats":
+        // The first one says that the worker listens: what was sent before is lost.
+        if (!slot.isListening) send(slot.worker, { type: "view", view: this.#options.view() });
+        slot.isListening = true;
         slot.selectCounts = message.selectCounts;
         this.#options.onSelectCounts(this.#sumCounts());
         return;
