@@ -24,7 +24,12 @@ interface Member {
   duplicates: number[];
 }
 
-async function startMember(id: number, authkey: string, bootId = "ab".repeat(16)): Promise<Member> {
+async function startMember(
+  id: number,
+  authkey: string,
+  bootId = "ab".repeat(16),
+  leaseTime = "600 ms",
+): Promise<Member> {
   const member: Omit<Member, "transport"> = {
     received: [],
     connected: [],
@@ -43,7 +48,15 @@ async function startMember(id: number, authkey: string, bootId = "ab".repeat(16)
     self: { id, hostname: "127.0.0.1", port: port(id) },
     peers: [{ id: peerId, hostname: "127.0.0.1", port: port(peerId) }],
     keys: await deriveMemberKeys(new Secret(authkey), "test", id, [0, 1]),
-    hello: { type: "hello", nodeId: id, bootId, version: "0", name: `node ${id}`, priority: 1 },
+    hello: {
+      type: "hello",
+      nodeId: id,
+      bootId,
+      version: "0",
+      name: `node ${id}`,
+      priority: 1,
+      settings: { wd_lease_time: leaseTime },
+    },
     silenceMs: 600,
     log,
     onConnected: (peer) => void member.connected.push(peer),
@@ -118,6 +131,15 @@ describe("the connection between watchdogs", () => {
     await until(() => hasSaid(a) && hasSaid(b), "both logs name wd_authkey");
     expect(a.connected).toEqual([]);
     expect(b.connected).toEqual([]);
+  });
+
+  it("refuses a node with another lease time, and names it in the log of both", async () => {
+    const a = await startMember(0, "secret");
+    const b = await startMember(1, "secret", "cd".repeat(16), "5000 ms");
+    const hasSaid = (member: Member): boolean =>
+      member.lines.some((line) => /wd_lease_time is "\d+ ms" here and "\d+ ms" there/.test(line));
+    await until(() => hasSaid(a) && hasSaid(b), "both logs name wd_lease_time");
+    expect([a.connected, b.connected]).toEqual([[], []]);
   });
 
   it("tells a second process with the same id that the id is taken", async () => {

@@ -33,7 +33,7 @@ export async function openConfiguredVip(
   if (!device.ok) {
     return fail({
       message: `cannot tell which network device is to hold the virtual IP ${vip}: ${device.error}`,
-      hint: "Set vip_interface, for example vip_interface = 'eth0'.",
+      hint: "Is this the host that pgpool_node_id says? If it is, set vip_interface, for example vip_interface = 'eth0'.",
     });
   }
   const words = (name: "if_up_cmd" | "if_down_cmd" | "arping_cmd", directory: string) =>

@@ -2,6 +2,7 @@ import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { Log } from "../../os/index.ts";
 import type { Heartbeat, PeerMessage } from "../../wire/watchdog/index.ts";
+import { sharedSettings } from "../core/shared-settings.ts";
 import { openHeartbeatSocket, type HeartbeatSocket } from "./heartbeat-socket.ts";
 import { deriveMemberKeys } from "./member-keys.ts";
 import { heartbeatTargets, type Membership } from "./member.ts";
@@ -53,7 +54,7 @@ export class ClusterSockets {
       onRelease: options.onRelease,
     });
     if (!heartbeat.ok) {
-      const hint = "Is another program using the port? See heartbeat_portN.";
+      const hint = `Is this host node ${self.id}, as pgpool_node_id says, and heartbeat_port${self.id} free?`;
       return fail({ message: heartbeat.error, hint });
     }
     const priority = config.wd_priority;
@@ -62,12 +63,20 @@ export class ClusterSockets {
       self: { id: self.id, hostname: self.hostname, port: self.wdPort },
       peers: peers.map((peer) => ({ id: peer.id, hostname: peer.hostname, port: peer.wdPort })),
       keys,
-      hello: { type: "hello", nodeId: self.id, bootId, version: "1", name, priority },
+      hello: {
+        type: "hello",
+        nodeId: self.id,
+        bootId,
+        version: "1",
+        name,
+        priority,
+        settings: sharedSettings(config),
+      },
       silenceMs,
     });
     if (!transport.ok) {
       heartbeat.value.stop();
-      const hint = "Is another program using the port? See wd_portN and hostnameN.";
+      const hint = `Is this host node ${self.id}, as pgpool_node_id says, and wd_port${self.id} free?`;
       return fail({ message: transport.error, hint });
     }
     const ids = peers.map((peer) => peer.id);

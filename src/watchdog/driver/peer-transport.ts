@@ -18,6 +18,7 @@ import {
   type HelloReply,
   type PeerMessage,
 } from "../../wire/watchdog/index.ts";
+import { describeDifference } from "../core/shared-settings.ts";
 import type { MemberKeys } from "./member-keys.ts";
 
 /**
@@ -59,6 +60,7 @@ export interface PeerTransportOptions {
 }
 
 type Channel = LengthPrefixedStream;
+type RefusalReason = (HelloReply & { type: "refused" })["reason"];
 
 const PING = Buffer.from('{"type":"ping"}');
 const PONG = Buffer.from('{"type":"pong"}');
@@ -90,6 +92,8 @@ class Members implements PeerTransport {
   readonly #transport: Transport;
   readonly #outbound = new Map<number, Outbound>();
   readonly #inbound = new Map<number, Inbound>();
+  /** What was last said of each peer's settings. */
+  readonly #differences = new Map<number, string>();
   #listener: Listener | null = null;
   readonly #stopping = new AbortController();
 
@@ -194,7 +198,7 @@ class Members implements PeerTransport {
     }
     if (reply.type === "refused") {
       outbound.abort();
-      return this.#onRefused(peer, reply.reason);
+      return this.#onRefused(peer, reply);
     }
     this.#outbound.set(peer.id, outbound);
     this.#options.onConnected(peer.id, reply);
@@ -204,13 +208,15 @@ class Members implements PeerTransport {
     return null;
   }
 
-  #onRefused(peer: PeerAddress, reason: (HelloReply & { type: "refused" })["reason"]): string {
+  #onRefused(peer: PeerAddress, { reason, detail }: HelloReply & { type: "refused" }): string {
     switch (reason) {
       case "duplicate-id":
         this.#options.onDuplicateId(peer.id);
         return `it already knows another running node with the id ${this.#options.self.id}`;
       case "not-a-member":
         return `it does not count node ${this.#options.self.id} as a member; compare hostnameN`;
+      case "settings-differ":
+        return `it refuses this node, as seen from there: ${detail}`;
       default:
         return unreachable(reason);
     }
@@ -271,9 +277,23 @@ class Members implements PeerTransport {
         : "Compare wd_authkey and wd_cluster_name on both nodes.",
     });
     const reason = isOurId ? "duplicate-id" : "not-a-member";
-    await channel.write(encodeFrame({ type: "refused", reason }));
-    await delay(50, this.#stopping.signal);
+    await this.#refuse(channel, reason, "");
+  }
+
+  async #refuse(channel: Channel, reason: RefusalReason, detail: string): Promise<void> {
+    await channel.write(encodeFrame({ type: "refused", reason, detail }));
+    await delay(50, this.#stopping.signal); // So that the words get through before the end.
     channel.unwrap().abort(new Error(reason));
+  }
+
+  /** Says it once for each new difference: the peer goes on trying. */
+  #logDifference(id: number, difference: string): void {
+    if (this.#differences.get(id) === difference) return;
+    this.#differences.set(id, difference);
+    this.#options.log.write("warning", `watchdog node ${id} is refused: its settings differ`, {
+      detail: difference,
+      hint: "Make them the same on all nodes; change them only with all nodes stopped.",
+    });
   }
 
   /** At most one line a second about handshakes that failed: strangers decide how many there are. */
@@ -293,9 +313,13 @@ class Members implements PeerTransport {
     const before = this.#inbound.get(id);
     const isOtherProcess = before !== undefined && before.hello.bootId !== hello.bootId;
     if (isOtherProcess && monotonicNowMs() - before.heardAtMs < this.#options.silenceMs) {
-      await channel.write(encodeFrame({ type: "refused", reason: "duplicate-id" }), { signal });
-      await delay(50, this.#stopping.signal);
-      channel.unwrap().abort(new Error("duplicate id"));
+      await this.#refuse(channel, "duplicate-id", "");
+      return;
+    }
+    const difference = describeDifference(this.#options.hello.settings, hello.settings);
+    if (difference !== "") {
+      this.#logDifference(id, difference);
+      await this.#refuse(channel, "settings-differ", difference);
       return;
     }
     const inbound = new Inbound(hello, channel);

@@ -98,7 +98,13 @@ export interface Hello {
   readonly version: string;
   readonly name: string;
   readonly priority: number;
+  /** What must be the same on all nodes, by the name of the parameter. */
+  readonly settings: SharedSettings;
 }
+
+export type SharedSettings = Readonly<Record<string, string>>;
+
+const SETTINGS_MAX = 32;
 
 /** The answer to a hello. */
 export type HelloReply =
@@ -108,7 +114,12 @@ export type HelloReply =
       readonly name: string;
       readonly priority: number;
     }
-  | { readonly type: "refused"; readonly reason: "duplicate-id" | "not-a-member" };
+  | {
+      readonly type: "refused";
+      readonly reason: "duplicate-id" | "not-a-member" | "settings-differ";
+      /** Which settings differ, for people; else empty. */
+      readonly detail: string;
+    };
 
 /** Frames above this are refused before they are buffered. */
 export const FRAME_BYTES_MAX = 1024 * 1024;
@@ -129,7 +140,9 @@ export function decodeHello(bytes: Uint8Array): Result<Hello, string> {
   const parsed = parseObject(bytes);
   if (!parsed.ok) return parsed;
   const { type, nodeId, bootId, version, name, priority } = parsed.value;
+  const settings = readSettings(parsed.value.settings);
   const isWell =
+    settings !== null &&
     type === "hello" &&
     isCount(nodeId) &&
     isHex(bootId, 32) &&
@@ -137,20 +150,34 @@ export function decodeHello(bytes: Uint8Array): Result<Hello, string> {
     isShortText(name) &&
     isCount(priority);
   if (!isWell) return fail("malformed hello");
-  return succeed({ type, nodeId, bootId, version, name, priority });
+  return succeed({ type, nodeId, bootId, version, name, priority, settings });
 }
 
 export function decodeHelloReply(bytes: Uint8Array): Result<HelloReply, string> {
   const parsed = parseObject(bytes);
   if (!parsed.ok) return parsed;
-  const { type, bootId, name, priority, reason } = parsed.value;
+  const { type, bootId, name, priority, reason, detail } = parsed.value;
   if (type === "welcome" && isHex(bootId, 32) && isShortText(name) && isCount(priority)) {
     return succeed({ type, bootId, name, priority });
   }
-  if (type === "refused" && (reason === "duplicate-id" || reason === "not-a-member")) {
-    return succeed({ type, reason });
+  const isReason =
+    reason === "duplicate-id" || reason === "not-a-member" || reason === "settings-differ";
+  if (type === "refused" && isReason && isShortText(detail)) {
+    return succeed({ type, reason, detail });
   }
   return fail("malformed answer to hello");
+}
+
+function readSettings(value: unknown): SharedSettings | null {
+  if (!isObject(value)) return null;
+  const entries = Object.entries(value);
+  if (entries.length > SETTINGS_MAX) return null;
+  const settings: Record<string, string> = {};
+  for (const [name, text] of entries) {
+    if (!isShortText(name) || !isShortText(text)) return null;
+    settings[name] = text;
+  }
+  return settings;
 }
 
 export function encodeFrame(message: PeerMessage | Hello | HelloReply): Uint8Array {

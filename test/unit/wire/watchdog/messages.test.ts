@@ -44,11 +44,13 @@ const HELLO: Hello = {
   version: "1",
   name: "server2:9999 Linux server2",
   priority: 1,
+  settings: { wd_lease_time: "3000 ms", delegate_ip: "" },
 };
 const REPLIES: readonly HelloReply[] = [
   { type: "welcome", bootId: "cd".repeat(16), name: "server1", priority: 3 },
-  { type: "refused", reason: "duplicate-id" },
-  { type: "refused", reason: "not-a-member" },
+  { type: "refused", reason: "duplicate-id", detail: "" },
+  { type: "refused", reason: "not-a-member", detail: "" },
+  { type: "refused", reason: "settings-differ", detail: "delegate_ip differs" },
 ];
 
 function bytesOf(value: unknown): Buffer {
