@@ -23,7 +23,7 @@ export const FAILURES = {
     sqlstate: "08S01",
     message: "pgpool is not accepting any new connections",
     detail: "all backend nodes are down, pgpool requires at least one valid node",
-    hint: "repair the backend nodes and restart pgpool",
+    hint: "Repair a backend and attach it (pcp_attach_node).",
   },
   "no-primary": {
     severity: "ERROR",

@@ -22,7 +22,7 @@ export type ReadText = (path: string) => Result<string, string>;
 export function readSettings(path: string, readText: ReadText): readonly (Setting | Finding)[] {
   const main = readText(path);
   if (!main.ok) {
-    const hint = "create it, or name another file with -f";
+    const hint = "name a file that can be read with -f, or create this one";
     const message = `cannot read the configuration file: ${main.error}`;
     return [finding("error", { file: path, line: null }, message, hint)];
   }

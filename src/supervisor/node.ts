@@ -111,6 +111,7 @@ export class Node {
       );
     }
     await this.#workers.start();
+    if (this.#isStopping) return fail("stopped while starting");
     this.#log.write("log", `pgquorum ${VERSION} serves clients on port ${config.port}`);
     return succeed(undefined);
   }

@@ -7,7 +7,7 @@ test("a missing main file is an error that says what to do", () => {
   const { config, findings } = loadConfig({ configFile: "/x/pgpool.conf", readText });
   expect(config).toBeNull();
   expect(formatFindings(findings)).toContain(
-    "/x/pgpool.conf: error: cannot read the configuration file: no such file (create it, or name another file with -f)\n",
+    "/x/pgpool.conf: error: cannot read the configuration file: no such file (name a file that can be read with -f, or create this one)\n",
   );
 });
 

@@ -49,7 +49,7 @@ export class ClientStart {
       const hint =
         code === "not-the-protocol"
           ? "These bytes are not PostgreSQL's protocol. Is this the right port?"
-          : "The packet is longer than any PostgreSQL client sends, or malformed.";
+          : "No PostgreSQL client sends a packet of this length.";
       return refused(failure("protocol-violation", { message, hint }));
     }
     if (decoded.value === null) {

@@ -90,15 +90,22 @@ function noteNode(node: Node, found: Findings): void {
   if (MODIFYING.some((key) => key in node)) found.modifies = true;
   const set = node["VariableSetStmt"];
   if (isNode(set) && set["is_local"] !== true) found.changesSession = true;
+  // Code of any kind: it may set a parameter or make a temporary table.
+  if ("DoStmt" in node || "CallStmt" in node) found.changesSession = true;
+  // The renamed relation may be a temporary one, so its new name counts as one, too.
+  const rename = node["RenameStmt"];
+  if (isNode(rename) && RELATION_KINDS.has(rename["renameType"])) {
+    if (typeof rename["newname"] === "string") found.createsTemp.add(rename["newname"]);
+  }
   const drop = node["DropStmt"];
-  if (isNode(drop) && DROPS_RELATIONS.has(drop["removeType"])) {
+  if (isNode(drop) && RELATION_KINDS.has(drop["removeType"])) {
     for (const object of list(drop["objects"])) {
       found.relations.add(names(child(child(object, "List"), "items")).join("."));
     }
   }
 }
 
-const DROPS_RELATIONS = new Set<unknown>([
+const RELATION_KINDS = new Set<unknown>([
   "OBJECT_TABLE",
   "OBJECT_VIEW",
   "OBJECT_MATVIEW",
