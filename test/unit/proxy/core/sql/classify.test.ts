@@ -68,9 +68,9 @@ const ROWS: Row[] = [
     { multi: false },
   ],
   ["vacuum", "write", "primary"],
+  ["analyze t", "write", "primary"],
+  ["lock table t in share mode", "write", "primary"],
   ["checkpoint", "write", "primary"],
-  ["do $$ begin end $$", "write", "primary"],
-  ["call p()", "write", "primary"],
   ["refresh materialized view m", "write", "primary"],
   // Transactions.
   ["begin", "begin", "primary"],
