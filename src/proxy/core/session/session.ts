@@ -179,6 +179,12 @@ export class Session implements LinkOwner {
     if (this.#ended) return;
     const oldPrimary = this.#primary;
     this.#routing.view = view;
+    if (view.refusal !== null && this.#isBusy()) {
+      // What runs may run on a server that the others have replaced: its success must not be told,
+      // and an answer may never come.
+      this.#end(failure("backend-lost", { detail: view.refusal }));
+      return;
+    }
     if (oldPrimary !== null && view.primaryId !== null && view.primaryId !== oldPrimary.backendId) {
       const detail = `The primary is now backend ${view.primaryId}; it was ${oldPrimary.backendId}.`;
       this.#end(failure("shutting-down", { detail, hint: "Connect again." }));

@@ -255,6 +255,16 @@ describe("when something fails", () => {
     expect(world.story()).toBe("end 57P03 no quorum");
   });
 
+  test("a refusal ends a session whose statement runs, and leaves an idle one alone", () => {
+    const busy = new World().client(say.query(WRITE));
+    busy.story();
+    busy.session.viewChanged({ ...VIEW, refusal: "no quorum" });
+    expect(busy.story()).toMatch(/^end 08006/);
+    const idle = new World();
+    idle.session.viewChanged({ ...VIEW, refusal: "no quorum" });
+    expect(idle.story()).toBe("");
+  });
+
   test("another primary ends the session of the old one", () => {
     const world = new World();
     world.session.viewChanged({ ...VIEW, primaryId: 1 });
