@@ -4,14 +4,13 @@ import { isIPv6 } from "node:net";
 import type { ComponentLogger, Listener, Logger, Transport, Upgrader } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
-import { lpStream, type LengthPrefixedStream } from "@libp2p/utils";
+import { lpStream } from "@libp2p/utils";
 import { multiaddr, type Multiaddr } from "@multiformats/multiaddr";
 import { fail, succeed, unreachable, type Ms, type Result } from "../../base/index.ts";
 import { monotonicNowMs, systemErrorText, type Log } from "../../os/index.ts";
 import {
   decodeHello,
   decodeHelloReply,
-  decodePeerMessage,
   encodeFrame,
   FRAME_BYTES_MAX,
   type Hello,
@@ -19,6 +18,7 @@ import {
   type PeerMessage,
 } from "../../wire/watchdog/index.ts";
 import { describeDifference } from "../core/shared-settings.ts";
+import { delay, Inbound, Outbound, type Channel } from "./peer-channels.ts";
 import type { MemberKeys } from "./member-keys.ts";
 
 /**
@@ -59,11 +59,8 @@ export interface PeerTransportOptions {
   readonly onDuplicateId: (byPeer: number) => void;
 }
 
-type Channel = LengthPrefixedStream;
 type RefusalReason = (HelloReply & { type: "refused" })["reason"];
 
-const PING = Buffer.from('{"type":"ping"}');
-const PONG = Buffer.from('{"type":"pong"}');
 const REDIAL_MS = 200;
 const INBOUND_CONNECTIONS_MAX = 64;
 
@@ -340,97 +337,6 @@ class Members implements PeerTransport {
   }
 }
 
-/** The connection this node dialled: messages out, pongs in. */
-class Outbound {
-  readonly #channel: Channel;
-  #isWriting = false;
-  #waiting: Uint8Array[] = [];
-
-  constructor(channel: Channel) {
-    this.#channel = channel;
-  }
-
-  send(frame: Uint8Array): void {
-    // A peer that does not read gets the newest few; it has to catch up anyhow.
-    if (this.#waiting.length >= 64) this.#waiting.shift();
-    this.#waiting.push(frame);
-    if (!this.#isWriting) void this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    this.#isWriting = true;
-    try {
-      for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
-        await this.#channel.write(frame);
-      }
-    } catch {
-      // keepAlive notices the broken connection and ends it.
-    }
-    this.#isWriting = false;
-  }
-
-  /** Pings until the connection ends or a ping stays unanswered for `silenceMs`. */
-  async keepAlive(silenceMs: Ms, stopping: AbortSignal): Promise<void> {
-    const pinger = setInterval(() => this.send(PING), silenceMs / 3);
-    try {
-      while (!stopping.aborted) {
-        const signal = AbortSignal.any([stopping, AbortSignal.timeout(silenceMs)]);
-        await this.#channel.read({ signal });
-      }
-    } catch {
-      // Closed, or silent for too long: the caller dials again.
-    }
-    clearInterval(pinger);
-    if (!stopping.aborted) this.abort();
-  }
-
-  async close(): Promise<void> {
-    for (let tries = 0; tries < 20 && (this.#isWriting || this.#waiting.length > 0); tries++) {
-      await delay(5);
-    }
-    this.abort();
-  }
-
-  abort(): void {
-    this.#channel.unwrap().abort(new Error("closed"));
-  }
-}
-
-/** A connection that a peer dialled: messages in, pongs out. */
-class Inbound {
-  readonly hello: Hello;
-  readonly #channel: Channel;
-  heardAtMs = monotonicNowMs();
-
-  constructor(hello: Hello, channel: Channel) {
-    this.hello = hello;
-    this.#channel = channel;
-  }
-
-  async readAll(onMessage: (message: PeerMessage) => void, log: Log): Promise<void> {
-    try {
-      for (;;) {
-        const frame = (await this.#channel.read()).subarray();
-        this.heardAtMs = monotonicNowMs();
-        if (PING.equals(frame)) {
-          await this.#channel.write(PONG);
-          continue;
-        }
-        const message = decodePeerMessage(frame);
-        if (message.ok) onMessage(message.value);
-        else log.write("warning", `node ${this.hello.nodeId} sent ${message.error}`);
-      }
-    } catch {
-      // The peer closed the connection or sent no frame: it dials again when it lives.
-    }
-    this.abort();
-  }
-
-  abort(): void {
-    this.#channel.unwrap().abort(new Error("closed"));
-  }
-}
-
 async function resolveHost(hostname: string): Promise<Result<string, string>> {
   try {
     return succeed((await lookup(hostname)).address);
@@ -452,20 +358,6 @@ function explainDialError(error: unknown): string {
     return `authentication failed or the peer closed the connection: compare wd_authkey and wd_cluster_name (${error.message})`;
   }
   return error.message;
-}
-
-/** Waits; ends early, without an error, when the signal fires. */
-async function delay(ms: Ms, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted === true) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }
 
 function must<T>(value: T | null | undefined): T {
