@@ -86,6 +86,8 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
     discardStatus: options.discardStatus,
     onEnd: (problem) => {
       if (problem === null) end(0);
+      // Before anybody is told: whoever starts the node again at once must not find it.
+      removePidFile(config.pid_file_name, process.pid);
       failStart(new Error(problem ?? ""));
       // A start that failed is reported by the caller, which then ends the process.
       setTimeout(() => end(EXIT_PROBLEM), 100);

@@ -53,7 +53,11 @@ export class Node {
   #admin: AdminServers | null = null;
   #watchdogView: WatchdogView | null = null;
   #quorumLostAtMs: Ms | null = null;
-  #isStopping = false;
+  #stopping: "smart" | "fast" | null = null;
+  #problem: string | null = null;
+  #onWatchdogStarted: () => void = () => undefined;
+  /** It has its sockets; one that cannot get them ends the node. */
+  readonly #watchdogStarted: Promise<void>;
   #refusedVotes: ((request: ClusterRequest, why: string) => void)[] = [];
   #isPublishing = false;
 
@@ -83,6 +87,10 @@ export class Node {
       onUnusable: (reason) => void this.stop("fast", reason),
     });
     const onMessage = (message: FromWatchdog): void => this.#onWatchdog(message);
+    this.#watchdogStarted = new Promise((resolve) => {
+      if (config.use_watchdog) this.#onWatchdogStarted = resolve;
+      else resolve();
+    });
     this.#link = config.use_watchdog
       ? new WatchdogLink(this.#env, log, onMessage)
       : new LoneLink(onMessage);
@@ -110,8 +118,8 @@ export class Node {
         },
       );
     }
-    await this.#workers.start();
-    if (this.#isStopping) return fail("stopped while starting");
+    await Promise.all([this.#workers.start(), this.#watchdogStarted]);
+    if (this.#stopping !== null) return fail(this.#problem ?? "stopped while starting");
     this.#log.write("log", `pgquorum ${VERSION} serves clients on port ${config.port}`);
     return succeed(undefined);
   }
@@ -206,22 +214,33 @@ export class Node {
     this.#workers.tell({ type: "reload" });
   }
 
-  /** `smart` waits for the clients; the VIP stays with them until then. */
+  /**
+   * `smart` waits for the clients; the VIP stays with them until then. `fast` may follow it.
+   *
+   * @param problem why the node cannot go on; null when somebody asked for the stop.
+   */
   async stop(mode: "smart" | "fast", problem: string | null = null): Promise<void> {
-    if (this.#isStopping && mode === "smart") return;
-    this.#isStopping = true;
+    if (this.#stopping === "fast" || this.#stopping === mode) return;
+    this.#stopping = mode;
+    this.#problem ??= problem;
     this.#log.write("log", `shutting down by ${mode} shutdown request`);
-    if (mode === "smart") await this.#workers.stop("smart");
+    if (mode === "smart") {
+      await this.#workers.stop("smart");
+      // Meanwhile somebody may have lost patience; then that stop ends the node.
+      if (this.#stopping !== "smart") return;
+      this.#stopping = "fast";
+    }
     await Promise.all([this.#workers.stop("fast"), this.#link.stop()]);
     await this.#care.stop();
     await this.#admin?.stop();
     this.#log.write("log", "the system is shut down");
-    this.#options.onEnd(problem);
+    this.#options.onEnd(this.#problem);
   }
 
   #onWatchdog(message: FromWatchdog): void {
     switch (message.type) {
       case "ready":
+        this.#onWatchdogStarted();
         return;
       case "view":
         this.#onWatchdogView(message.view);

@@ -175,6 +175,22 @@ describe("pgpool", () => {
     expect(existsSync(pidFile)).toBe(false);
   });
 
+  it("says on the terminal when its watchdog cannot be the node that pgpool_node_id names", async () => {
+    writeFileSync(join(directory.path, "pgpool_node_id"), "0\n");
+    // An address for documentation (RFC 5737): no host has it.
+    writeConfig(`use_watchdog = on
+wd_authkey = 'a key for this test'
+hostname0 = '192.0.2.1'
+wd_port0 = 9000
+pgpool_port0 = ${ports.client}
+heartbeat_port0 = 9694`);
+    const started = await pgpool();
+    expect(started.exitCode).toBe(3);
+    expect(started.stderr).toContain("cannot receive heartbeats on 192.0.2.1:9694");
+    expect(started.stderr).toContain("pgpool_node_id");
+    expect(existsSync(pidFile)).toBe(false);
+  });
+
   it("does not start with a wrong configuration, and names all that is wrong", async () => {
     writeConfig("num_init_children = many\nport = 99999999\n");
     const started = await pgpool();
