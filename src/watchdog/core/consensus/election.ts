@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Ms, Step } from "../../../base/index.ts";
-import type { HolderRecord, VoteReply, VoteRequest } from "../../../wire/watchdog/index.ts";
+import type { VoteReply, VoteRequest } from "../../../wire/watchdog/index.ts";
 import { startLeading } from "./leading.ts";
+import { adoptTerm, follow, isReleased, retryLater, standSoon } from "./standing.ts";
 import {
   compareEntries,
   leaseUntilMs,
   majorityOf,
-  nextRandom,
   peersOf,
   type Action,
   type State,
@@ -124,16 +124,6 @@ export function onVoteReplied(
     : startLeading(counted, nowMs);
 }
 
-/** A later term exists: whatever this node was, it follows now, and has not voted in that term. */
-export function adoptTerm(state: State, term: number): Step<State, Action> {
-  const durable = { ...state.durable, term, votedFor: null };
-  return { state: { ...follow(state, null), durable }, actions: [{ type: "persist", durable }] };
-}
-
-export function follow(state: State, leaderId: number | null): State {
-  return { ...state, role: "follower", leaderId, leading: null, ballots: [] };
-}
-
 /**
  * A secret came in. When it is the holder's, the VIP is gone there: nobody has to wait for that
  * node's lease, neither to elect nor to take over.
@@ -169,10 +159,6 @@ export function onLeaderLeft(state: State, from: number, term: number, nowMs: Ms
   return standSoon({ ...state, leaderId: null, promisedUntilMs: 0 }, nowMs);
 }
 
-export function isReleased(state: State, holder: HolderRecord): boolean {
-  return state.releasedHashes.includes(holder.releaseHash);
-}
-
 function learnHolder(state: State, answer: VoteReply): State {
   const { holder } = answer;
   if (holder === null) return state;
@@ -190,35 +176,6 @@ function learnHolder(state: State, answer: VoteReply): State {
 
 function hasMajority(state: State): boolean {
   return state.ballots.length >= majorityOf(state.memberIds.length);
-}
-
-function standSoon(state: State, nowMs: Ms): State {
-  const random = nextRandom(state.seed);
-  const delayMs = (state.rank + random.value) * state.timing.quickSlotMs;
-  return {
-    ...state,
-    seed: random.seed,
-    electionAtMs: Math.max(nowMs + delayMs, state.silentUntilMs),
-  };
-}
-
-/** When to stand (again), far enough from the others that one of them wins. */
-export function retryLater(state: State, nowMs: Ms): State {
-  const random = nextRandom(state.seed);
-  const { promiseMs, slotMs } = state.timing;
-  const delayMs = Math.max(100, promiseMs / 4) * (1 + random.value) + state.rank * slotMs;
-  return {
-    ...state,
-    seed: random.seed,
-    electionAtMs: Math.max(nowMs + delayMs, state.silentUntilMs),
-  };
-}
-
-/** When to stand if the leader is not heard again: after the promise, by rank. */
-export function standAfterPromise(state: State): State {
-  const random = nextRandom(state.seed);
-  const delayMs = (state.rank + random.value) * state.timing.slotMs;
-  return { ...state, seed: random.seed, electionAtMs: state.promisedUntilMs + delayMs };
 }
 
 function reply(state: State, to: number, isPreVote: boolean, granted: boolean): Action {

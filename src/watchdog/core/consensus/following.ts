@@ -1,6 +1,6 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
-import { follow, isReleased, standAfterPromise } from "./election.ts";
+import { follow, isReleased, standAfterPromise } from "./standing.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
 
 /**

@@ -2,7 +2,7 @@
  * Who leads, and until when: Raft with pre-vote, leases and check-quorum over one replicated
  * value. Every entry carries the whole state, so the log is one entry long and a newer one
  * replaces it. It never touches a socket, a file or a clock, and does not know what the value
- * means. Read `state.ts`, then `election.ts`, `leading.ts`, `following.ts`.
+ * means. Read `state.ts`, then `standing.ts`, `election.ts`, `leading.ts`, `following.ts`.
  */
 import { unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
 import type { ConsensusMessage } from "../../../wire/watchdog/index.ts";
@@ -11,12 +11,11 @@ import {
   onReleaseProven,
   onVoteReplied,
   onVoteRequested,
-  follow,
-  retryLater,
   startPreVote,
 } from "./election.ts";
 import { onRound } from "./following.ts";
 import { leaderWakeAtMs, onLeaderTick, onProposed, onRoundReplied } from "./leading.ts";
+import { follow, retryLater } from "./standing.ts";
 import { peersOf, type Action, type Event, type State } from "./state.ts";
 
 export {

@@ -1,6 +1,6 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
-import { adoptTerm, follow, isReleased, retryLater } from "./election.ts";
+import { adoptTerm, follow, isReleased, retryLater } from "./standing.ts";
 import {
   compareEntries,
   leaseUntilMs,
