@@ -145,11 +145,21 @@ function end(): void {
 
 function tick(): void {
   pool.expire();
+  if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
   const stats: FromWorker = { type: "stats", clients: listener.clientCount, selectCounts };
   const text = JSON.stringify(stats);
   if (text === reported) return;
   reported = text;
   tell(stats);
+}
+
+/** A parser that failed inside may fail anyhow from now on; until then all goes to the primary. */
+function replaceWhenEmpty(fault: string): void {
+  log.write("warning", "a statement damaged the SQL parser of this worker", {
+    detail: fault,
+    hint: "It takes no new clients, and is replaced when those it has are gone.",
+  });
+  stop("smart");
 }
 
 async function readFirstSettings(): Promise<SettingsRead> {

@@ -11,8 +11,8 @@ type AnyFinding = Finding | AuthFinding;
 
 export interface SettingsRead {
   readonly settings: Settings;
-  /** Of pool_hba.conf and pool_passwd. */
-  readonly findings: readonly AuthFinding[];
+  /** Of pool_hba.conf, pool_passwd and the patterns of routing. */
+  readonly findings: readonly AnyFinding[];
 }
 
 /**
@@ -38,12 +38,17 @@ export function readSettings(
   const passwd = passwdText?.ok === true ? passwdText.value : "";
   const users = parsePoolPasswd(passwd, config.files.poolPasswd ?? "pool_passwd");
   const clientsMax = Math.ceil(config.num_init_children / workerCount(config));
+  const rules = compileRules(config);
+  const useless = rules.complaints.map((message): Finding => {
+    const hint = "It matches nothing until it is corrected.";
+    return { level: "warning", file: config.files.config, line: null, message, hint };
+  });
   return succeed({
-    // Those of pgpool.conf are the supervisor's to tell.
-    findings: [...hba.findings, ...users.findings],
+    // What else is wrong with pgpool.conf is the supervisor's to tell.
+    findings: [...useless, ...hba.findings, ...users.findings],
     settings: {
       config,
-      rules: compileRules(config),
+      rules,
       hbaRules: hba.rules,
       users: users.users,
       saltSeed: createHash("sha256").update("salts of unknown users\0").update(passwd).digest(),
