@@ -20,18 +20,11 @@ export function buildReady(status: number): Buffer {
 }
 
 export function buildError(failure: Failure): Buffer {
-  return buildErrorLike(BACKEND.error, failure.severity, failure);
-}
-
-export function buildNotice(message: string, sqlstate = "00000"): Buffer {
-  return buildErrorLike(BACKEND.notice, "NOTICE", { sqlstate, message });
-}
-
-function buildErrorLike(type: number, severity: string, own: Omit<Failure, "severity">): Buffer {
-  let text = `S${severity}\0V${severity}\0C${own.sqlstate}\0M${own.message}\0`;
-  if (own.detail !== undefined) text += `D${own.detail}\0`;
-  if (own.hint !== undefined) text += `H${own.hint}\0`;
-  return buildMessage(type, Buffer.from(`${text}\0`));
+  const { severity, sqlstate, message, detail, hint } = failure;
+  let text = `S${severity}\0V${severity}\0C${sqlstate}\0M${message}\0`;
+  if (detail !== undefined) text += `D${detail}\0`;
+  if (hint !== undefined) text += `H${hint}\0`;
+  return buildMessage(BACKEND.error, Buffer.from(`${text}\0`));
 }
 
 /** @param body what follows the method number. */

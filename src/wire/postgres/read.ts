@@ -44,8 +44,3 @@ export function readKeyData(
     key: Buffer.from(frame.subarray(HEADER_BYTES + 4)),
   };
 }
-
-/** The command tag of a CommandComplete frame. */
-export function readCommandTag(frame: Buffer): string {
-  return readString(frame, HEADER_BYTES, frame.length) ?? "";
-}
