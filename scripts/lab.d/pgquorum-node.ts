@@ -108,6 +108,8 @@ export async function signalNode(
   signal: NodeJS.Signals,
 ): Promise<number> {
   const targets = partProcesses(host, part);
+  // Else those that outlive the first by a millisecond see it gone and still let go in order.
+  if (signal === "SIGKILL") signalAll(targets, "SIGSTOP");
   const count = signalAll(targets, signal);
   if (signal === "SIGKILL") await waitUntilGone(targets, KILLED_WITHIN_MS);
   return count;
