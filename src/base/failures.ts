@@ -79,11 +79,6 @@ export const FAILURES = {
     sqlstate: "57P01",
     message: "terminating connection due to administrator command",
   },
-  "connection-limit-idle": {
-    severity: "FATAL",
-    sqlstate: "57000",
-    message: "unable to read data",
-  },
 } as const satisfies Record<string, Failure>;
 
 export type FailureCode = keyof typeof FAILURES;

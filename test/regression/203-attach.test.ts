@@ -7,6 +7,7 @@ import type { ClusterView } from "../../src/wire/ipc/index.ts";
 import { freePort } from "../support/pcp-server.ts";
 import {
   buildPrograms,
+  NODE_PROGRAMS,
   programDirectory,
   run,
   testDirectory,
@@ -22,15 +23,8 @@ let pcpPort: number;
 
 beforeAll(async () => {
   programs = await programDirectory();
-  const entries = {
-    pgpool: "src/cli/pgpool.ts",
-    pgquorum: "src/cli/pgquorum.ts",
-    pcp: "src/cli/pcp.ts",
-    worker: "src/proxy/worker.ts",
-    watchdog: "src/watchdog/process.ts",
-  };
   const wrappers = ["pgpool", "pgquorum", "pcp_attach_node", "pcp_detach_node"];
-  await buildPrograms(programs.path, entries, wrappers);
+  await buildPrograms(programs.path, NODE_PROGRAMS, wrappers);
   directory = await testDirectory();
   const primary = await ThrowawayPostgres.start();
   servers.push(primary);

@@ -10,6 +10,7 @@ import { isPgpoolAlive } from "../../src/os/index.ts";
 import { freePort } from "../support/pcp-server.ts";
 import {
   buildPrograms,
+  NODE_PROGRAMS,
   oracle,
   programDirectory,
   run,
@@ -25,14 +26,7 @@ let pidFile: string;
 
 beforeAll(async () => {
   programs = await programDirectory();
-  const entries = {
-    pgpool: "src/cli/pgpool.ts",
-    pgquorum: "src/cli/pgquorum.ts",
-    supervisor: "src/supervisor/main.ts",
-    worker: "src/proxy/worker.ts",
-    watchdog: "src/watchdog/process.ts",
-  };
-  await buildPrograms(programs.path, entries, ["pgpool", "pgquorum"]);
+  await buildPrograms(programs.path, NODE_PROGRAMS, ["pgpool", "pgquorum"]);
 });
 
 afterAll(async () => {

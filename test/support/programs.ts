@@ -10,6 +10,15 @@ const ROOT = join(import.meta.dirname, "../..");
 /** Where Debian's package pgpool2 puts the programs that ours are compared with. */
 const ORACLE_DIRECTORY = "/usr/sbin";
 
+/** What a node consists of, and what asks it. */
+export const NODE_PROGRAMS = {
+  pgpool: "src/cli/pgpool.ts",
+  pgquorum: "src/cli/pgquorum.ts",
+  pcp: "src/cli/pcp.ts",
+  worker: "src/proxy/worker.ts",
+  watchdog: "src/watchdog/process.ts",
+};
+
 export interface Ended {
   readonly exitCode: number;
   readonly stdout: string;
