@@ -248,6 +248,9 @@ export class Node {
       case "committed":
         this.#care.onCommitted(message.index, message.value);
         return;
+      case "confirmed":
+      case "settled":
+        return;
       case "proposal-refused":
         this.#care.onProposalRefused(message.id, message.reason);
         return;

@@ -111,6 +111,8 @@ class Watchdog {
       case "vote":
         this.#votes.cast(message.request);
         return;
+      case "applied":
+        return;
       case "stop":
         void this.stop();
         return;

@@ -139,6 +139,7 @@ export function withoutLeader(view: WatchdogView): WatchdogView {
     leaderId: null,
     isLeader: false,
     hasQuorum: false,
+    quorumStatus: -2,
     holdsVip: false,
     guardianPid: null,
   };

@@ -39,9 +39,16 @@ export function watchdogView(
     leaderId: state.leaderId,
     isLeader: state.leading !== null,
     hasQuorum,
+    quorumStatus: state.leaderId === null ? -2 : hasQuorum ? 1 : -1,
     holdsVip: facts.holdsVip,
     vip: facts.vip,
     fence: facts.fence,
+    fenceReason: "",
+    leaseGuarantee: facts.fence !== "none",
+    mute: null,
+    conflict: null,
+    unfit: null,
+    members: state.memberIds,
     memberCount: state.memberIds.length,
     aliveRemoteCount: alive.length,
     neededForQuorum: majorityOf(state.memberIds.length),
@@ -57,6 +64,8 @@ export function watchdogView(
           ? ownState(state, nowMs)
           : peerState(member.id, state, lifecheck),
       priority: facts.priorities.get(member.id) ?? 1,
+      membership: "MEMBER" as const,
+      lostReason: "",
     })),
   };
 }

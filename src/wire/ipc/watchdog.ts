@@ -12,6 +12,11 @@ export type ToWatchdog =
       readonly afterIndex: number;
       readonly value: unknown;
     }
+  /**
+   * This node's supervisor and all its workers route by the committed state of this index, or
+   * could not before their routing lease had ended.
+   */
+  | { readonly type: "applied"; readonly index: number }
   | { readonly type: "stop" };
 
 export type RequestKind = "detach" | "attach" | "promote";
@@ -39,6 +44,19 @@ export type FromWatchdog =
       readonly value: unknown;
     }
   | { readonly type: "proposal-refused"; readonly id: number; readonly reason: string }
+  /**
+   * The routing lease: until then this node's workers may forward statements by the newest state
+   * that the node applied. `untilMs` is of CLOCK_MONOTONIC, the one clock of all processes of a
+   * host. Sent at least every sixth of the lease while it moves; it may also move back, and null
+   * takes it away.
+   */
+  | { readonly type: "confirmed"; readonly untilMs: number | null }
+  /**
+   * Sent on the leader only: every member routes by the committed state of this index, or by a
+   * newer one, or its routing lease is over. Said of the newest such index; older ones are
+   * settled with it.
+   */
+  | { readonly type: "settled"; readonly index: number }
   /** Sent on the leader only: enough votes came in. The receiver plans and runs it. */
   | { readonly type: "granted"; readonly request: ClusterRequest }
   /** This node's vote did not lead to a failover. */
@@ -69,6 +87,11 @@ export type WatchdogNodeState =
 
 export type FenceLevel = "nft" | "lifetime" | "none";
 
+export type WatchdogMembership = "MEMBER" | "REVOKED-SHUTDOWN" | "REVOKED-NO-SHOW" | "REVOKED-LOST";
+
+/** As `pcp_watchdog_info` says it: exists, on the edge, absent, no leader known. */
+export type QuorumStatus = 1 | 0 | -1 | -2;
+
 export interface WatchdogNodeView {
   readonly id: number;
   /** `server1:9999 Linux server1`, as Pgpool-II names a node. */
@@ -78,6 +101,9 @@ export interface WatchdogNodeView {
   readonly wdPort: number;
   readonly state: WatchdogNodeState;
   readonly priority: number;
+  readonly membership: WatchdogMembership;
+  /** Why the node counts as lost, in Pgpool-II's words; "" while it does not. */
+  readonly lostReason: string;
 }
 
 /** What `pcp_watchdog_info`, `pgquorum status` and the log are told. */
@@ -88,10 +114,23 @@ export interface WatchdogView {
   readonly isLeader: boolean;
   /** A majority of the members heard each other within the lease. */
   readonly hasQuorum: boolean;
+  readonly quorumStatus: QuorumStatus;
   /** This node holds the virtual IP, as far as the watchdog knows. */
   readonly holdsVip: boolean;
   readonly vip: string | null;
   readonly fence: FenceLevel;
+  /** Why it is this level, and what would give a better one. */
+  readonly fenceReason: string;
+  /** False when at most one holder is not promised: half votes count, or `vip_fence` is none. */
+  readonly leaseGuarantee: boolean;
+  /** Why this node follows and shows but never votes or leads (its disk is bad); else null. */
+  readonly mute: string | null;
+  /** Who else answers for the virtual IP; else null. */
+  readonly conflict: string | null;
+  /** Why this node must not hold the virtual IP at the moment; else null. */
+  readonly unfit: string | null;
+  /** The ids of the nodes that vote. */
+  readonly members: readonly number[];
   readonly memberCount: number;
   readonly aliveRemoteCount: number;
   readonly neededForQuorum: number;

@@ -37,7 +37,7 @@ export function formatWatchdogJson(view: WatchdogView, nodeId: number, layout: P
     RemoteNodeCount: view.nodes.length - 1,
     MemberRemoteNodeCount: view.memberCount - 1,
     NodesRequireForQuorum: view.neededForQuorum,
-    QuorumStatus: quorumStatus(view),
+    QuorumStatus: view.quorumStatus,
     AliveNodeCount: view.aliveRemoteCount,
     Escalated: isEscalated(view) ? 1 : 0,
     LeaderNodeName: leader?.name ?? "Not Set",
@@ -47,12 +47,6 @@ export function formatWatchdogJson(view: WatchdogView, nodeId: number, layout: P
   // The fence comes last, where clients that do not know it never look.
   const tail = `"WatchdogNodes": ${JSON.stringify(records)},"VipFence":${JSON.stringify(view.fence)}`;
   return `${JSON.stringify(head).slice(0, -1)},${tail}}`;
-}
-
-/** 1 exists, -1 absent, -2 no leader known. 0, "on the edge", is no quorum here: see the lease. */
-function quorumStatus(view: WatchdogView): number {
-  if (view.leaderId === null) return -2;
-  return view.hasQuorum ? 1 : -1;
 }
 
 /** Without a virtual IP, leading with a quorum is all that escalation means. */

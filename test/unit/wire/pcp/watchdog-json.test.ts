@@ -40,8 +40,9 @@ describe("the watchdog's JSON", () => {
 
   it.each([
     ["exists", threeNodes, 1],
-    ["is absent", { ...threeNodes, hasQuorum: false }, -1],
-    ["has no leader", { ...threeNodes, leaderId: null, hasQuorum: false }, -2],
+    ["is on the edge", { ...threeNodes, quorumStatus: 0 as const }, 0],
+    ["is absent", { ...threeNodes, quorumStatus: -1 as const }, -1],
+    ["has no leader", { ...threeNodes, leaderId: null, quorumStatus: -2 as const }, -2],
   ])("says by number that the quorum %s", (_what, view, status) => {
     expect(formatWatchdogJson(view, -1, "4.3")).toContain(`"QuorumStatus":${status},`);
   });
