@@ -141,6 +141,11 @@ export class BackendCare {
     this.#options.onView();
   }
 
+  /** No node routes by a state older than that of this index. */
+  onSettled(index: number): void {
+    this.#failover?.deliver({ type: "settled", index });
+  }
+
   onProposalRefused(id: number, reason: string): void {
     this.#failover?.deliver({ type: "proposal-refused", id, reason });
   }

@@ -249,7 +249,9 @@ export class Node {
         this.#care.onCommitted(message.index, message.value);
         return;
       case "confirmed":
+        return;
       case "settled":
+        this.#care.onSettled(message.index);
         return;
       case "proposal-refused":
         this.#care.onProposalRefused(message.id, message.reason);

@@ -175,6 +175,7 @@ class Watchdog {
         return;
       case "commit":
         tell({ type: "committed", ...action.entry });
+        tell({ type: "settled", index: action.entry.index });
         return;
       case "refuse-proposal":
         tell({ type: "proposal-refused", id: action.id, reason: action.reason });

@@ -121,6 +121,7 @@ export class LoneLink implements ClusterLink {
     }
     this.#index += 1;
     this.#onMessage({ type: "committed", index: this.#index, term: 1, value });
+    this.#onMessage({ type: "settled", index: this.#index });
   }
 
   vote(request: ClusterRequest): void {

@@ -16,21 +16,39 @@ import type { Task, Turn } from "./conductor-state.ts";
 import { beginSearch, FIRST_LOOK_AFTER_MS, look } from "./search-primary.ts";
 import { backendOf, followDetachText, followStartingText } from "./wording.ts";
 
-export function newTask(intent: Intent, stage: Task["stage"]): Task {
-  return { intent, stage, commandId: null, doneCount: 0, commands: [], found: null };
+/** @param isInherited a leader before us began it. */
+export function newTask(turn: Turn, intent: Intent, isInherited: boolean): Task {
+  const { index } = turn.state;
+  assert(index !== null, "an intent stands in a committed state");
+  const stage = "settling";
+  return {
+    intent,
+    index,
+    isInherited,
+    stage,
+    commandId: null,
+    doneCount: 0,
+    commands: [],
+    found: null,
+  };
 }
 
 /** One move for the intent of `cluster`, which is our own proposal. */
 export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent): boolean {
-  const { task, follow } = turn.state;
+  const { task, follow, settledIndex } = turn.state;
   if (task === null || task.intent.eventId !== intent.eventId) {
     turn.log(`taking over the unfinished ${intent.kind} of node ${intent.backendIds.join(", ")}`);
-    // Its command may have done its work before the leader of that time was lost.
-    const maySee = intent.kind === "detach" && intent.primaryChanges;
-    turn.set({ task: newTask(intent, maySee ? "probing" : "commands"), search: null });
+    turn.set({ task: newTask(turn, intent, true), search: null });
     return true;
   }
   switch (task.stage) {
+    case "settling": {
+      if (settledIndex < task.index) return false;
+      // Its command may have done its work before the leader of that time was lost.
+      const maySee = task.isInherited && intent.kind === "detach" && intent.primaryChanges;
+      turn.set({ task: { ...task, stage: maySee ? "probing" : "commands" } });
+      return true;
+    }
     case "probing":
       return advanceProbing(turn, cluster, task);
     case "commands":
@@ -247,7 +265,7 @@ function stopFollow(turn: Turn): boolean {
     return true;
   }
   if (!follow.isStopping) {
-    turn.act({ type: "stop-command", commandId: follow.commandId });
+    turn.act({ type: "stop-command", commandId: follow.commandId, how: "ask" });
     turn.set({ follow: { ...follow, isStopping: true } });
   }
   return false;

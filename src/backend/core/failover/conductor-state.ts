@@ -16,6 +16,11 @@ export type ConductorEvent =
   | { readonly type: "leadership"; readonly leads: boolean; readonly wallMs: number }
   /** Index 0 with null stands for a cluster that never had a state. */
   | { readonly type: "committed"; readonly index: number; readonly state: ClusterState | null }
+  /**
+   * No node routes by a state that is older than that of this index: all have applied it, or may
+   * not route at all. Never goes back; it may come before or after `committed` of the same index.
+   */
+  | { readonly type: "settled"; readonly index: number }
   | { readonly type: "granted"; readonly request: ClusterRequest; readonly wallMs: number }
   | { readonly type: "proposal-refused"; readonly id: number; readonly reason: string }
   /** Also of commands that were stopped. */
@@ -51,8 +56,11 @@ export type ConductorAction =
       readonly text: string;
       readonly env: { readonly PGQUORUM_EPOCH: string; readonly PGQUORUM_EVENT_ID: string };
     }
-  /** Its end is still reported. */
-  | { readonly type: "stop-command"; readonly commandId: number }
+  /**
+   * Its end is still reported. `kill`: at once and without a word, because another leader may
+   * already be about to run the same; `ask`: it may clean up first.
+   */
+  | { readonly type: "stop-command"; readonly commandId: number; readonly how: "ask" | "kill" }
   /** Ask each of them once for its role. */
   | {
       readonly type: "search-primary";
@@ -81,6 +89,8 @@ export interface ConductorState {
   readonly cluster: ClusterState | null;
   /** The committed state is one that we proposed since we lead, so nothing newer exists. */
   readonly isOwn: boolean;
+  /** The newest index that no node is behind of. */
+  readonly settledIndex: number;
   /** Granted, not yet begun; at most `QUEUE_MAX`. */
   readonly queue: readonly ClusterRequest[];
   readonly proposal: Proposal | null;
@@ -104,11 +114,17 @@ export interface Proposal {
 
 export interface Task {
   readonly intent: Intent;
+  /** Of the committed state by which this leader began the intent or took it over. */
+  readonly index: number;
+  readonly isInherited: boolean;
   /**
-   *     (inherited) probing ──candidate is primary──────────┐
-   *                    └──else──> commands ──> searching ──> finishing
+   *     settling ──(inherited)──> probing ──candidate is primary──┐
+   *        └────────────────────────>└─> commands ──> searching ──┴─> finishing
+   *
+   * Nothing is done before no node routes by the state from before the intent: else one could
+   * write to a primary that is being replaced.
    */
-  readonly stage: "probing" | "commands" | "searching" | "finishing";
+  readonly stage: "settling" | "probing" | "commands" | "searching" | "finishing";
   readonly commandId: number | null;
   /** How many of the intent's backends have had their command. */
   readonly doneCount: number;
@@ -147,6 +163,7 @@ export function newConductor(facts: {
     index: null,
     cluster: null,
     isOwn: false,
+    settledIndex: 0,
     queue: [],
     proposal: null,
     retryAtMs: null,

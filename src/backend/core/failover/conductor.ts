@@ -2,7 +2,7 @@
  * Carries out failovers, failbacks and promotions, one at a time in the whole cluster. Every node
  * runs one; only the leader's acts. What is under way stands in the committed state, not here:
  *
- *     granted ─> plan ─> propose intent ─> committed ─> run commands ─> find the primary
+ *     granted ─> plan ─> propose intent ─> committed ─> settled ─> run commands ─> find the primary
  *             ─> propose the outcome ─> committed ─> follow_primary_command, one backend after another
  *
  * A leader acts on an intent only in a state that it proposed itself since it leads, and so takes
@@ -67,6 +67,8 @@ function take(turn: Turn, event: ConductorEvent): void {
       return onLeadership(turn, event);
     case "committed":
       return onCommitted(turn, event);
+    case "settled":
+      return turn.set({ settledIndex: Math.max(turn.state.settledIndex, event.index) });
     case "granted":
       return onGranted(turn, event);
     case "proposal-refused":
@@ -133,7 +135,9 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
   turn.set({ leads: event.leads, isOwn: false, proposal: null, retryAtMs: null });
   if (event.leads) return;
   // A command that runs on could meet the one that the next leader starts.
-  for (const commandId of turn.state.runningIds) turn.act({ type: "stop-command", commandId });
+  for (const commandId of turn.state.runningIds) {
+    turn.act({ type: "stop-command", commandId, how: "kill" });
+  }
   for (const request of turn.state.queue) {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
@@ -181,7 +185,8 @@ function onCommitted(turn: Turn, event: Event<"committed">): void {
   });
   if (isOwn) onOwnCommitted(turn, proposal);
   else if (task !== null && event.state?.intent?.eventId !== task.intent.eventId) {
-    if (task.commandId !== null) turn.act({ type: "stop-command", commandId: task.commandId });
+    const { commandId } = task;
+    if (commandId !== null) turn.act({ type: "stop-command", commandId, how: "kill" });
     turn.set({ task: null, search: null });
   }
 }
@@ -192,7 +197,7 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
     case "intent": {
       const { intent } = cluster;
       assert(intent !== null, "an intent was proposed");
-      turn.set({ queue: turn.state.queue.slice(1), task: newTask(intent, "commands") });
+      turn.set({ queue: turn.state.queue.slice(1), task: newTask(turn, intent, false) });
       for (const id of intent.backendIds) turn.log(startingText(settings, intent.kind, id));
       if (mainId(cluster) === null) turn.log("failover: no valid backend node found");
       return;

@@ -60,7 +60,7 @@ export function planFailover(
       ...changed,
       epoch: intent.epoch,
       // Until the new one is found no node may write to the old one.
-      primaryId: isPrimaryDetached ? null : state.primaryId,
+      primaryId: primaryChanges ? null : state.primaryId,
       intent,
     },
   });

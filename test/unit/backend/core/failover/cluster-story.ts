@@ -45,6 +45,8 @@ export class ClusterStory {
   state: ConductorState;
   nowMs = 0;
   index = 0;
+  /** Every node applies at once what is committed; false: the story says when, with `settleAll`. */
+  settlesAtOnce = true;
   committed: ClusterState | null = null;
   readonly lines: string[] = [];
   readonly commands: ActionOf<"run-command">[] = [];
@@ -91,7 +93,14 @@ export class ClusterStory {
   commitState(state: ClusterState | null): this {
     if (state !== null) this.index += 1;
     this.committed = state;
-    return this.deliver({ type: "committed", index: this.index, state });
+    this.deliver({ type: "committed", index: this.index, state });
+    return this.settlesAtOnce ? this.deliver({ type: "settled", index: this.index }) : this;
+  }
+
+  /** The nodes have applied the state of that index. */
+  settleAll(index = this.index): this {
+    this.lines.push(`> ${index} is settled`);
+    return this.deliver({ type: "settled", index });
   }
 
   refuse(): this {
@@ -160,7 +169,7 @@ export class ClusterStory {
         );
         return;
       case "stop-command":
-        this.lines.push(`stop #${action.commandId}`);
+        this.lines.push(`${action.how === "kill" ? "kill" : "stop"} #${action.commandId}`);
         return;
       case "search-primary":
         this.search = action;

@@ -18,6 +18,7 @@ interface Node {
   state: ConductorState;
   leads: boolean;
   deliveredCount: number;
+  settledIndex: number;
   proposals: ActionOf<"propose">[];
   searches: ActionOf<"search-primary">[];
   commands: { action: ActionOf<"run-command">; isStopped: boolean }[];
@@ -25,8 +26,10 @@ interface Node {
   failovers: string[];
 }
 
+type MoveOfNode = "elect" | "crash" | "deliver" | "settle" | "judge" | "finish";
+
 type Move =
-  | { readonly do: "elect" | "crash" | "deliver" | "judge" | "finish"; readonly node: number }
+  | { readonly do: MoveOfNode; readonly node: number }
   | { readonly do: "answer"; readonly node: number; readonly primaryId: number | null }
   | { readonly do: "pass"; readonly node: number; readonly ms: number }
   | {
@@ -65,6 +68,10 @@ class World {
         return undefined;
       case "deliver":
         return this.#deliver(node);
+      case "settle":
+        // The watchdogs know of a newer index before this node does, or later.
+        node.settledIndex = this.log.length;
+        return this.#feed(node, { type: "settled", index: this.log.length });
       case "judge":
         return this.#judge(move.node);
       case "finish": {
@@ -105,6 +112,7 @@ class World {
       state: newConductor({ settings, origin: `n${id}b${this.#bootCount}`, initial }),
       leads: false,
       deliveredCount: 0,
+      settledIndex: 0,
       proposals: [],
       searches: [],
       commands: [],
@@ -172,6 +180,7 @@ class World {
       if (action.kind === "follow-primary") return;
       const newest = this.log.at(-1)?.intent?.eventId;
       expect(action.env.PGQUORUM_EVENT_ID, "only for what is still under way").toBe(newest);
+      expect(node.settledIndex, "no node is behind").toBeGreaterThanOrEqual(node.deliveredCount);
       if (action.kind !== "failover") return;
       const name = `${action.env.PGQUORUM_EVENT_ID}/${action.backendId}`;
       expect(node.failovers, "once a leadership").not.toContain(name);
@@ -207,7 +216,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   {
     weight: 12,
-    arbitrary: fc.record({ do: fc.constantFrom("deliver", "deliver", "judge", "finish"), node }),
+    arbitrary: fc.record({ do: fc.constantFrom("deliver", "deliver", "settle", "judge", "finish"), node }),
   },
   {
     weight: 3,
@@ -241,7 +250,7 @@ function settle(world: World): void {
   const leader = world.leader ?? 0;
   world.play({ do: "elect", node: leader });
   for (let round = 0; round < 200; round += 1) {
-    for (const kind of ["judge", "deliver", "finish"] as const) {
+    for (const kind of ["judge", "deliver", "settle", "finish"] as const) {
       world.play({ do: kind, node: leader });
     }
     const among = world.nodes[leader]?.searches[0]?.among ?? [];

@@ -323,7 +323,7 @@ describe("the conductor of failovers", () => {
     expect(story.text).toMatchInlineSnapshot(`
       "
       > granted: promote 2
-      propose #4 after 2: epoch 3, primary 0, 0 waiting, 1 waiting, 2 waiting, promote 2 runs
+      propose #4 after 2: epoch 3, primary unknown, 0 waiting, 1 waiting, 2 waiting, promote 2 runs
       > #4 is committed
       LOG: starting promotion. promote host db2(5432)
       LOG: === Starting follow degeneration. shutdown host db0(5432) ===
@@ -341,6 +341,41 @@ describe("the conductor of failovers", () => {
     const story = new ClusterStory().settle();
     story.request("detach", [0], { switchoverTo: 2, confirmed: true }).commit();
     expect(story.commands.map(({ text }) => text)).toEqual(["failover 0 2 0"]);
+  });
+
+  it("runs nothing before every node has left the state of before, and needs no newer one", () => {
+    const story = new ClusterStory().settle();
+    story.settlesAtOnce = false;
+    story.request("detach", [0]).commit().wait(10_000).settleAll(2);
+    expect(story.commands).toEqual([]);
+    story.settleAll(3);
+    expect(story.commands).toHaveLength(1);
+    // The outcome of a failover is committed without waiting for anybody.
+    story.finish().wait(50).answer(1).commit();
+    expect(story.committed).toMatchObject({ primaryId: 1, intent: null });
+  });
+
+  it("looks for the outcome of an unfinished failover only when its own state is settled", () => {
+    const first = new ClusterStory().settle();
+    first.request("detach", [0]).commit();
+    const second = new ClusterStory(makeSettings(), "n1");
+    second.index = 2;
+    // What the leader before had settled says nothing about those that it told since.
+    second.commitState(first.committed);
+    second.settlesAtOnce = false;
+    second.lead().commit();
+    expect([second.search, second.command]).toEqual([null, null]);
+    second.settleAll();
+    expect(second.search).not.toBeNull();
+  });
+
+  it("promotes nobody before every node has left the old primary", () => {
+    const story = new ClusterStory().settle();
+    story.settlesAtOnce = false;
+    story.request("promote", [2]).commit();
+    expect([story.committed?.primaryId, story.proposal]).toEqual([null, null]);
+    story.settleAll().commit();
+    expect(story.committed?.primaryId).toBe(2);
   });
 
   it("keeps requests for later while one runs, once each", () => {
@@ -487,7 +522,7 @@ describe("the conductor of failovers", () => {
       LOG: execute command: failover 0 1 0
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > no longer leads
-      stop #5
+      kill #5
       LOG: detach request for node 2 is dropped: this node no longer leads the cluster
       > leads
       propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
