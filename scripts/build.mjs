@@ -1,5 +1,6 @@
 // Bundles every program of the project into dist/: one file a program, shared code in chunks.
-// libpg-query stays outside: it loads its WebAssembly from beside its own file.
+// libpg-query stays outside: it loads its WebAssembly from beside its own file. So do netlink and
+// koffi: each loads a native library, and a node also runs where they could not be installed.
 import { build } from "esbuild";
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -23,7 +24,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  external: ["libpg-query", "pg-native"],
+  external: ["libpg-query", "pg-native", "netlink", "koffi"],
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
