@@ -6,6 +6,7 @@ import { join } from "node:path";
 import {
   ACCOUNTS,
   files,
+  serversOf,
   SUBNET,
   VIP,
   type Host,
@@ -90,7 +91,9 @@ pid_file_name = '${files.pidFile(host)}'
 work_dir = '${join(host.directory, "work")}'
 log_line_prefix = '%m: %a pid %p: '
 
-${hosts.map((each) => backendLines(each)).join("\n")}
+${serversOf(plan)
+  .map((each) => backendLines(each))
+  .join("\n")}
 num_workers = 2
 num_init_children = 64
 max_pool = 4
@@ -137,15 +140,16 @@ heartbeat_port${host.id} = ${host.ports.heartbeat}
 `;
 }
 
-/** `default` keeps what Pgpool-II's own samples use; `fast` is for a demonstration and for tests. */
+/** `default` keeps what Pgpool-II's own samples use; `fast` is for a demonstration and for tests, and
+ * `lan` for a quiet network. */
 function checkLines(profile: LabProfile): string {
-  if (profile === "fast") {
+  if (profile !== "default") {
     return `sr_check_period = 1
 health_check_period = 1
 health_check_timeout = 2
 health_check_max_retries = 1
 health_check_retry_delay = 1
-wd_lease_time = 600
+wd_lease_time = ${profile === "lan" ? 300 : 600}
 wd_heartbeat_keepalive = 1
 wd_heartbeat_deadtime = 3
 `;

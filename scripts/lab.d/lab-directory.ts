@@ -15,7 +15,7 @@ import { randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 import type { Secrets } from "./config-texts.ts";
 import { LabFailure } from "./failure.ts";
-import { files, hostsOf, type Host, type LabMode, type LabPlan } from "./layout.ts";
+import { everyHost, files, type Host, type LabMode, type LabPlan } from "./layout.ts";
 import { socketDirectory } from "./config-texts.ts";
 import { chownToPostgres } from "./postgres.ts";
 import { processInfo } from "./processes.ts";
@@ -69,7 +69,7 @@ export async function makeDirectories(plan: LabPlan): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   chmodSync(directory, 0o755);
   writeFileSync(files.plan(directory), `${JSON.stringify(plan, null, 2)}\n`);
-  for (const host of hostsOf(plan)) await makeHostDirectories(host);
+  for (const host of everyHost(plan)) await makeHostDirectories(host);
   writeFileSync(files.failoverHistory(directory), "", { flag: "a" });
   await mustBeReachable(directory);
 }

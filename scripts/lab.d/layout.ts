@@ -8,9 +8,13 @@ import { join } from "node:path";
  *      ┌───────┬──────┴┬────────────┐
  *    pgq-n1  pgq-n2  pgq-n3 …   pgq-client
  *    .0.11   .0.12   .0.13       .0.200          VIP .0.100 on the leader
+ *
+ * With the database apart, a host `db` (.0.150) has the one PostgreSQL, and n1… have nodes only.
  */
 export type LabMode = "namespaces" | "loopback";
-export type LabProfile = "fast" | "default";
+export const LAB_PROFILES = ["lan", "fast", "default"] as const;
+/** How long the nodes trust a silent leader: `wd_lease_time` of 300, 600 and 3000 ms. */
+export type LabProfile = (typeof LAB_PROFILES)[number];
 
 /** What `up` wrote down, so that later commands find the same lab. */
 export interface LabPlan {
@@ -18,6 +22,8 @@ export interface LabPlan {
   readonly mode: LabMode;
   readonly profile: LabProfile;
   readonly nodesCount: number;
+  /** Whether one PostgreSQL on a host of its own serves, instead of one on each host. */
+  readonly isDatabaseApart: boolean;
   /** The directory of PostgreSQL's programs. */
   readonly postgresBin: string;
   /** The checkout whose programs and scripts the lab runs. */
@@ -49,6 +55,7 @@ export interface Ports {
 export const SWITCH_NAMESPACE = "pgq-sw";
 export const CLIENT_NAMESPACE = "pgq-client";
 export const CLIENT_ADDRESS = "10.77.0.200";
+const DATABASE_ADDRESS = "10.77.0.150";
 export const VIP = "10.77.0.100";
 export const SUBNET = "10.77.0.0/24";
 export const NODES_MAX = 15;
@@ -69,8 +76,34 @@ const LOOPBACK_PORTS: Ports = {
   heartbeat: 29_690,
 };
 
+/** The hosts with a node, in the order of their ids. */
 export function hostsOf(plan: Pick<LabPlan, "directory" | "mode" | "nodesCount">): Host[] {
   return Array.from({ length: plan.nodesCount }, (_, id) => hostOf(plan, id));
+}
+
+/** The hosts with a PostgreSQL; a server's id is its place here. */
+export function serversOf(
+  plan: Pick<LabPlan, "directory" | "mode" | "nodesCount" | "isDatabaseApart">,
+): Host[] {
+  return plan.isDatabaseApart ? [databaseHost(plan)] : hostsOf(plan);
+}
+
+/** Every host, each once. */
+export function everyHost(
+  plan: Pick<LabPlan, "directory" | "mode" | "nodesCount" | "isDatabaseApart">,
+): Host[] {
+  return plan.isDatabaseApart ? [...hostsOf(plan), databaseHost(plan)] : hostsOf(plan);
+}
+
+function databaseHost(plan: Pick<LabPlan, "directory" | "mode">): Host {
+  const [name, directory] = ["db", join(plan.directory, "db")];
+  return {
+    ...hostOf(plan, 0),
+    name,
+    namespace: "pgq-db",
+    ...placesBelow(directory),
+    address: DATABASE_ADDRESS,
+  };
 }
 
 function hostOf(plan: Pick<LabPlan, "directory" | "mode">, id: number): Host {
@@ -83,6 +116,14 @@ function hostOf(plan: Pick<LabPlan, "directory" | "mode">, id: number): Host {
     namespace: isLoopback ? null : `pgq-${name}`,
     address: isLoopback ? "127.0.0.1" : `10.77.0.${11 + id}`,
     ports: isLoopback ? loopbackPorts(id + 1) : PORTS,
+    ...placesBelow(directory),
+  };
+}
+
+function placesBelow(
+  directory: string,
+): Pick<Host, "directory" | "pgdata" | "etc" | "run" | "log"> {
+  return {
     directory,
     pgdata: join(directory, "pgdata"),
     etc: join(directory, "etc"),

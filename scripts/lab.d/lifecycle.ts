@@ -12,8 +12,9 @@ import {
   removeDirectory,
   writePgpass,
 } from "./lab-directory.ts";
-import { ACCOUNTS, hostsOf, VIP, type Host, type LabPlan } from "./layout.ts";
-import { ensureNetwork, healPort, labNamespaces, removeNamespaces } from "./network.ts";
+import { ACCOUNTS, everyHost, hostsOf, serversOf, VIP, type Host, type LabPlan } from "./layout.ts";
+import { ensureNetwork, labNamespaces, removeNamespaces } from "./network.ts";
+import { healPort } from "./network-faults.ts";
 import { nodeProcesses, startNode, writeNodeConfig } from "./pgquorum-node.ts";
 import { ensurePrimary, ensureStandby, program, stopServer } from "./postgres.ts";
 import { processesInNamespace, signalAll, treeOf, waitUntilGone } from "./processes.ts";
@@ -25,7 +26,7 @@ import { leadersOf, lookAtLab, type LabStatus } from "./status.ts";
 type UpCommand = Extract<Command, { name: "up" }>;
 export type Say = (line: string) => void;
 
-const READY_MS: Record<LabPlan["profile"], number> = { fast: 45_000, default: 90_000 };
+const READY_MS: Record<LabPlan["profile"], number> = { lan: 45_000, fast: 45_000, default: 90_000 };
 /** A node that does not even run by then has given up. */
 const START_MS = 3_000;
 const GONE_MS = 5_000;
@@ -42,19 +43,20 @@ export async function bringUp(
   const secrets = labSecrets(plan.directory);
   if (plan.mode === "namespaces") {
     say(`${hosts.length} hosts, a client and a switch between them`);
-    await ensureNetwork(hosts);
+    await ensureNetwork(everyHost(plan));
     await healPort(null);
-    await ensureSsh(plan, hosts);
+    await ensureSsh(plan, everyHost(plan));
   } else {
     say(`${hosts.length} sets of ports on the loopback`);
     await writePgpass(plan, secrets);
   }
-  const [first, ...others] = hosts;
+  const servers = serversOf(plan);
+  const [first, ...others] = servers;
   if (first === undefined) throw new LabFailure("a lab needs at least one host", null, 2);
   say(`PostgreSQL: a primary and ${others.length} streaming standbys`);
-  await ensurePrimary(plan, hosts, first, secrets);
-  await Promise.all(others.map((host) => ensureStandby(plan, hosts, host, first)));
-  if (!isNew) for (const host of hosts) await startPostgres(plan, host);
+  await ensurePrimary(plan, servers, first, secrets);
+  await Promise.all(others.map((host) => ensureStandby(plan, servers, host, first)));
+  if (!isNew) for (const host of servers) await startPostgres(plan, host);
   if (isWithoutNodes) return lookAtLab(plan);
   say(`pgquorum: ${hosts.length} nodes, profile ${plan.profile}`);
   for (const host of hosts) {
@@ -149,7 +151,7 @@ export async function tailOfLogs(hosts: readonly Host[], linesCount: number): Pr
 /** Ends and removes everything of the lab in the directory, however far it had come. */
 export async function takeDown(directory: string, mode: LabPlan["mode"]): Promise<void> {
   const plan = readPlan(directory);
-  const hosts = plan === null ? [] : hostsOf(plan);
+  const hosts = plan === null ? [] : everyHost(plan);
   // Nodes first: they would see their servers die, and act.
   if (mode === "loopback") {
     await endProcesses(hosts.flatMap((host) => nodeProcesses(host)));

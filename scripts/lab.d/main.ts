@@ -2,17 +2,16 @@
  * scripts/lab: reads the words, does the command, and says on the way what takes long. Progress
  * goes to the standard error, results to the standard output.
  */
-import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { HELP, LOAD_WORD, parseArguments, type Command } from "./arguments.ts";
 import { LabFailure } from "./failure.ts";
 import { environmentOf, insideClient, insideHost } from "./inside.ts";
 import { labDirectory, needPlan, readPlan, takeLock } from "./lab-directory.ts";
-import { hostsOf, type Host, type LabMode, type LabPlan } from "./layout.ts";
+import { everyHost, hostsOf, serversOf, type Host, type LabMode, type LabPlan } from "./layout.ts";
 import { bringUp, psqlEnvironment, psqlWords, tailOfLogs, takeDown } from "./lifecycle.ts";
-import { cutPort, healPort, labNamespaces } from "./network.ts";
-import { signalNode, startNode } from "./pgquorum-node.ts";
+import { labNamespaces } from "./network.ts";
+import { cutPort, flapPort, healPort, losePort } from "./network-faults.ts";
+import { newPlan } from "./new-plan.ts";
+import { partProcesses, signalNode, startNode } from "./pgquorum-node.ts";
 import { roleOf, signalServer } from "./postgres.ts";
 import { attachServer, startPostgres } from "./rejoin.ts";
 import { endInterruption, interrupt, runAttached } from "./shell.ts";
@@ -75,8 +74,10 @@ async function perform(command: Command, mode: LabMode, directory: string): Prom
     case "start":
       return start(needPlan(directory), command);
     case "cut":
+    case "loss":
+    case "flap":
     case "heal":
-      return cutOrHeal(needPlan(directory), command);
+      return disturb(needPlan(directory), command);
     case "logs": {
       const host = await findHost(needPlan(directory), command.host);
       process.stdout.write(`${await tailOfLogs([host], LOG_LINES)}\n`);
@@ -93,7 +94,15 @@ async function up(
   const old = readPlan(directory);
   mustFit(old, command);
   await mustBeFree(old, mode);
-  const plan = old ?? newPlan(mode, directory, command.nodesCount ?? 3, command.profile ?? "fast");
+  const plan =
+    old ??
+    newPlan({
+      directory,
+      mode,
+      nodesCount: command.nodesCount ?? 3,
+      profile: command.profile ?? "fast",
+      isDatabaseApart: command.isDatabaseApart ?? false,
+    });
   const work = async (): Promise<number> => {
     const status = await bringUp(plan, command, say);
     say("up");
@@ -114,7 +123,7 @@ async function demo(
 ): Promise<number> {
   const { runDemo } = await import("./demo/index.ts");
   await mustBeFree(readPlan(directory), mode);
-  const plan = newPlan(mode, directory, 3, "fast");
+  const plan = newPlan({ directory, mode, nodesCount: 3, profile: "fast", isDatabaseApart: false });
   const cleanUp = (): Promise<void> => takeDown(directory, mode);
   return locked(mode, () => undoing(() => runDemo(plan, command, say), cleanUp));
 }
@@ -133,6 +142,7 @@ function mustFit(old: LabPlan | null, command: Extract<Command, { name: "up" }>)
   const isOther =
     (command.nodesCount ?? old.nodesCount) !== old.nodesCount ||
     (command.profile ?? old.profile) !== old.profile ||
+    (command.isDatabaseApart ?? old.isDatabaseApart) !== old.isDatabaseApart ||
     command.settings.length > 0;
   if (!isOther) return;
   throw new LabFailure(
@@ -163,7 +173,7 @@ async function kill(
   const count =
     part === "postgres"
       ? await signalServer(host, `SIG${signal}`)
-      : await signalNode(host, part, `SIG${signal}`);
+      : await signalNode(partProcesses(host, part), `SIG${signal}`);
   if (count === 0) throw new LabFailure(`${part} of ${host.name} does not run`);
   process.stdout.write(`${host.name}: ${signal} to ${part}, ${count} processes\n`);
   return 0;
@@ -171,11 +181,16 @@ async function kill(
 
 async function start(
   plan: LabPlan,
-  { host: name, part, isAsIs }: Extract<Command, { name: "start" }>,
+  { host: name, part, isAsIs, clockOffsetSeconds }: Extract<Command, { name: "start" }>,
 ): Promise<number> {
   const host = await findHost(plan, name);
+  const having = part === "node" ? hostsOf(plan) : serversOf(plan);
+  if (!having.some((each) => each.name === host.name)) {
+    const names = having.map((each) => each.name).join(", ");
+    throw new LabFailure(`${host.name} has no ${part} in this lab`, `It runs on ${names}.`);
+  }
   if (part === "node") {
-    startNode(plan, host);
+    startNode(plan, host, clockOffsetSeconds);
     process.stdout.write(`${host.name}: node started\n`);
     return 0;
   }
@@ -190,32 +205,53 @@ async function start(
   return 0;
 }
 
-async function cutOrHeal(
+async function disturb(
   plan: LabPlan,
-  command: Extract<Command, { name: "cut" | "heal" }>,
+  command: Extract<Command, { name: "cut" | "loss" | "flap" | "heal" }>,
 ): Promise<number> {
   if (plan.mode === "loopback") {
     throw new LabFailure("the loopback has no cable to cut", "Use the lab with namespaces.");
   }
-  if (command.name === "heal" && command.host === null) {
-    await healPort(null);
-    process.stdout.write("all hosts: connected\n");
-    return 0;
-  }
-  const name = command.host ?? "";
-  const port = name === "client" ? name : (await findHost(plan, name)).name;
-  await (command.name === "cut" ? cutPort(port) : healPort(port));
-  process.stdout.write(`${port}: ${command.name === "cut" ? "cut off" : "connected"}\n`);
+  const { host } = command;
+  const port = host === null || host === "client" ? host : (await findHost(plan, host)).name;
+  const done = await disturbPort(port, command);
+  process.stdout.write(`${port ?? "all hosts"}: ${done}\n`);
   return 0;
+}
+
+/** Returns what was done, in words. */
+async function disturbPort(
+  port: string | null,
+  command: Extract<Command, { name: "cut" | "loss" | "flap" | "heal" }>,
+): Promise<string> {
+  if (port === null || command.name === "heal") {
+    await healPort(port);
+    return "connected";
+  }
+  switch (command.name) {
+    case "cut": {
+      const { ways, from } = command.cut;
+      await cutPort(port, command.cut);
+      const way = ways.length > 1 ? "" : `, ${ways.join("")} only`;
+      return `cut off${from === "everybody" ? "" : ` from ${from}`}${way}`;
+    }
+    case "loss":
+      await losePort(port, command.percent);
+      return `loses ${command.percent} % of its frames`;
+    case "flap":
+      await flapPort(port, command.times, command.downMs);
+      return `its cable was out, ${command.times} × ${command.downMs} ms`;
+  }
 }
 
 /** A host by `n1` or `pgq-n1`, by what it does now (LEADER, PRIMARY). */
 async function findHost(plan: LabPlan, name: string): Promise<Host> {
-  const hosts = hostsOf(plan);
+  const hosts = everyHost(plan);
   if (name === "LEADER") return only(hosts, leadersOf(await lookAtLab(plan)), "leads");
   if (name === "PRIMARY") {
-    const roles = await Promise.all(hosts.map((host) => roleOf(plan, host)));
-    const names = hosts.filter((_, index) => roles[index] === "primary").map((host) => host.name);
+    const servers = serversOf(plan);
+    const roles = await Promise.all(servers.map((host) => roleOf(plan, host)));
+    const names = servers.filter((_, index) => roles[index] === "primary").map((host) => host.name);
     return only(hosts, names, "is primary");
   }
   const host = hosts.find((each) => each.name === name.replace(/^pgq-/, ""));
@@ -229,30 +265,6 @@ function only(hosts: readonly Host[], names: readonly string[], what: string): H
   if (host !== undefined && names.length === 1) return host;
   const found = names.length === 0 ? "no host" : names.join(" and ");
   throw new LabFailure(`${found} ${what} at the moment`, "`scripts/lab status` shows more.");
-}
-
-function newPlan(
-  mode: LabMode,
-  directory: string,
-  nodesCount: number,
-  profile: LabPlan["profile"],
-): LabPlan {
-  const repository = dirname(dirname(fileURLToPath(import.meta.url)));
-  return { directory, mode, profile, nodesCount, postgresBin: findPostgresBin(), repository };
-}
-
-/** The newest PostgreSQL that is installed, as Debian lays it out. */
-function findPostgresBin(): string {
-  const base = "/usr/lib/postgresql";
-  const versions = existsSync(base) ? readdirSync(base).map(Number) : [];
-  const [newest] = versions
-    .filter((version) => existsSync(join(base, String(version), "bin", "initdb")))
-    .sort((left, right) => right - left);
-  if (newest !== undefined) return join(base, String(newest), "bin");
-  throw new LabFailure(
-    `no PostgreSQL server is installed in ${base}`,
-    "apt-get install postgresql",
-  );
 }
 
 async function locked<T>(mode: LabMode, work: () => Promise<T>): Promise<T> {

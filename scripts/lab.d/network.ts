@@ -3,20 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LabFailure } from "./failure.ts";
 import { CLIENT_ADDRESS, CLIENT_NAMESPACE, SWITCH_NAMESPACE, VIP, type Host } from "./layout.ts";
+import { makeFaultsTable } from "./network-faults.ts";
 import { run, tryRun } from "./shell.ts";
-
-/** The switch drops every frame from or to a port in `cut`; the cable's link stays up. */
-const CUT_TABLE = `table bridge pgquorum_lab {
-  set cut {
-    type ifname
-  }
-  chain forward {
-    type filter hook forward priority 0; policy accept;
-    iifname @cut counter drop
-    oifname @cut counter drop
-  }
-}
-`;
 
 export function hasNamespace(name: string): boolean {
   return existsSync(`/run/netns/${name}`);
@@ -43,7 +31,7 @@ export async function ensureNetwork(hosts: readonly Host[]): Promise<void> {
       "0",
     ]);
     await inSwitch(["link", "set", "br0", "up"]);
-    await run(["ip", "netns", "exec", SWITCH_NAMESPACE, "nft", "-f", "-"], { input: CUT_TABLE });
+    await makeFaultsTable();
   }
   for (const host of hosts) {
     if (host.namespace !== null) await ensureCable(host.namespace, host.name, host.address);
@@ -76,35 +64,11 @@ export async function labNamespaces(): Promise<string[]> {
   return listed.stdout
     .split("\n")
     .map((line) => line.split(" ")[0] ?? "")
-    .filter((name) => /^pgq-(sw|client|n\d+)$/.test(name));
+    .filter((name) => /^pgq-(sw|client|db|n\d+)$/.test(name));
 }
 
 export async function removeNamespaces(names: readonly string[]): Promise<void> {
   for (const name of names) await run(["ip", "netns", "delete", name]);
-}
-
-/** From now on no frame of the port passes the switch, in either direction. */
-export async function cutPort(port: string): Promise<void> {
-  await run(nftElement("add", port));
-}
-
-/** Lets the frames of one port, or of all, pass again. */
-export async function healPort(port: string | null): Promise<void> {
-  if (port === null) {
-    const all = ["nft", "flush", "set", "bridge", "pgquorum_lab", "cut"];
-    await run(["ip", "netns", "exec", SWITCH_NAMESPACE, ...all]);
-    return;
-  }
-  const ran = await tryRun(nftElement("delete", port));
-  // Healing what was never cut is no mistake.
-  if (ran.code !== 0 && !ran.stderr.includes("No such file")) {
-    throw new LabFailure(`the cable of ${port} cannot be healed: ${ran.stderr.trim()}`);
-  }
-}
-
-function nftElement(verb: "add" | "delete", port: string): string[] {
-  const element = ["nft", verb, "element", "bridge", "pgquorum_lab", "cut", `{ "${port}" }`];
-  return ["ip", "netns", "exec", SWITCH_NAMESPACE, ...element];
 }
 
 /** Asks each host's kernel, all at once, which of them has the virtual IP. */

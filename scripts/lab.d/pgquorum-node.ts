@@ -23,7 +23,7 @@ const STATUS_TIMEOUT_MS = 1_000;
 const REPLY_BYTES_MAX = 4 * 1024 * 1024;
 const KILLED_WITHIN_MS = 2_000;
 
-export type NodePart = "node" | "supervisor" | "watchdog" | "guardian";
+export type NodePart = "all" | "node" | "supervisor" | "watchdog" | "guardian";
 
 export function writeNodeConfig(
   plan: LabPlan,
@@ -43,13 +43,24 @@ export function writeNodeConfig(
   write(join(host.etc, "pgpool_node_id"), `${host.id}\n`);
 }
 
-/** Starts the node in the background, unless it runs. It is up once it answers `askNode`. */
-export function startNode(plan: LabPlan, host: Host): void {
+/**
+ * Starts the node in the background, unless it runs. It is up once it answers `askNode`.
+ *
+ * @param clockOffsetSeconds by which its monotonic clock differs from that of the other hosts.
+ */
+export function startNode(plan: LabPlan, host: Host, clockOffsetSeconds = 0): void {
   if (nodeProcesses(host).length > 0) return;
   const pgpool = [join(plan.repository, "bin", "pgpool"), "-n", "-f", files.pgpoolConf(host)];
   const others = ["-F", files.pcpConf(host), "-a", files.poolHba(host)];
-  const words = insideHost(host, [...pgpool, ...others]);
+  const words = insideHost(host, [...shiftedClock(clockOffsetSeconds), ...pgpool, ...others]);
   startDetached(words, files.nodeLog(host), environmentOf(plan, host));
+}
+
+/** A namespace of time holds for children only, hence the fork. */
+function shiftedClock(offsetSeconds: number): string[] {
+  if (offsetSeconds === 0) return [];
+  const offset = String(offsetSeconds);
+  return ["unshare", "--time", "--fork", "--monotonic", offset, "--boottime", offset, "--"];
 }
 
 /** What the node says of itself over its control socket; null when it does not answer. */
@@ -99,15 +110,13 @@ function supervisorPid(host: Host): number | null {
 }
 
 /**
- * Signals one part of the node. Returns how many processes got the signal. After KILL they have
- * ended.
+ * Signals a part of a node, see `partProcesses`. Returns how many processes got the signal. After
+ * KILL they have ended.
  */
 export async function signalNode(
-  host: Host,
-  part: NodePart,
+  targets: readonly ProcessInfo[],
   signal: NodeJS.Signals,
 ): Promise<number> {
-  const targets = partProcesses(host, part);
   // Else those that outlive the first by a millisecond see it gone and still let go in order.
   if (signal === "SIGKILL") signalAll(targets, "SIGSTOP");
   const count = signalAll(targets, signal);
@@ -115,9 +124,12 @@ export async function signalNode(
   return count;
 }
 
-function partProcesses(host: Host, part: NodePart): ProcessInfo[] {
+/** The processes of one part of the node that run now, in the order to signal them. */
+export function partProcesses(host: Host, part: NodePart): ProcessInfo[] {
   const all = nodeProcesses(host);
   switch (part) {
+    case "all":
+      return parentsFirst(withCommands(all, host));
     case "node":
       return parentsFirst(all);
     case "supervisor":
@@ -125,8 +137,20 @@ function partProcesses(host: Host, part: NodePart): ProcessInfo[] {
     case "watchdog":
       return all.filter((process) => isWatchdog(process));
     case "guardian":
-      return guardianOf(all);
+      return withCommands(all, host).filter((process) => isGuardian(process));
   }
+}
+
+/** And the guardian, also one that survived its watchdog, and every command that they run. */
+function withCommands(nodes: readonly ProcessInfo[], host: Host): ProcessInfo[] {
+  const around = host.namespace === null ? [] : processesInNamespace(host.namespace);
+  const roots = [...nodes, ...around.filter((process) => isGuardian(process))];
+  const family = roots.flatMap((process) => treeOf(process.pid));
+  return [...new Map(family.map((process) => [process.pid, process])).values()];
+}
+
+function isGuardian(process: ProcessInfo): boolean {
+  return process.title.startsWith("pgpool: guardian");
 }
 
 /** A parent that is signalled first cannot restart the children that die after it. */
@@ -139,16 +163,4 @@ function parentsFirst(processes: readonly ProcessInfo[]): ProcessInfo[] {
 
 function isWatchdog(process: ProcessInfo): boolean {
   return /watchdog/.test(process.title);
-}
-
-/** The watchdog's one child that is no Node process. */
-function guardianOf(nodes: readonly ProcessInfo[]): ProcessInfo[] {
-  return nodes
-    .filter((process) => isWatchdog(process))
-    .flatMap((watchdog) => treeOf(watchdog.pid))
-    .filter(
-      (process) =>
-        !runsProgram(process, globalThis.process.execPath) &&
-        nodes.some((node) => node.pid === process.parentPid),
-    );
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { LabFailure } from "./failure.ts";
 import { environmentOf, insideHost } from "./inside.ts";
-import { ACCOUNTS, hostsOf, type Host, type LabPlan } from "./layout.ts";
+import { ACCOUNTS, hostsOf, serversOf, type Host, type LabPlan } from "./layout.ts";
 import { postmaster, roleOf, startServer } from "./postgres.ts";
 import { run } from "./shell.ts";
 import { leadersOf, lookAtLab } from "./status.ts";
@@ -76,7 +76,7 @@ function wordsOf(host: Host): string[] {
 }
 
 async function presentPrimary(plan: LabPlan, except: Host): Promise<Host | null> {
-  const others = hostsOf(plan).filter((host) => host.name !== except.name);
+  const others = serversOf(plan).filter((host) => host.name !== except.name);
   const roles = await Promise.all(others.map((host) => roleOf(plan, host)));
   const primaries = others.filter((_, index) => roles[index] === "primary");
   if (primaries.length > 1) {

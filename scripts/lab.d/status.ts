@@ -1,6 +1,6 @@
 /** One look at the whole lab: the kernels say who has the VIP, the nodes say the rest. */
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
-import { hostsOf, VIP, type Host, type LabPlan } from "./layout.ts";
+import { hostsOf, serversOf, VIP, type Host, type LabPlan } from "./layout.ts";
 import { vipHolders } from "./network.ts";
 import { askNode } from "./pgquorum-node.ts";
 import { formatTable } from "./table.ts";
@@ -52,7 +52,7 @@ export async function lookAtLab(plan: LabPlan): Promise<LabStatus> {
 
 /** Pure: what `status --json` prints, from what was heard. `answers` are in the hosts' order. */
 export function composeStatus(
-  plan: Pick<LabPlan, "directory" | "mode" | "nodesCount">,
+  plan: Pick<LabPlan, "directory" | "mode" | "nodesCount" | "isDatabaseApart">,
   holders: readonly string[],
   answers: readonly (NodeStatus | null)[],
 ): LabStatus {
@@ -64,7 +64,7 @@ export function composeStatus(
       holder: holders.length > 1 ? holders : onlyHolder,
     },
     nodes: hosts.map((host, index) => composeNode(hosts, host, answers[index] ?? null)),
-    backends: composeBackends(hosts, answers),
+    backends: composeBackends(serversOf(plan), answers),
   };
 }
 
@@ -85,7 +85,7 @@ function composeNode(hosts: readonly Host[], host: Host, answer: NodeStatus | nu
 
 /** The leader knows best; without one, any node that answers. */
 function composeBackends(
-  hosts: readonly Host[],
+  servers: readonly Host[],
   answers: readonly (NodeStatus | null)[],
 ): LabBackend[] {
   const heard = answers.filter((answer) => answer !== null);
@@ -93,7 +93,7 @@ function composeBackends(
   if (best === undefined) return [];
   return best.view.backends.map((backend) => ({
     id: backend.id,
-    host: hosts.find((host) => isBackendOf(host, backend))?.name ?? backend.hostname,
+    host: servers.find((host) => isBackendOf(host, backend))?.name ?? backend.hostname,
     port: backend.port,
     status: backend.quarantined ? "quarantine" : backend.state,
     role: backend.id === best.view.primaryId ? "primary" : "standby",

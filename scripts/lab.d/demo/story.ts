@@ -9,7 +9,7 @@ import { LabFailure } from "../failure.ts";
 import { ACCOUNTS, files, hostsOf, VIP, type Host, type LabPlan } from "../layout.ts";
 import type { Say } from "../lifecycle.ts";
 import { vipHolders, vipHoldersNow } from "../network.ts";
-import { askNode, signalNode } from "../pgquorum-node.ts";
+import { askNode, partProcesses, signalNode } from "../pgquorum-node.ts";
 import { roleOf, signalServer, sql, sqlInDatabase } from "../postgres.ts";
 import { waitFor } from "../shell.ts";
 import type { LoadLink } from "./load-link.ts";
@@ -186,7 +186,7 @@ export async function killLeader(
   await sleep(500);
   say(`killing every process of the node on ${leader.name}, the leader, except its guardian`);
   const killedAtMs = monotonicNowMs();
-  await signalNode(leader, "node", "SIGKILL");
+  await signalNode(partProcesses(leader, "node"), "SIGKILL");
   const writing = orNull(load.writeAfter(monotonicNowMs(), WRITE_AGAIN_MS), say);
   const move = await watchVip(plan, leader, killedAtMs);
   const writtenAtMs = await writing;

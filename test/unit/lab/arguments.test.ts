@@ -15,6 +15,48 @@ describe("the words after scripts/lab", () => {
       profile: "default",
       settings: [],
       isWithoutNodes: false,
+      isDatabaseApart: null,
+    });
+  });
+
+  it("choose the fence by its parameter, and may put the database apart", () => {
+    expect(parse("up --fence none --profile lan --database-apart").command).toMatchObject({
+      profile: "lan",
+      settings: ["vip_fence = 'none'"],
+      isDatabaseApart: true,
+    });
+  });
+
+  it("freeze and thaw a whole node unless a part is named", () => {
+    const all = { name: "kill", host: "n1", part: "all" };
+    expect(parse("freeze n1").command).toEqual({ ...all, signal: "STOP" });
+    expect(parse("thaw n1").command).toEqual({ ...all, signal: "CONT" });
+    expect(parse("freeze n1 watchdog").command).toMatchObject({ part: "watchdog" });
+  });
+
+  it("cut both ways from everybody unless a way or a party is named", () => {
+    expect(parse("cut n1").command).toEqual({
+      name: "cut",
+      host: "n1",
+      cut: { ways: ["in", "out"], from: "everybody" },
+    });
+    expect(parse("cut LEADER --one-way in --from peers").command).toEqual({
+      name: "cut",
+      host: "LEADER",
+      cut: { ways: ["in"], from: "peers" },
+    });
+  });
+
+  it("lose frames, flap links and shift clocks by whole numbers", () => {
+    expect(parse("loss n1 30").command).toEqual({ name: "loss", host: "n1", percent: 30 });
+    expect(parse("flap n1 --down 200 --times 3").command).toEqual({
+      name: "flap",
+      host: "n1",
+      times: 3,
+      downMs: 200,
+    });
+    expect(parse("start n1 node --clock -3600").command).toMatchObject({
+      clockOffsetSeconds: -3600,
     });
   });
 
@@ -56,7 +98,15 @@ describe("the words after scripts/lab", () => {
     ["fly", 'unknown command "fly"'],
     ["up --nodes 99", "--nodes needs a number from 1 to 15"],
     ["up --nodes", "--nodes needs a number"],
-    ["up --profile slow", "--profile is fast or default"],
+    ["up --profile slow", "--profile is lan, fast or default"],
+    ["up --fence wall", "--fence is auto, nft, lifetime or none"],
+    ["freeze n1 everything", "freeze: needs HOST, and may name one of postgres"],
+    ["cut n1 --one-way up", '--one-way is in or out, not "up"'],
+    ["cut n1 --from", '--from is peers, postgres or clients, not ""'],
+    ["cut n1 n2", 'cut: unknown option "n2"'],
+    ["loss n1 101", "PERCENT needs a number from 1 to 100"],
+    ["flap n1 --times 0", "--times needs a number from 1 to 100"],
+    ["start n1 postgres --clock 5", "--clock is for a node"],
     ["up --fast", 'unknown option "--fast"'],
     ["up --set max_pool", "--set needs 'NAME = VALUE'"],
     ["kill n1 everything", "kill: needs HOST and one of postgres"],

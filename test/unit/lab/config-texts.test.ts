@@ -6,7 +6,7 @@ import { fail, succeed } from "../../../src/base/index.ts";
 
 function planOf(mode: LabPlan["mode"], profile: LabPlan["profile"]): LabPlan {
   const paths = { directory: "/lab", postgresBin: "/usr/bin", repository: "/repository" };
-  return { ...paths, mode, profile, nodesCount: 3 };
+  return { ...paths, mode, profile, nodesCount: 3, isDatabaseApart: false };
 }
 
 const secrets = { authkey: "0123456789abcdef", password: "secret" };

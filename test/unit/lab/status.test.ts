@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { composeStatus, formatStatus, leadersOf } from "../../../scripts/lab.d/status.ts";
 import type { BackendView, NodeStatus } from "../../../src/wire/ipc/index.ts";
 
-const plan = { directory: "/lab", mode: "namespaces", nodesCount: 3 } as const;
+const plan = {
+  directory: "/lab",
+  mode: "namespaces",
+  nodesCount: 3,
+  isDatabaseApart: false,
+} as const;
 
 function backend(id: number, state: BackendView["state"]): BackendView {
   return {
@@ -34,6 +39,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       term: 7,
       leaderId,
       isLeader: id === leaderId,
+      knownUntilMs: null,
       hasQuorum: true,
       quorumStatus: 1,
       holdsVip: false,
@@ -49,6 +55,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       aliveRemoteCount: 2,
       neededForQuorum: 2,
       guardianPid: 30 + id,
+      differences: [],
       nodes: [],
     },
     view: {
