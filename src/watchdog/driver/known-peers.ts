@@ -5,6 +5,7 @@ import {
   startLifecheck,
   stepLifecheck,
   type LifecheckEvent,
+  type LifecheckRules,
   type LifecheckState,
   type PeerLife,
 } from "../core/lifecheck/index.ts";
@@ -14,6 +15,8 @@ export interface KnownPeersOptions {
   readonly self: { readonly id: number; readonly name: string; readonly priority: number };
   /** wd_heartbeat_deadtime in milliseconds. */
   readonly deadMs: Ms;
+  /** Without them heartbeats alone judge. */
+  readonly rules?: Pick<LifecheckRules, "method" | "lifePoints">;
   /** How long peers may go on remembering this node's own last run. */
   readonly staleMs: Ms;
   readonly log: Log;
@@ -37,7 +40,11 @@ export class KnownPeers {
 
   constructor(options: KnownPeersOptions) {
     this.#options = options;
-    this.#lifecheck = startLifecheck(options.peerIds, options.deadMs);
+    const { peerIds, deadMs, rules } = options;
+    this.#lifecheck = startLifecheck(peerIds, {
+      deadMs,
+      ...(rules ?? { method: "heartbeat", lifePoints: 1 }),
+    });
     this.names.set(options.self.id, options.self.name);
     this.priorities.set(options.self.id, options.self.priority);
   }
@@ -64,12 +71,13 @@ export class KnownPeers {
   step(event: LifecheckEvent): void {
     const before = this.#lifecheck;
     this.#lifecheck = stepLifecheck(before, event, monotonicNowMs());
-    if (before === this.#lifecheck) return;
+    if (before.peers === this.#lifecheck.peers) return;
     for (const [index, peer] of this.#lifecheck.peers.entries()) {
       const words = LIFE_WORDS[peer.life];
       if (before.peers[index]?.life === peer.life || words === null) continue;
       const name = this.names.get(peer.id) ?? `node ${peer.id}`;
-      this.#options.log.write("log", `remote node "${name}" ${words}`);
+      const details = peer.lostReason === "" ? {} : { detail: peer.lostReason };
+      this.#options.log.write("log", `remote node "${name}" ${words}`, details);
     }
     this.#options.onChange();
   }

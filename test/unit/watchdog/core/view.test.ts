@@ -12,7 +12,7 @@ import {
   stepLifecheck,
   type LifecheckEvent,
 } from "../../../../src/watchdog/core/lifecheck/index.ts";
-import { ownStateLines, watchdogView } from "../../../../src/watchdog/core/view.ts";
+import { ownStateLines, watchdogView, type ViewFacts } from "../../../../src/watchdog/core/view.ts";
 import type { WatchdogView } from "../../../../src/wire/ipc/index.ts";
 import type { ConsensusMessage } from "../../../../src/wire/watchdog/index.ts";
 
@@ -50,16 +50,44 @@ const FOLLOWS: readonly Told[] = [
   ],
 ];
 
+const FACTS: ViewFacts = {
+  members: [0, 1, 2].map((id) => ({
+    id,
+    hostname: `server${id}`,
+    pgpoolPort: 9999,
+    wdPort: 9000,
+  })),
+  names: new Map([
+    [1, "server1:9999 Linux server1"],
+    [2, "server2:9999 Linux server2"],
+  ]),
+  priorities: new Map([[2, 5]]),
+  unwelcomedBy: new Set(),
+  differences: [],
+  vip: "10.0.0.9",
+  holdsVip: false,
+  fence: "lifetime",
+  fenceReason: "",
+  halfVotes: false,
+  mute: null,
+  conflict: null,
+  trouble: null,
+  guardianPid: 7,
+};
+
+interface Story {
+  readonly lives?: readonly LifecheckEvent[];
+  readonly facts?: Partial<ViewFacts>;
+  readonly memberIds?: readonly number[];
+}
+
 /** The view of node 1 of three, P = 600 ms. */
-function viewAt(
-  nowMs: number,
-  events: readonly Told[] = [],
-  lives: readonly LifecheckEvent[] = [],
-): WatchdogView {
+function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}): WatchdogView {
+  const { memberIds = [0, 1, 2], lives = [], facts = {} } = story;
   let state: State = startState(
     {
       selfId: 1,
-      memberIds: [0, 1, 2],
+      memberIds,
       rank: 1,
       timing: timingFor(600, 1000),
       durable: NOTHING_DURABLE,
@@ -69,27 +97,9 @@ function viewAt(
     0,
   );
   for (const [atMs, event] of events) state = consensus.step(state, event, atMs).state;
-  let lifecheck = startLifecheck([0, 2], 1000);
+  let lifecheck = startLifecheck([0, 2], { method: "heartbeat", deadMs: 1000, lifePoints: 3 });
   for (const event of lives) lifecheck = stepLifecheck(lifecheck, event, 10);
-  const members = [0, 1, 2].map((id) => ({
-    id,
-    hostname: `server${id}`,
-    pgpoolPort: 9999,
-    wdPort: 9000,
-  }));
-  const facts = {
-    members,
-    names: new Map([
-      [1, "server1:9999 Linux server1"],
-      [2, "server2:9999 Linux server2"],
-    ]),
-    priorities: new Map([[2, 5]]),
-    vip: "10.0.0.9",
-    holdsVip: false,
-    fence: "lifetime" as const,
-    guardianPid: 7,
-  };
-  return watchdogView(state, lifecheck, facts, nowMs);
+  return watchdogView(state, lifecheck, { ...FACTS, ...facts }, nowMs);
 }
 
 const connected = (id: number): LifecheckEvent => ({
@@ -98,27 +108,75 @@ const connected = (id: number): LifecheckEvent => ({
   bootId: "ab".repeat(16),
 });
 
+const lost = (id: number): LifecheckEvent[] => [connected(id), { type: "disconnected", id }];
+const left = (id: number): LifecheckEvent[] => [connected(id), { type: "left", id }];
+const VOTED: readonly Told[] = [
+  [600, message(2, { type: "vote-request", term: 1, last: { term: 0, index: 0 } })],
+];
+
 describe("the own node in the view", () => {
-  const rows: [string, number, readonly Told[], string, boolean][] = [
-    ["silent after its start", 599, [], "INITIALIZING", false],
-    ["waiting for a leader", 600, [], "JOINING", false],
-    ["a candidate", 701, ELECTED.slice(0, 1), "STANDING FOR LEADER", false],
-    ["elected, not yet confirmed", 702, ELECTED, "LEADER", false],
-    ["a leader with a lease", 703, ACKED, "LEADER", true],
-    ["a leader whose lease is over", 1301, ACKED, "LEADER", false],
-    ["a follower", 101, FOLLOWS, "STANDBY", true],
-    ["a follower whose leader is silent", 701, FOLLOWS, "STANDBY", false],
-    ["stopped", 704, [...ACKED, [704, { type: "stop-requested" }]], "SHUTDOWN", false],
+  const rows: [string, number, readonly Told[], string, boolean, number][] = [
+    ["silent after its start", 599, [], "LOADING", false, -2],
+    ["waiting for a leader", 600, [], "JOINING", false, -2],
+    ["a candidate", 701, ELECTED.slice(0, 1), "STANDING FOR LEADER", false, -2],
+    ["waiting for another's election", 601, VOTED, "PARTICIPATING IN ELECTION", false, -2],
+    ["elected, not yet confirmed", 702, ELECTED, "LEADER", false, -1],
+    ["a leader with a lease", 703, ACKED, "LEADER", true, 1],
+    ["a leader whose lease is over", 1301, ACKED, "JOINING", false, -2],
+    ["a follower", 101, FOLLOWS, "STANDBY", true, 1],
+    ["a follower whose promise is over", 701, FOLLOWS, "JOINING", false, -2],
+    ["stopped", 704, [...ACKED, [704, { type: "stop-requested" }]], "SHUTDOWN", false, -2],
   ];
-  it.each(rows)("is %s", (_what, nowMs, events, state, hasQuorum) => {
+  it.each(rows)("is %s", (_what, nowMs, events, state, hasQuorum, quorumStatus) => {
     const view = viewAt(nowMs, events);
-    expect([view.nodes[0]?.state, view.hasQuorum]).toEqual([state, hasQuorum]);
+    expect([view.nodes[0]?.state, view.hasQuorum, view.quorumStatus]).toEqual([
+      state,
+      hasQuorum,
+      quorumStatus,
+    ]);
+  });
+
+  it("is initializing while it is silent but hears others", () => {
+    expect(viewAt(599, [], { lives: [connected(0)] }).nodes[0]?.state).toBe("INITIALIZING");
+  });
+
+  it("is isolated when it has lost all that it heard, but not when they took their leave", () => {
+    const isolated = viewAt(701, FOLLOWS, { lives: [...lost(0), ...lost(2)] });
+    expect(isolated.nodes[0]?.state).toBe("NETWORK ISOLATION");
+    const left2 = viewAt(701, FOLLOWS, { lives: [...left(0), ...left(2)] });
+    expect(left2.nodes[0]?.state).toBe("JOINING");
+  });
+
+  it("says when it is cut off, but not while it leads", () => {
+    const trouble = { state: "IN NETWORK TROUBLE", reason: "e0 has no link" } as const;
+    const view = viewAt(101, FOLLOWS, { facts: { trouble } });
+    expect([view.nodes[0]?.state, view.unfit]).toEqual(["IN NETWORK TROUBLE", "e0 has no link"]);
+    const leading = viewAt(703, ACKED, { facts: { trouble: { ...trouble, state: "LOST" } } });
+    expect([leading.nodes[0]?.state, leading.unfit]).toEqual(["LEADER", "e0 has no link"]);
+  });
+});
+
+describe("who leads", () => {
+  it("is said until the lease ends, even by a leader that has not noticed", () => {
+    const [end] = [viewAt(703, ACKED).knownUntilMs ?? 0];
+    expect(end).toBeCloseTo(702 + 598.8, 1);
+    expect(viewAt(end - 0.1, ACKED)).toMatchObject({ leaderId: 1, isLeader: true });
+    expect(viewAt(end, ACKED)).toMatchObject({ leaderId: null, isLeader: false });
+    expect(viewAt(end, ACKED).nodes.map((node) => node.state)).not.toContain("LEADER");
+  });
+
+  it("is said by a follower until its promise ends", () => {
+    const lives = [connected(2)];
+    expect(viewAt(699, FOLLOWS, { lives })).toMatchObject({ leaderId: 2, knownUntilMs: 700 });
+    const after = viewAt(700, FOLLOWS, { lives });
+    expect(after).toMatchObject({ leaderId: null, knownUntilMs: null, hasQuorum: false });
+    expect(after.nodes.map((node) => node.state)).toEqual(["JOINING", "DEAD", "JOINING"]);
   });
 });
 
 describe("the other nodes in the view", () => {
   it("come after the own one, by id, with what is known of them", () => {
-    const view = viewAt(101, FOLLOWS, [connected(2)]);
+    const view = viewAt(101, FOLLOWS, { lives: [connected(2)] });
     expect(view.nodes.map(({ id, name, state, priority }) => [id, name, state, priority])).toEqual([
       [1, "server1:9999 Linux server1", "STANDBY", 1],
       [0, "server0:9999 Unknown", "DEAD", 1],
@@ -127,12 +185,47 @@ describe("the other nodes in the view", () => {
     expect(view).toMatchObject({ leaderId: 2, aliveRemoteCount: 1, neededForQuorum: 2, term: 1 });
   });
 
-  it("are lost or shut down as lifecheck says, also the one that led", () => {
-    const lost = [connected(2), { type: "disconnected", id: 2 } as const];
-    const left = [connected(0), { type: "left", id: 0 } as const];
-    const view = viewAt(101, FOLLOWS, [...lost, ...left]);
-    expect(view.nodes.map((node) => node.state)).toEqual(["STANDBY", "SHUTDOWN", "LOST"]);
+  it("are lost or shut down as lifecheck says, with its reason, also the one that led", () => {
+    const view = viewAt(101, FOLLOWS, { lives: [...lost(2), ...left(0)] });
+    expect(view.nodes.map(({ state, lostReason }) => [state, lostReason])).toEqual([
+      ["STANDBY", ""],
+      ["SHUTDOWN", "SHUTDOWN"],
+      ["LOST", "NOT REACHABLE"],
+    ]);
     expect(view.aliveRemoteCount).toBe(0);
+  });
+
+  it("are asked to add this node while they have not accepted it", () => {
+    const view = viewAt(101, FOLLOWS, { facts: { unwelcomedBy: new Set([0]) } });
+    expect(view.nodes[1]?.state).toBe("ADD MESSAGE SENT");
+  });
+
+  it("do not count when they were removed, and it is said why", () => {
+    const gone = viewAt(101, FOLLOWS, { memberIds: [1, 2], lives: [...left(0), connected(2)] });
+    expect(gone.nodes.map((node) => node.membership)).toEqual([
+      "MEMBER",
+      "REVOKED-SHUTDOWN",
+      "MEMBER",
+    ]);
+    expect(gone).toMatchObject({ members: [1, 2], memberCount: 2, neededForQuorum: 2 });
+  });
+});
+
+describe("what the lease promises", () => {
+  it("is one holder, except with half votes or without a fence", () => {
+    expect(viewAt(703, ACKED).leaseGuarantee).toBe(true);
+    expect(viewAt(703, ACKED, { facts: { fence: "none" } }).leaseGuarantee).toBe(false);
+    expect(viewAt(703, ACKED, { facts: { halfVotes: true } }).leaseGuarantee).toBe(false);
+  });
+
+  it("is on the edge with half of the votes, where half suffices", () => {
+    const two = { memberIds: [1, 2], facts: { halfVotes: true } };
+    const edge = viewAt(101, FOLLOWS, { ...two, lives: lost(2) });
+    expect(edge).toMatchObject({ quorumStatus: 0, neededForQuorum: 1, leaseGuarantee: false });
+    const whole = viewAt(101, FOLLOWS, { ...two, lives: [connected(2)] });
+    expect(whole.quorumStatus).toBe(1);
+    const strict = viewAt(101, FOLLOWS, { memberIds: [1, 2], lives: lost(2) });
+    expect(strict).toMatchObject({ quorumStatus: 1, neededForQuorum: 2 });
   });
 });
 
@@ -140,7 +233,7 @@ describe("the log lines of the own state", () => {
   it("are those of Pgpool-II, once a change", () => {
     const joining = viewAt(600);
     const leading = viewAt(703, ACKED);
-    const following = viewAt(101, FOLLOWS, [connected(2)]);
+    const following = viewAt(101, FOLLOWS, { lives: [connected(2)] });
     expect(ownStateLines(null, joining).map((line) => line.message)).toEqual([
       "watchdog node state changed from [] to [JOINING]",
     ]);
