@@ -28,6 +28,8 @@ export async function prepare(env: NodeJS.ProcessEnv): Promise<Result<Prepared, 
   }
   const stateFile = await openStateFile(config.work_dir, membership.value.self.id);
   if (!stateFile.ok) return stateFile;
+  const { damaged } = stateFile.value;
+  if (damaged !== null) log.write("error", damaged.message, { hint: damaged.hint });
   return succeed({ config, log, membership: membership.value, stateFile: stateFile.value });
 }
 
