@@ -14,8 +14,9 @@ export interface CoreRunnerOptions<S, A> {
   /**
    * Does one action. The next action (and event) waits for the promise, so what takes long is
    * only started here and reports its end as an event. It must not reject: a failure is an event.
+   * False: this action was not done, and those of the same step that stand on it must not be.
    */
-  readonly perform: (action: A) => void | Promise<void>;
+  readonly perform: (action: A) => boolean | void | Promise<boolean | void>;
   /** Told after each step that changed the state, before its actions are performed. */
   readonly onState?: (state: S) => void;
   readonly nowMs?: () => Ms;
@@ -75,8 +76,9 @@ export class CoreRunner<S, E, A> {
       if (isChanged) this.#options.onState?.(state);
       for (const action of actions) {
         const ending = this.#options.perform(action);
-        if (ending !== undefined) await ending;
+        const isDone = typeof ending === "object" ? await ending : ending;
         if (this.#isStopped) return;
+        if (isDone === false) break;
       }
     }
     this.#isRunning = false;

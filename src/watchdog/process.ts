@@ -9,10 +9,14 @@ import { openConfiguredVip, vipLifetimeSeconds, type VipHolder } from "../vip/in
 import type { ToWatchdog, WatchdogView } from "../wire/ipc/index.ts";
 import type { PeerMessage } from "../wire/watchdog/index.ts";
 import {
+  confirmedUntilMs,
   consensus,
+  lifetimeFence,
   mayHoldVipUntilMs,
+  NO_FENCE,
   timingFor,
   type Action,
+  type Durable,
   type Event,
   type State,
   type Timing,
@@ -40,12 +44,13 @@ class Watchdog {
   readonly #publisher: ViewPublisher;
   #sockets: ClusterSockets | null = null;
   #vip: VipHolder | null = null;
+  #confirmedUntilMs: Ms = 0;
   #isStopping = false;
 
   constructor(prepared: Prepared) {
     const { config, log, membership } = prepared;
     this.#prepared = prepared;
-    this.#timing = timingFor(config.wd_lease_time, vipLifetimeSeconds(config.wd_lease_time) * 1000);
+    this.#timing = timingFor(config.wd_lease_time);
     const { self, peers, name } = membership;
     this.#peers = new KnownPeers({
       peerIds: peers.map((peer) => peer.id),
@@ -89,6 +94,9 @@ class Watchdog {
     if (!vip.ok) return vip;
     this.#vip = vip.value;
     if (vip.value !== null) {
+      const lifetimeSeconds = vipLifetimeSeconds(config.wd_lease_time);
+      const fence = config.vip_fence === "none" ? NO_FENCE : lifetimeFence(lifetimeSeconds);
+      this.#runner.deliver({ type: "fence-known", fence });
       this.#runner.deliver({ type: "release-hash-made", hash: vip.value.hash });
     }
     const sockets = await this.#openSockets();
@@ -112,6 +120,7 @@ class Watchdog {
         this.#votes.cast(message.request);
         return;
       case "applied":
+        this.#runner.deliver(message);
         return;
       case "stop":
         void this.stop();
@@ -159,35 +168,60 @@ class Watchdog {
     });
   }
 
-  async #perform(action: Action): Promise<void> {
+  #perform(action: Action): void | Promise<boolean> {
     switch (action.type) {
-      case "persist": {
-        const written = await this.#prepared.stateFile.write(action.durable);
-        if (written.ok) return;
-        // Whoever cannot remember its vote must not vote: the node leaves the cluster.
-        return endWith({
-          message: `cannot store the watchdog's vote and state: ${written.error}`,
-          hint: "Make room or repair work_dir, then start the node again.",
-        });
-      }
+      case "persist":
+        return this.#persist(action.durable);
       case "send":
         this.#sockets?.send(action.to, action.message);
         return;
       case "commit":
         tell({ type: "committed", ...action.entry });
-        tell({ type: "settled", index: action.entry.index });
         return;
       case "refuse-proposal":
         tell({ type: "proposal-refused", id: action.id, reason: action.reason });
+        return;
+      case "settled":
+        tell(action);
+        return;
+      case "arm-vip":
+        this.#runner.deliver({ type: "vip-armed", id: action.id });
+        return;
+      case "renew-vip":
+        void this.#vip?.reconcile();
+        return;
+      case "close-vip":
+        void this.#closeVip();
         return;
       default:
         unreachable(action);
     }
   }
 
+  /** Whoever cannot remember its vote must not vote. */
+  async #persist(durable: Durable): Promise<boolean> {
+    const written = await this.#prepared.stateFile.write(durable);
+    if (written.ok) return true;
+    this.#prepared.log.write("error", "this node votes no more", {
+      detail: `cannot store the watchdog's vote and state: ${written.error}`,
+      hint: "Make room or repair work_dir, then start the node again.",
+    });
+    this.#runner.deliver({ type: "disk-failed", reason: written.error });
+    return false;
+  }
+
+  async #closeVip(): Promise<void> {
+    if (this.#vip === null) return;
+    await this.#vip.reconcile();
+    this.#runner.deliver({ type: "release-hash-made", hash: this.#vip.hash });
+  }
+
   #onState(): void {
-    const mayHold = mayHoldVipUntilMs(this.#runner.state) !== null;
-    if (this.#vip !== null && mayHold !== this.#vip.isHeld) void this.#vip.reconcile();
+    const untilMs = confirmedUntilMs(this.#runner.state);
+    if (untilMs !== this.#confirmedUntilMs) {
+      this.#confirmedUntilMs = untilMs;
+      tell({ type: "confirmed", untilMs });
+    }
     this.#publish();
   }
 

@@ -115,9 +115,10 @@ describe("the connection between watchdogs", () => {
       type: "round",
       term: 1,
       round: 1,
-      entry: { term: 1, index: 1, value },
+      entry: { term: 1, index: 1, value, members: [], before: null },
       committedIndex: 0,
       holder: null,
+      heard: 0,
     });
     await until(() => b.received.length > 0, "received");
     expect(b.received[0]).toMatchObject({ entry: { value } });

@@ -23,8 +23,14 @@ import { NOTHING_DURABLE, type Durable } from "../../src/watchdog/core/consensus
 const DURABLE: Durable = {
   term: 7,
   votedFor: 2,
-  entry: { term: 6, index: 9, value: { backends: ["up", "down"], text: "line\nbreak ü" } },
-  holder: { nodeId: 1, term: 6, releaseHash: "ab".repeat(32) },
+  entry: {
+    term: 6,
+    index: 9,
+    value: { backends: ["up", "down"], text: "line\nbreak ü" },
+    members: [0, 1, 2],
+    before: null,
+  },
+  holder: { nodeId: 1, term: 6, releaseHash: "ab".repeat(32), closeBoundMs: 2500 },
 };
 
 const isRoot = process.getuid?.() === 0;

@@ -1,6 +1,6 @@
 import type { Ms } from "../../base/index.ts";
 import type { FenceLevel, WatchdogNodeState, WatchdogView } from "../../wire/ipc/index.ts";
-import { leaseUntilMs, majorityOf, type State } from "./consensus/index.ts";
+import { leaseUntilMs, majorityOf, type State, votersOf } from "./consensus/index.ts";
 import type { LifecheckState, PeerLife } from "./lifecheck/index.ts";
 
 /** What is fixed about a member while this process runs. */
@@ -48,10 +48,10 @@ export function watchdogView(
     mute: null,
     conflict: null,
     unfit: null,
-    members: state.memberIds,
-    memberCount: state.memberIds.length,
+    members: votersOf(state),
+    memberCount: votersOf(state).length,
     aliveRemoteCount: alive.length,
-    neededForQuorum: majorityOf(state.memberIds.length),
+    neededForQuorum: majorityOf(votersOf(state).length),
     guardianPid: facts.guardianPid,
     nodes: [...own, ...others].map((member) => ({
       id: member.id,

@@ -1,7 +1,7 @@
 import { fail, succeed, type Result } from "../../base/index.ts";
 import { formatFindings, type Config } from "../../config/index.ts";
 import { loadProcessConfig, monotonicNowMs, openProcessLog, type Log } from "../../os/index.ts";
-import { startState, type State, type Timing } from "../core/consensus/index.ts";
+import { NO_FENCE, startState, type State, type Timing } from "../core/consensus/index.ts";
 import { readMembership, type Membership } from "./member.ts";
 import { openStateFile, type StateFile } from "./state-file.ts";
 import type { Refusal } from "./supervisor-link.ts";
@@ -39,9 +39,11 @@ export function initialState(prepared: Prepared, timing: Timing): State {
   return startState(
     {
       selfId: membership.self.id,
-      memberIds: config.nodes.map((node) => node.id),
-      rank: membership.rank,
+      nodeIds: config.nodes.map((node) => node.id),
       timing,
+      fence: NO_FENCE,
+      halfVotes: config.enable_consensus_with_half_votes,
+      mute: null,
       durable: stateFile.initial,
       ownReleaseHash: null,
       seed: Number.parseInt(membership.bootId.slice(0, 7), 16),

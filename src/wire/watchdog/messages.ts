@@ -10,6 +10,10 @@ export interface EntryId {
 /** The whole replicated state: each entry replaces the one before, so there is no tail to replay. */
 export interface Entry extends EntryId {
   readonly value: unknown;
+  /** Whose votes and answers count; empty: all nodes that are configured. */
+  readonly members: readonly number[];
+  /** The list that `members` replaces: while this entry is not known committed, both must agree. */
+  readonly before: readonly number[] | null;
 }
 
 /**
@@ -21,6 +25,8 @@ export interface HolderRecord {
   readonly term: number;
   /** 64 hex digits. */
   readonly releaseHash: string;
+  /** How long after the end of its lease that node's kernel may go on answering. */
+  readonly closeBoundMs: number;
 }
 
 /** Asks (pre-vote) or demands (vote) to become the leader of `term`. */
@@ -28,6 +34,10 @@ export interface VoteRequest {
   readonly type: "pre-vote-request" | "vote-request";
   readonly term: number;
   readonly last: EntryId;
+  /** The last holder's secret, when the candidate has seen it: frees the voter of its promise. */
+  readonly proof: string | null;
+  /** Whoever grants this vote promises, as by a round's answer, to vote for nobody else for P. */
+  readonly asksPromise: boolean;
 }
 
 export interface VoteReply {
@@ -37,6 +47,8 @@ export interface VoteReply {
   /** What the voter knows of the last holder of the VIP, and whether it has seen its release. */
   readonly holder: HolderRecord | null;
   readonly isReleased: boolean;
+  /** For how long a promise or silence still binds the voter; 0: not at all. */
+  readonly boundMs: number;
 }
 
 /** The leader's heartbeat: renews its lease, spreads the entry, tells what is committed. */
@@ -48,6 +60,8 @@ export interface Round {
   readonly entry: Entry | null;
   readonly committedIndex: number;
   readonly holder: HolderRecord | null;
+  /** The newest round whose answer by the receiver has come in; 0: none. */
+  readonly heard: number;
 }
 
 export interface RoundReply {
@@ -60,6 +74,22 @@ export interface RoundReply {
   readonly stored: EntryId;
   /** The follower has stored `round.holder`. */
   readonly knowsHolder: boolean;
+  /** False: it only listens, since its disk cannot be trusted; its answer confirms nothing. */
+  readonly isVoter: boolean;
+  /** All processes of that node route by the state of this index. */
+  readonly appliedIndex: number;
+}
+
+/** The leader is about to hand over: the receiver prepares to hold the VIP. */
+export interface PrepareTransfer {
+  readonly type: "prepare-transfer";
+  readonly term: number;
+}
+
+/** The receiver of the above only waits for the leader's release. */
+export interface TransferReady {
+  readonly type: "transfer-ready";
+  readonly term: number;
 }
 
 /** The VIP is gone from the node that made this secret: closed, deleted, read back. */
@@ -86,7 +116,15 @@ export interface FailoverVerdict {
   readonly verdict: "granted" | "no-quorum" | "building-consensus" | "consensus-may-fail";
 }
 
-export type ConsensusMessage = VoteRequest | VoteReply | Round | RoundReply | Released | Leaving;
+export type ConsensusMessage =
+  | VoteRequest
+  | VoteReply
+  | Round
+  | RoundReply
+  | PrepareTransfer
+  | TransferReady
+  | Released
+  | Leaving;
 export type PeerMessage = ConsensusMessage | FailoverVote | FailoverVerdict;
 
 /** First frame on a connection, from the side that dialled. */
@@ -186,27 +224,25 @@ export function encodeFrame(message: PeerMessage | Hello | HelloReply): Uint8Arr
 
 export function readEntry(value: unknown): Entry | null {
   if (!isObject(value)) return null;
-  const { term, index } = value;
-  return isCount(term) && isCount(index) ? { term, index, value: value.value ?? null } : null;
+  const { term, index, members, before } = value;
+  if (!isCount(term) || !isCount(index)) return null;
+  if (!isIdList(members) || (before !== null && !isIdList(before))) return null;
+  return { term, index, value: value.value ?? null, members, before };
 }
 
 export function readHolder(value: unknown): HolderRecord | null {
   if (!isObject(value)) return null;
-  const { nodeId, term, releaseHash } = value;
-  return isCount(nodeId) && isCount(term) && isHex(releaseHash, 64)
-    ? { nodeId, term, releaseHash }
+  const { nodeId, term, releaseHash, closeBoundMs } = value;
+  return isCount(nodeId) && isCount(term) && isHex(releaseHash, 64) && isDuration(closeBoundMs)
+    ? { nodeId, term, releaseHash, closeBoundMs }
     : null;
 }
 
 function readPeerMessage(value: Decoded): PeerMessage | null {
   switch (value.type) {
     case "pre-vote-request":
-    case "vote-request": {
-      const last = readEntryId(value.last);
-      return isCount(value.term) && last !== null
-        ? { type: value.type, term: value.term, last }
-        : null;
-    }
+    case "vote-request":
+      return readVoteRequest(value.type, value);
     case "pre-vote-reply":
     case "vote-reply":
       return readVoteReply(value.type, value);
@@ -217,7 +253,9 @@ function readPeerMessage(value: Decoded): PeerMessage | null {
     case "released":
       return isHex(value.secret, 64) ? { type: "released", secret: value.secret } : null;
     case "leaving":
-      return isCount(value.term) ? { type: "leaving", term: value.term } : null;
+    case "prepare-transfer":
+    case "transfer-ready":
+      return isCount(value.term) ? { type: value.type, term: value.term } : null;
     case "failover-vote": {
       const request = readRequest(value.request);
       return request === null ? null : { type: "failover-vote", request };
@@ -229,31 +267,42 @@ function readPeerMessage(value: Decoded): PeerMessage | null {
   }
 }
 
+function readVoteRequest(type: VoteRequest["type"], value: Decoded): VoteRequest | null {
+  const { term, proof, asksPromise } = value;
+  const last = readEntryId(value.last);
+  if (!isCount(term) || last === null || typeof asksPromise !== "boolean") return null;
+  if (proof !== null && !isHex(proof, 64)) return null;
+  return { type, term, last, proof, asksPromise };
+}
+
 function readVoteReply(type: VoteReply["type"], value: Decoded): VoteReply | null {
-  const { term, granted, isReleased } = value;
-  if (!isCount(term) || typeof granted !== "boolean" || typeof isReleased !== "boolean")
-    return null;
+  const { term, granted, isReleased, boundMs } = value;
+  if (!isCount(term) || !isDuration(boundMs)) return null;
+  if (typeof granted !== "boolean" || typeof isReleased !== "boolean") return null;
   const holder = readHolder(value.holder);
   if (value.holder !== null && holder === null) return null;
-  return { type, term, granted, holder, isReleased };
+  return { type, term, granted, holder, isReleased, boundMs };
 }
 
 function readRound(value: Decoded): Round | null {
-  const { term, round, committedIndex } = value;
+  const { term, round, committedIndex, heard } = value;
   if (!isCount(term) || !isCount(round) || !isCount(committedIndex)) return null;
+  if (!isCount(heard)) return null;
   const entry = readEntry(value.entry);
   const holder = readHolder(value.holder);
   if (value.entry !== null && entry === null) return null;
   if (value.holder !== null && holder === null) return null;
-  return { type: "round", term, round, entry, committedIndex, holder };
+  return { type: "round", term, round, entry, committedIndex, holder, heard };
 }
 
 function readRoundReply(value: Decoded): RoundReply | null {
-  const { term, round, accepted, knowsHolder } = value;
+  const { term, round, accepted, knowsHolder, isVoter, appliedIndex } = value;
   const stored = readEntryId(value.stored);
   if (!isCount(term) || !isCount(round) || stored === null) return null;
   if (typeof accepted !== "boolean" || typeof knowsHolder !== "boolean") return null;
-  return { type: "round-reply", term, round, accepted, stored, knowsHolder };
+  if (typeof isVoter !== "boolean" || !isCount(appliedIndex)) return null;
+  const type = "round-reply";
+  return { type, term, round, accepted, stored, knowsHolder, isVoter, appliedIndex };
 }
 
 function readVerdict(value: Decoded): FailoverVerdict | null {
@@ -306,6 +355,17 @@ function isObject(value: unknown): value is Decoded {
 
 function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whole milliseconds; no wait in this protocol is longer than a day. */
+function isDuration(value: unknown): value is number {
+  return isCount(value) && value <= 86_400_000;
+}
+
+const MEMBERS_MAX = 128;
+
+function isIdList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= MEMBERS_MAX && value.every(isCount);
 }
 
 function isHex(value: unknown, digits: number): value is string {

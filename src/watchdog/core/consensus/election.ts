@@ -2,17 +2,18 @@ import { createHash } from "node:crypto";
 import type { Ms, Step } from "../../../base/index.ts";
 import type { VoteReply, VoteRequest } from "../../../wire/watchdog/index.ts";
 import { startLeading } from "./leading.ts";
-import { adoptTerm, follow, isReleased, retryLater, standSoon } from "./standing.ts";
+import { isQuorum, leaseUntilMs, peersOf } from "./quorum.ts";
 import {
-  compareEntries,
-  leaseUntilMs,
-  majorityOf,
-  peersOf,
-  type Action,
-  type State,
-} from "./state.ts";
+  adoptTerm,
+  follow,
+  isReleased,
+  proofOfRelease,
+  retryLater,
+  standSoon,
+} from "./standing.ts";
+import { compareEntries, type Action, type State } from "./state.ts";
 
-const RELEASED_HASHES_MAX = 16;
+const RELEASED_MAX = 16;
 
 /** Stands for election: first asks whether it could win, so that a lone node raises no term. */
 export function startPreVote(state: State, nowMs: Ms): Step<State, Action> {
@@ -23,41 +24,45 @@ export function startPreVote(state: State, nowMs: Ms): Step<State, Action> {
     ballots: [state.selfId],
     pollHolder: state.durable.holder,
   };
-  if (hasMajority(asking)) return startVote(asking, nowMs);
-  const message: VoteRequest = {
-    type: "pre-vote-request",
-    term: state.durable.term + 1,
-    last: { term: state.durable.entry.term, index: state.durable.entry.index },
-  };
-  return { state: asking, actions: peersOf(state).map((to) => ({ type: "send", to, message })) };
+  if (isQuorum(asking, asking.ballots)) return startVote(asking, nowMs);
+  return { state: asking, actions: ask(asking, "pre-vote-request", state.durable.term + 1) };
 }
 
-function startVote(state: State, nowMs: Ms): Step<State, Action> {
+/**
+ * Demands the votes. With a proof that the last holder has let go, its voters promise at once what
+ * a first round would ask of them, so the winner need not wait for one.
+ */
+export function startVote(state: State, nowMs: Ms): Step<State, Action> {
   const durable = { ...state.durable, term: state.durable.term + 1, votedFor: state.selfId };
   const standing: State = {
     ...retryLater(state, nowMs),
     role: "candidate",
+    leaderId: null,
     durable,
     ballots: [state.selfId],
+    promiseAskedAtMs: proofOfRelease(state) === null ? null : nowMs,
     pollHolder: durable.holder,
+    prepared: null,
   };
-  if (hasMajority(standing)) {
+  const persist: Action = { type: "persist", durable };
+  if (isQuorum(standing, standing.ballots)) {
     const led = startLeading(standing, nowMs);
-    return { state: led.state, actions: [{ type: "persist", durable }, ...led.actions] };
+    return { state: led.state, actions: [persist, ...led.actions] };
   }
+  // Our own vote is on disk before an answer can be counted beside it: that is another step.
+  return { state: standing, actions: [...ask(standing, "vote-request", durable.term), persist] };
+}
+
+function ask(state: State, type: VoteRequest["type"], term: number): Action[] {
+  const { entry } = state.durable;
   const message: VoteRequest = {
-    type: "vote-request",
-    term: durable.term,
-    last: { term: durable.entry.term, index: durable.entry.index },
+    type,
+    term,
+    last: { term: entry.term, index: entry.index },
+    proof: proofOfRelease(state),
+    asksPromise: state.promiseAskedAtMs !== null,
   };
-  // Our own vote is on disk before anybody can count it.
-  return {
-    state: standing,
-    actions: [
-      { type: "persist", durable },
-      ...peersOf(state).map((to): Action => ({ type: "send", to, message })),
-    ],
-  };
+  return peersOf(state).map((to): Action => ({ type: "send", to, message }));
 }
 
 /**
@@ -68,40 +73,49 @@ function startVote(state: State, nowMs: Ms): Step<State, Action> {
  * refuses), 9.6 (pre-vote).
  */
 export function onVoteRequested(
-  state: State,
+  before: State,
   from: number,
   request: VoteRequest,
   nowMs: Ms,
 ): Step<State, Action> {
+  const state = request.proof === null ? before : onReleaseProven(before, request.proof, nowMs);
   const isPreVote = request.type === "pre-vote-request";
-  const isBound =
-    nowMs < state.silentUntilMs ||
-    (nowMs < state.promisedUntilMs && state.leaderId !== from) ||
-    nowMs < (leaseUntilMs(state) ?? 0) ||
-    state.isStopped;
+  const boundMs = boundForMs(state, from, nowMs);
   // A refusal by promise ignores the term as well: the asker must not disturb a working leader.
-  if (isBound || request.term < state.durable.term) {
-    return { state, actions: [reply(state, from, isPreVote, false)] };
+  if (boundMs > 0 || request.term < state.durable.term || state.mute !== null) {
+    return { state, actions: [reply(state, from, isPreVote, false, boundMs)] };
   }
   const isNewEnough = compareEntries(request.last, state.durable.entry) >= 0;
   if (isPreVote) {
     const granted = isNewEnough && request.term > state.durable.term;
-    return { state, actions: [reply(state, from, true, granted)] };
+    return { state, actions: [reply(state, from, true, granted, 0)] };
   }
   const votedFor = request.term === state.durable.term ? state.durable.votedFor : null;
   const granted = isNewEnough && (votedFor === null || votedFor === from);
   const isNewTerm = request.term > state.durable.term;
-  if (!granted && !isNewTerm) return { state, actions: [reply(state, from, false, false)] };
+  if (!granted && !isNewTerm) return { state, actions: [reply(state, from, false, false, 0)] };
   const durable = { ...state.durable, term: request.term, votedFor: granted ? from : votedFor };
-  const asFollower = isNewTerm || granted ? follow(state, null) : state;
-  const next: State = {
-    ...(granted ? retryLater(asFollower, nowMs) : asFollower),
-    durable,
-  };
+  const followed: State = { ...(isNewTerm || granted ? follow(state, null) : state), durable };
+  const next = granted ? voteFor(followed, from, request.asksPromise, nowMs) : followed;
   return {
     state: next,
-    actions: [{ type: "persist", durable }, reply(next, from, false, granted)],
+    actions: [{ type: "persist", durable }, reply(next, from, false, granted, 0)],
   };
+}
+
+function voteFor(state: State, from: number, asksPromise: boolean, nowMs: Ms): State {
+  const later = retryLater(state, nowMs);
+  if (!asksPromise) return later;
+  const promisedUntilMs = Math.max(state.promisedUntilMs, nowMs + state.timing.promiseMs);
+  return { ...later, promisedTo: from, promisedUntilMs };
+}
+
+/** For how long this node may vote for nobody, or for nobody else; 0: it is free. */
+function boundForMs(state: State, from: number, nowMs: Ms): Ms {
+  if (state.isStopped) return state.timing.promiseMs;
+  const promiseMs = state.promisedTo === from ? 0 : state.promisedUntilMs - nowMs;
+  const leaseMs = (leaseUntilMs(state) ?? 0) - nowMs;
+  return Math.max(0, state.silentUntilMs - nowMs, promiseMs, leaseMs);
 }
 
 export function onVoteReplied(
@@ -111,6 +125,8 @@ export function onVoteReplied(
   nowMs: Ms,
 ): Step<State, Action> {
   if (answer.term > state.durable.term && !answer.granted) return adoptTerm(state, answer.term);
+  if (!answer.granted && answer.boundMs > 0)
+    return { state: waitFor(state, answer, nowMs), actions: [] };
   // A pre-vote may come from a node that is behind by terms; a vote is for exactly this term.
   const isAwaited =
     answer.type === "pre-vote-reply"
@@ -118,10 +134,17 @@ export function onVoteReplied(
       : state.role === "candidate" && answer.term === state.durable.term;
   if (!answer.granted || !isAwaited || state.ballots.includes(from)) return { state, actions: [] };
   const counted = learnHolder({ ...state, ballots: [...state.ballots, from] }, answer);
-  if (!hasMajority(counted)) return { state: counted, actions: [] };
+  if (!isQuorum(counted, counted.ballots)) return { state: counted, actions: [] };
   return counted.role === "pre-candidate"
     ? startVote(counted, nowMs)
     : startLeading(counted, nowMs);
+}
+
+/** A voter is still bound: asking again right after that costs less than a random wait. */
+function waitFor(state: State, answer: VoteReply, nowMs: Ms): State {
+  if (state.role !== "pre-candidate" || answer.type !== "pre-vote-reply") return state;
+  const againMs = nowMs + answer.boundMs + state.timing.slotMs / 10;
+  return { ...state, electionAtMs: Math.min(state.electionAtMs, againMs) };
 }
 
 /**
@@ -130,22 +153,22 @@ export function onVoteReplied(
  */
 export function onReleaseProven(state: State, secret: string, nowMs: Ms): State {
   const hash = createHash("sha256").update(secret, "utf8").digest("hex");
-  if (state.releasedHashes.includes(hash)) return state;
+  if (state.released.some((known) => known.hash === hash && known.secret !== null)) return state;
   const isAwaited = [state.durable.holder, state.pollHolder].some(
     (holder) => holder?.releaseHash === hash && holder.nodeId !== state.selfId,
   );
   if (!isAwaited) return state;
-  const releasedHashes = [...state.releasedHashes, hash].slice(-RELEASED_HASHES_MAX);
-  const known: State = { ...state, releasedHashes };
+  const others = state.released.filter((known) => known.hash !== hash);
+  const known: State = { ...state, released: [...others, { hash, secret }].slice(-RELEASED_MAX) };
   if (known.leading !== null) {
     if (known.pollHolder?.releaseHash !== hash) return known;
     const vipClearAtMs = Math.min(known.leading.vipClearAtMs, nowMs);
     return { ...known, leading: { ...known.leading, vipClearAtMs } };
   }
   const { holder, term } = known.durable;
-  const wasOurLeader =
-    holder?.releaseHash === hash && holder.nodeId === known.leaderId && holder.term === term;
-  return wasOurLeader ? standSoon({ ...known, leaderId: null, promisedUntilMs: 0 }, nowMs) : known;
+  const isOfOurLeader =
+    holder?.releaseHash === hash && holder.nodeId === known.promisedTo && holder.term === term;
+  return isOfOurLeader ? standSoon(freeOfPromise(known), holder.nodeId, nowMs) : known;
 }
 
 /**
@@ -153,10 +176,14 @@ export function onReleaseProven(state: State, secret: string, nowMs: Ms): State 
  * is one of an earlier run, overtaken by the messages of the present one.
  */
 export function onLeaderLeft(state: State, from: number, term: number, nowMs: Ms): State {
-  if (state.leaderId !== from || state.leading !== null || state.durable.term !== term) {
+  if (state.promisedTo !== from || state.leading !== null || state.durable.term !== term) {
     return state;
   }
-  return standSoon({ ...state, leaderId: null, promisedUntilMs: 0 }, nowMs);
+  return standSoon(freeOfPromise(state), from, nowMs);
+}
+
+function freeOfPromise(state: State): State {
+  return { ...state, leaderId: null, promisedTo: null, promisedUntilMs: 0 };
 }
 
 function learnHolder(state: State, answer: VoteReply): State {
@@ -164,21 +191,24 @@ function learnHolder(state: State, answer: VoteReply): State {
   if (holder === null) return state;
   const isNewer = state.pollHolder === null || holder.term > state.pollHolder.term;
   const pollHolder = isNewer ? holder : state.pollHolder;
-  const isProof =
+  const hash = holder.releaseHash;
+  const isNews =
     answer.isReleased &&
-    holder.releaseHash === pollHolder?.releaseHash &&
-    !state.releasedHashes.includes(holder.releaseHash);
-  const releasedHashes = isProof
-    ? [...state.releasedHashes, holder.releaseHash].slice(-RELEASED_HASHES_MAX)
-    : state.releasedHashes;
-  return { ...state, pollHolder, releasedHashes };
+    hash === pollHolder?.releaseHash &&
+    !state.released.some((known) => known.hash === hash);
+  const released = isNews
+    ? [...state.released, { hash, secret: null }].slice(-RELEASED_MAX)
+    : state.released;
+  return { ...state, pollHolder, released };
 }
 
-function hasMajority(state: State): boolean {
-  return state.ballots.length >= majorityOf(state.memberIds.length);
-}
-
-function reply(state: State, to: number, isPreVote: boolean, granted: boolean): Action {
+function reply(
+  state: State,
+  to: number,
+  isPreVote: boolean,
+  granted: boolean,
+  boundMs: Ms,
+): Action {
   const { holder } = state.durable;
   const message: VoteReply = {
     type: isPreVote ? "pre-vote-reply" : "vote-reply",
@@ -186,6 +216,7 @@ function reply(state: State, to: number, isPreVote: boolean, granted: boolean): 
     granted,
     holder,
     isReleased: holder !== null && isReleased(state, holder),
+    boundMs: Math.ceil(boundMs),
   };
   return { type: "send", to, message };
 }

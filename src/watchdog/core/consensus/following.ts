@@ -1,11 +1,12 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
+import { afterAnswer, onHeard } from "./routing-lease.ts";
 import { follow, isReleased, standAfterPromise } from "./standing.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
 
 /**
  * A leader's round: the follower promises to vote for nobody else for P from now, stores what is
- * new, and only then answers.
+ * new, and only then answers. A mute node promises and stores nothing, but it learns.
  */
 export function onRound(state: State, from: number, round: Round, nowMs: Ms): Step<State, Action> {
   if (round.term < state.durable.term) {
@@ -16,12 +17,13 @@ export function onRound(state: State, from: number, round: Round, nowMs: Ms): St
     // The proof overtook the last rounds of a leader that has let go: they bind nobody again.
     return { state, actions: [] };
   }
-  const followed = follow(state, from);
+  const followed = onHeard(follow(state, from), round);
   const durable = storeRound(followed.durable, round);
-  const isNew = durable !== state.durable;
+  const isNew = durable !== state.durable && state.mute === null;
   const promised: State = standAfterPromise({
     ...followed,
     durable,
+    promisedTo: from,
     promisedUntilMs: Math.max(state.promisedUntilMs, nowMs + state.timing.promiseMs),
   });
   const { entry } = durable;
@@ -29,7 +31,8 @@ export function onRound(state: State, from: number, round: Round, nowMs: Ms): St
     entry.term === round.term &&
     entry.index === round.committedIndex &&
     round.committedIndex > state.committedIndex;
-  const next = isCommitted ? { ...promised, committedIndex: entry.index } : promised;
+  const known = isCommitted ? { ...promised, committedIndex: entry.index } : promised;
+  const next = afterAnswer(known, round.round, nowMs);
   const actions: Action[] = [];
   if (isNew) actions.push({ type: "persist", durable });
   actions.push(answer(next, from, round, true));
@@ -59,6 +62,8 @@ function answer(state: State, to: number, round: Round, accepted: boolean): Acti
     accepted,
     stored: { term: entry.term, index: entry.index },
     knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,
+    isVoter: state.mute === null,
+    appliedIndex: state.appliedIndex,
   };
   return { type: "send", to, message };
 }

@@ -1,8 +1,9 @@
 /**
- * Who leads, and until when: Raft with pre-vote, leases and check-quorum over one replicated
- * value. Every entry carries the whole state, so the log is one entry long and a newer one
- * replaces it. It never touches a socket, a file or a clock, and does not know what the value
- * means. Read `state.ts`, then `standing.ts`, `election.ts`, `leading.ts`, `following.ts`.
+ * Who leads, until when, and when the VIP may be open: Raft with pre-vote, leases, check-quorum,
+ * leadership transfer and changes of the members, over one replicated value. Every entry carries
+ * the whole state, so it is log and snapshot in one, and a newer one replaces it. It never touches
+ * a socket, a file or a clock, and does not know what the value means. Read `state.ts`, then
+ * `timing.ts`, `quorum.ts`, `election.ts`, `leading.ts`, `following.ts`, `vip-permit.ts`.
  */
 import { unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
 import type { ConsensusMessage } from "../../../wire/watchdog/index.ts";
@@ -14,39 +15,76 @@ import {
   startPreVote,
 } from "./election.ts";
 import { onRound } from "./following.ts";
-import { leaderWakeAtMs, onLeaderTick, onProposed, onRoundReplied } from "./leading.ts";
+import {
+  leaderWakeAtMs,
+  onLeaderTick,
+  onMembersWanted,
+  onProposed,
+  onRoundReplied,
+  sendRound,
+} from "./leading.ts";
+import { isVoter } from "./quorum.ts";
+import { onApplied, withSettled } from "./routing-lease.ts";
 import { follow, retryLater } from "./standing.ts";
-import { peersOf, type Action, type Event, type State } from "./state.ts";
+import type { Action, Event, State } from "./state.ts";
+import {
+  onPrepareTransfer,
+  onTransferReady,
+  onTransferRequested,
+  sayLeaving,
+  sayReady,
+  standIfPrepared,
+} from "./transfer.ts";
+import { armDueAtMs, onVipArmed, onVipLost, withVip } from "./vip-permit.ts";
 
+export { isQuorum, leaseUntilMs, majorityOf, mayHoldVipUntilMs, votersOf } from "./quorum.ts";
+export { confirmedUntilMs } from "./routing-lease.ts";
 export {
-  leaseUntilMs,
-  majorityOf,
-  mayHoldVipUntilMs,
   NOTHING_DURABLE,
   startState,
-  timingFor,
   type Action,
   type Durable,
   type Event,
   type Role,
   type State,
-  type Timing,
 } from "./state.ts";
+export { lifetimeFence, nftFence, NO_FENCE, timingFor, type Fence, type Timing } from "./timing.ts";
 
 export const consensus: Core<State, Event, Action> = { step, wakeAtMs };
 
 function step(state: State, event: Event, nowMs: Ms): Step<State, Action> {
+  const taken = take(withoutTrustIfLate(state, nowMs), event, nowMs);
+  return withSettled(withVip(state, taken, nowMs), nowMs);
+}
+
+function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
   switch (event.type) {
     case "tick":
       return onTick(state, nowMs);
     case "message":
-      return state.memberIds.includes(event.from) && event.from !== state.selfId
+      return state.nodeIds.includes(event.from) && event.from !== state.selfId
         ? onMessage(state, event.from, event.message, nowMs)
         : { state, actions: [] };
     case "release-proven":
-      return onTick(onReleaseProven(state, event.secret, nowMs), nowMs);
+      return onRelease(state, event.secret, nowMs);
     case "release-hash-made":
       return { state: onReleaseHashMade(state, event.hash, nowMs), actions: [] };
+    case "vip-armed":
+      return onArmed(state, event.id, nowMs);
+    case "vip-lost":
+      return { state: onVipLost(state, nowMs), actions: [] };
+    case "fence-known":
+      return { state: { ...state, fence: event.fence }, actions: [] };
+    case "ranked":
+      return { state: { ...state, order: event.order }, actions: [] };
+    case "transfer-requested":
+      return onTransferRequested(state, event.to, nowMs);
+    case "members-wanted":
+      return onMembersWanted(state, event.memberIds, nowMs);
+    case "applied":
+      return { state: onApplied(state, event.index), actions: [] };
+    case "disk-failed":
+      return { state: { ...follow(state, null), mute: event.reason }, actions: [] };
     case "proposed":
       return onProposed(state, event, nowMs);
     case "stop-requested":
@@ -58,19 +96,42 @@ function step(state: State, event: Event, nowMs: Ms): Step<State, Action> {
 
 function wakeAtMs(state: State): Ms | null {
   if (state.isStopped) return null;
-  return state.leading === null ? mayStandAtMs(state) : leaderWakeAtMs(state, state.leading);
+  const dueMs = [
+    state.leading === null ? mayStandAtMs(state) : leaderWakeAtMs(state, state.leading),
+    armDueAtMs(state),
+    state.prepared?.untilMs ?? null,
+  ].filter((ms) => ms !== null);
+  return dueMs.length === 0 ? null : Math.min(...dueMs);
 }
 
 /** Nobody stands while silent or bound by a promise: that would be a vote, for itself. */
-function mayStandAtMs(state: State): Ms {
+function mayStandAtMs(state: State): Ms | null {
+  if (!isVoter(state)) return null;
   return Math.max(state.electionAtMs, state.silentUntilMs, state.promisedUntilMs);
 }
 
-function onTick(state: State, nowMs: Ms): Step<State, Action> {
-  if (state.isStopped) return { state, actions: [] };
+function onTick(before: State, nowMs: Ms): Step<State, Action> {
+  if (before.isStopped) return { state: before, actions: [] };
+  const { prepared } = before;
+  const isForgotten = prepared !== null && nowMs >= prepared.untilMs;
+  const state = isForgotten ? { ...before, prepared: null } : before;
   if (state.leading !== null) return onLeaderTick(state, state.leading, nowMs);
-  if (nowMs < mayStandAtMs(state)) return { state, actions: [] };
-  return startPreVote(state, nowMs);
+  const standAtMs = mayStandAtMs(state);
+  return standAtMs === null || nowMs < standAtMs
+    ? { state, actions: [] }
+    : startPreVote(state, nowMs);
+}
+
+/**
+ * Woken far too late, a process knows less than it thinks: a follower's leader may have been heard
+ * meanwhile by everybody else, a leader may have a successor. Both ask before they act.
+ */
+function withoutTrustIfLate(state: State, nowMs: Ms): State {
+  const dueMs = wakeAtMs(state);
+  const { timing, leading } = state;
+  if (dueMs === null || nowMs <= dueMs + timing.lateMs) return state;
+  if (leading !== null) return { ...state, leading: { ...leading, distrustedAtMs: nowMs } };
+  return { ...state, electionAtMs: Math.max(state.electionAtMs, nowMs + 2 * timing.roundMs) };
 }
 
 function onMessage(
@@ -90,13 +151,32 @@ function onMessage(
       return state.isStopped ? { state, actions: [] } : onRound(state, from, message, nowMs);
     case "round-reply":
       return onRoundReplied(state, from, message, nowMs);
+    case "prepare-transfer":
+      return onPrepareTransfer(state, from, message.term, nowMs);
+    case "transfer-ready":
+      return onTransferReady(state, from, message.term, nowMs);
     case "released":
-      return { state: onReleaseProven(state, message.secret, nowMs), actions: [] };
-    case "leaving":
-      return { state: onLeaderLeft(state, from, message.term, nowMs), actions: [] };
+      return onRelease(state, message.secret, nowMs);
+    case "leaving": {
+      const left = onLeaderLeft(state, from, message.term, nowMs);
+      return left === state ? { state, actions: [] } : standIfPrepared(left, true, nowMs);
+    }
     default:
       return unreachable(message);
   }
+}
+
+function onRelease(state: State, secret: string, nowMs: Ms): Step<State, Action> {
+  const proven = onReleaseProven(state, secret, nowMs);
+  const stood = standIfPrepared(proven, false, nowMs);
+  return stood.actions.length > 0 ? stood : onTick(proven, nowMs);
+}
+
+function onArmed(before: State, id: number, nowMs: Ms): Step<State, Action> {
+  const state = onVipArmed(before, id, nowMs);
+  if (state === before) return { state, actions: [] };
+  if (state.leading !== null) return sendRound(state, nowMs, null);
+  return { state, actions: sayReady(state) };
 }
 
 /**
@@ -105,7 +185,9 @@ function onMessage(
  */
 function onReleaseHashMade(state: State, hash: string, nowMs: Ms): State {
   const next = { ...state, ownReleaseHash: hash };
-  return state.leading === null ? next : retryLater(follow(next, null), nowMs);
+  return state.leading === null || state.ownReleaseHash === null
+    ? next
+    : retryLater(follow(next, null), nowMs);
 }
 
 /**
@@ -113,7 +195,5 @@ function onReleaseHashMade(state: State, hash: string, nowMs: Ms): State {
  * elect as soon as they hear it.
  */
 function onStop(state: State): Step<State, Action> {
-  const stopped: State = { ...follow(state, null), isStopped: true };
-  const message: ConsensusMessage = { type: "leaving", term: state.durable.term };
-  return { state: stopped, actions: peersOf(state).map((to) => ({ type: "send", to, message })) };
+  return { state: { ...follow(state, null), isStopped: true }, actions: sayLeaving(state) };
 }

@@ -1,45 +1,59 @@
 import type { Ms, Step } from "../../../base/index.ts";
-import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
+import type { HolderRecord, Round, RoundReply } from "../../../wire/watchdog/index.ts";
+import { isQuorum, leaseUntilMs, peersOf, votersOf } from "./quorum.ts";
+import { confirmLeader, settledAtMs } from "./routing-lease.ts";
 import { adoptTerm, follow, isReleased, retryLater } from "./standing.ts";
 import {
   compareEntries,
-  leaseUntilMs,
-  majorityOf,
-  peersOf,
   ROUNDS_REMEMBERED,
   type Action,
+  type Durable,
   type Follower,
   type Leading,
   type State,
 } from "./state.ts";
+import { renewVip } from "./vip-permit.ts";
 
 const VALUE_BYTES_MAX = 256 * 1024;
 
+const NOT_HEARD: Follower = {
+  ackedSentMs: null,
+  stored: { term: 0, index: 0 },
+  knowsHolder: false,
+  heardRound: 0,
+  heardAtMs: null,
+  appliedIndex: 0,
+};
+
 /**
  * Won: writes the state again under its own term, since only an entry of the own term can be
- * counted as committed (Raft thesis 3.6.2), and begins its rounds at once.
+ * counted as committed (Raft thesis 3.6.2), and begins its rounds at once. Votes that came with a
+ * promise count as answers to a round sent when they were asked for.
  */
 export function startLeading(state: State, nowMs: Ms): Step<State, Action> {
-  const { durable, pollHolder } = state;
+  const { durable, pollHolder, ballots, promiseAskedAtMs } = state;
+  const { before } = durable.entry;
+  const isChangeOpen = before !== null && durable.entry.index > state.committedIndex;
   const entry = {
+    ...durable.entry,
     term: durable.term,
     index: durable.entry.index + 1,
-    value: durable.entry.value,
-  };
-  const isClear =
-    pollHolder === null || pollHolder.nodeId === state.selfId || isReleased(state, pollHolder);
-  const unknown: Follower = {
-    ackedSentMs: null,
-    stored: { term: 0, index: 0 },
-    knowsHolder: false,
+    members: votersOf(state),
+    before: isChangeOpen ? before : null,
   };
   const leading: Leading = {
     electedAtMs: nowMs,
     round: 0,
     lastRoundAtMs: nowMs,
     sent: [],
-    followers: Object.fromEntries(peersOf(state).map((id) => [id, unknown])),
-    vipClearAtMs: isClear ? nowMs : nowMs + state.timing.vipCloseBoundMs,
+    followers: Object.fromEntries(
+      ballots.map((id) => [id, { ...NOT_HEARD, ackedSentMs: promiseAskedAtMs }]),
+    ),
+    vipClearAtMs: nowMs + clearAfterMs(state, pollHolder),
+    committedAtMs: nowMs,
+    settledIndex: 0,
+    distrustedAtMs: null,
+    transfer: null,
   };
   const elected: State = {
     ...state,
@@ -49,7 +63,15 @@ export function startLeading(state: State, nowMs: Ms): Step<State, Action> {
     leading,
   };
   const announced = announceHolder(elected, nowMs);
-  return sendRound(announced, nowMs, [{ type: "persist", durable: announced.durable }]);
+  const opened = renewVip(announced, nowMs);
+  const sent = sendRound(opened.state, nowMs, announced.durable);
+  return { state: sent.state, actions: [...opened.actions, ...sent.actions] };
+}
+
+/** For how long the kernel of the last holder may still answer. */
+function clearAfterMs(state: State, holder: HolderRecord | null): Ms {
+  if (holder === null || holder.nodeId === state.selfId || isReleased(state, holder)) return 0;
+  return holder.closeBoundMs;
 }
 
 /** What is due for a leader at this moment: stepping down, announcing, the next round. */
@@ -58,21 +80,25 @@ export function onLeaderTick(state: State, leading: Leading, nowMs: Ms): Step<St
     // No majority answers: the lease is over, and another leader may exist.
     return { state: retryLater(follow(state, null), nowMs), actions: [] };
   }
-  const announced = announceHolder(state, nowMs);
-  if (announced !== state) {
-    return sendRound(announced, nowMs, [{ type: "persist", durable: announced.durable }]);
-  }
-  if (nowMs < leading.lastRoundAtMs + state.timing.roundMs) return { state, actions: [] };
-  return sendRound(state, nowMs, []);
+  const { transfer } = leading;
+  const isTooLate = transfer !== null && nowMs >= transfer.untilMs;
+  const kept = isTooLate ? { ...state, leading: { ...leading, transfer: null } } : state;
+  const announced = announceHolder(kept, nowMs);
+  if (announced !== kept) return sendRound(announced, nowMs, announced.durable);
+  if (nowMs < leading.lastRoundAtMs + state.timing.roundMs) return { state: kept, actions: [] };
+  return sendRound(kept, nowMs, null);
 }
 
-export function stepDownAtMs(state: State, leading: Leading): Ms {
+function stepDownAtMs(state: State, leading: Leading): Ms {
   return Math.max(leading.electedAtMs + state.timing.leaseMs, leaseUntilMs(state) ?? 0);
 }
 
 export function leaderWakeAtMs(state: State, leading: Leading): Ms {
   const dueMs = [leading.lastRoundAtMs + state.timing.roundMs, stepDownAtMs(state, leading)];
   if (mustAnnounce(state)) dueMs.push(leading.vipClearAtMs);
+  if (leading.transfer !== null) dueMs.push(leading.transfer.untilMs);
+  const settleAtMs = settledAtMs(state);
+  if (settleAtMs !== null) dueMs.push(settleAtMs);
   return Math.min(...dueMs);
 }
 
@@ -84,21 +110,35 @@ export function onRoundReplied(
 ): Step<State, Action> {
   if (answer.term > state.durable.term) return adoptTerm(state, answer.term);
   const { leading } = state;
-  const before = leading?.followers[from];
-  if (leading === null || before === undefined) return { state, actions: [] };
-  if (!answer.accepted || answer.term < state.durable.term) return { state, actions: [] };
+  if (leading === null || !answer.accepted || answer.term < state.durable.term) {
+    return { state, actions: [] };
+  }
+  const follower = heardFrom(leading, leading.followers[from] ?? NOT_HEARD, answer, nowMs);
+  const heard: State = confirmLeader({
+    ...state,
+    leading: { ...leading, followers: { ...leading.followers, [from]: follower } },
+  });
+  const renewed = renewVip(heard, nowMs);
+  const committed = commitIfStored(renewed.state, nowMs);
+  return { state: committed.state, actions: [...renewed.actions, ...committed.actions] };
+}
+
+function heardFrom(leading: Leading, before: Follower, answer: RoundReply, nowMs: Ms): Follower {
+  const heard: Follower = {
+    ...before,
+    heardRound: Math.max(before.heardRound, answer.round),
+    heardAtMs: nowMs,
+    appliedIndex: Math.max(before.appliedIndex, answer.appliedIndex),
+  };
+  if (!answer.isVoter) return heard;
   const sentMs = leading.sent.find((sent) => sent.round === answer.round)?.sentMs ?? null;
-  const follower: Follower = {
+  return {
+    ...heard,
     ackedSentMs:
       sentMs === null ? before.ackedSentMs : Math.max(sentMs, before.ackedSentMs ?? sentMs),
     stored: compareEntries(answer.stored, before.stored) > 0 ? answer.stored : before.stored,
     knowsHolder: before.knowsHolder || answer.knowsHolder,
   };
-  const next: State = {
-    ...state,
-    leading: { ...leading, followers: { ...leading.followers, [from]: follower } },
-  };
-  return commitIfStored(next, nowMs);
 }
 
 export function onProposed(
@@ -110,49 +150,89 @@ export function onProposed(
     state,
     actions: [{ type: "refuse-proposal", id: proposal.id, reason }],
   });
-  const { entry, term } = state.durable;
+  const { entry } = state.durable;
   if (state.leading === null) return refuse("this node does not lead");
   if (entry.index !== state.committedIndex) return refuse("the state before is not committed yet");
   if (proposal.afterIndex !== entry.index) return refuse("a newer state exists");
   if (JSON.stringify(proposal.value ?? null).length > VALUE_BYTES_MAX) {
     return refuse(`a state of more than ${VALUE_BYTES_MAX} bytes`);
   }
+  return write(state, { value: proposal.value ?? null, before: null }, nowMs);
+}
+
+/**
+ * Changes the members by one at a time, each change on top of a committed entry of this term, so
+ * that two changes under way never meet (Raft thesis 4.1). Never removes the leader itself.
+ */
+export function onMembersWanted(
+  state: State,
+  wantedIds: readonly number[],
+  nowMs: Ms,
+): Step<State, Action> {
+  const { entry, term } = state.durable;
+  const isReady = state.leading !== null && entry.index === state.committedIndex;
+  if (!isReady || entry.term !== term) return { state, actions: [] };
+  const present = votersOf(state);
+  const joining = wantedIds.find((id) => !present.includes(id) && state.nodeIds.includes(id));
+  const leaving = present.find((id) => !wantedIds.includes(id) && id !== state.selfId);
+  if (joining !== undefined) {
+    const members = [...present, joining].sort((a, b) => a - b);
+    return write(state, { members, before: present }, nowMs);
+  }
+  if (leaving === undefined) return { state, actions: [] };
+  const members = present.filter((id) => id !== leaving);
+  return write(state, { members, before: present }, nowMs);
+}
+
+function write(state: State, change: Partial<Durable["entry"]>, nowMs: Ms): Step<State, Action> {
+  const { entry, term } = state.durable;
   const durable = {
     ...state.durable,
-    entry: { term, index: entry.index + 1, value: proposal.value ?? null },
+    entry: { ...entry, ...change, term, index: entry.index + 1 },
   };
-  return sendRound({ ...state, durable }, nowMs, [{ type: "persist", durable }]);
+  return sendRound({ ...state, durable }, nowMs, durable);
 }
 
 /**
  * Sends the next round to everybody. The moment noted is before the first byte leaves, so that
  * the lease counts from a time no follower can have promised earlier than.
+ *
+ * @param unwritten what the leader itself must store before any answer is counted; followers may
+ * do so at the same time.
  */
-function sendRound(state: State, nowMs: Ms, before: readonly Action[]): Step<State, Action> {
+export function sendRound(state: State, nowMs: Ms, unwritten: Durable | null): Step<State, Action> {
   const { leading } = state;
-  if (leading === null) return { state, actions: before };
+  if (leading === null) return { state, actions: [] };
   const round = leading.round + 1;
   const sent = [...leading.sent, { round, sentMs: nowMs }].slice(-ROUNDS_REMEMBERED);
   const next: State = { ...state, leading: { ...leading, round, sent, lastRoundAtMs: nowMs } };
   const actions = peersOf(state).map((to): Action => ({
     type: "send",
     to,
-    message: roundFor(next, leading.followers[to], round),
+    message: roundFor(next, leading.followers[to] ?? NOT_HEARD, round),
   }));
-  const committed = commitIfStored(next, nowMs);
-  return { state: committed.state, actions: [...before, ...actions, ...committed.actions] };
+  if (unwritten !== null) actions.push({ type: "persist", durable: unwritten });
+  if (!isQuorum(next, [next.selfId])) return { state: next, actions };
+  // Alone in its cluster: its own word is the quorum's.
+  const renewed = renewVip(confirmLeader(next), nowMs);
+  const committed = commitIfStored(renewed.state, nowMs);
+  return {
+    state: committed.state,
+    actions: [...actions, ...renewed.actions, ...committed.actions],
+  };
 }
 
-function roundFor(state: State, follower: Follower | undefined, round: number): Round {
+function roundFor(state: State, follower: Follower, round: number): Round {
   const { entry, term, holder } = state.durable;
-  const isStored = follower !== undefined && compareEntries(follower.stored, entry) === 0;
+  const isStored = compareEntries(follower.stored, entry) === 0;
   return {
     type: "round",
     term,
     round,
     entry: isStored ? null : entry,
     committedIndex: state.committedIndex,
-    holder: holder?.term === term && follower?.knowsHolder !== true ? holder : null,
+    holder: holder?.term === term && !follower.knowsHolder ? holder : null,
+    heard: follower.heardRound,
   };
 }
 
@@ -165,9 +245,13 @@ function commitIfStored(state: State, nowMs: Ms): Step<State, Action> {
     const stored = leading.followers[id]?.stored;
     return stored !== undefined && compareEntries(stored, durable.entry) === 0;
   });
-  if (storing.length + 1 < majorityOf(state.memberIds.length)) return { state, actions: [] };
-  const committed: State = { ...state, committedIndex: durable.entry.index };
-  const spread = sendRound(committed, nowMs, []);
+  if (!isQuorum(state, [state.selfId, ...storing])) return { state, actions: [] };
+  const committed: State = {
+    ...state,
+    committedIndex: durable.entry.index,
+    leading: { ...leading, committedAtMs: nowMs },
+  };
+  const spread = sendRound(committed, nowMs, null);
   return {
     state: spread.state,
     actions: [{ type: "commit", entry: durable.entry }, ...spread.actions],
@@ -179,7 +263,13 @@ function announceHolder(state: State, nowMs: Ms): State {
   const { leading, ownReleaseHash, durable } = state;
   if (leading === null || ownReleaseHash === null || !mustAnnounce(state)) return state;
   if (nowMs < leading.vipClearAtMs) return state;
-  const holder = { nodeId: state.selfId, term: durable.term, releaseHash: ownReleaseHash };
+  const { closeBoundMs } = state.fence;
+  const holder: HolderRecord = {
+    nodeId: state.selfId,
+    term: durable.term,
+    releaseHash: ownReleaseHash,
+    closeBoundMs,
+  };
   return { ...state, durable: { ...durable, holder } };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What any node does between elections: follow, learn of a later term, choose when to stand. Delays
- * are random within a slot and apart by rank, so that one candidate is alone.
+ * What any node does between elections: follow, learn of a later term, choose when to stand. Nodes
+ * stand apart by their order, so that one candidate is alone; those that met wait at random.
  */
 import type { Ms, Step } from "../../../base/index.ts";
 import type { HolderRecord } from "../../../wire/watchdog/index.ts";
@@ -9,33 +9,53 @@ import { nextRandom, type Action, type State } from "./state.ts";
 /** A later term exists: whatever this node was, it follows now, and has not voted in that term. */
 export function adoptTerm(state: State, term: number): Step<State, Action> {
   const durable = { ...state.durable, term, votedFor: null };
-  return { state: { ...follow(state, null), durable }, actions: [{ type: "persist", durable }] };
+  const next: State = { ...follow(state, null), durable };
+  return { state: next, actions: state.mute === null ? [{ type: "persist", durable }] : [] };
 }
 
 export function follow(state: State, leaderId: number | null): State {
-  return { ...state, role: "follower", leaderId, leading: null, ballots: [] };
+  const { role, leading, ballots } = state;
+  if (state.leaderId === leaderId && role === "follower" && leading === null && !ballots.length) {
+    return state;
+  }
+  return {
+    ...state,
+    role: "follower",
+    leaderId,
+    leading: null,
+    ballots: [],
+    promiseAskedAtMs: null,
+    answered: leaderId === state.leaderId ? state.answered : [],
+  };
 }
 
 export function isReleased(state: State, holder: HolderRecord): boolean {
-  return state.releasedHashes.includes(holder.releaseHash);
+  return state.released.some(({ hash }) => hash === holder.releaseHash);
 }
 
-/** When to stand after a proof of release: nobody has to wait for a promise. */
-export function standSoon(state: State, nowMs: Ms): State {
-  const random = nextRandom(state.seed);
-  const delayMs = (state.rank + random.value) * state.timing.quickSlotMs;
-  return {
-    ...state,
-    seed: random.seed,
-    electionAtMs: Math.max(nowMs + delayMs, state.silentUntilMs),
-  };
+/** The secret of the last holder, to be shown to voters; null when it was not seen. */
+export function proofOfRelease(state: State): string | null {
+  const { holder } = state.durable;
+  if (holder === null) return null;
+  return state.released.find(({ hash }) => hash === holder.releaseHash)?.secret ?? null;
+}
+
+/**
+ * When to stand after a proof of release: nobody has to wait for a promise, and the first in order
+ * does not wait at all.
+ *
+ * @param goneId who led, and so does not stand.
+ */
+export function standSoon(state: State, goneId: number | null, nowMs: Ms): State {
+  const delayMs = placeOf(state, goneId) * state.timing.quickSlotMs;
+  return { ...state, electionAtMs: Math.max(nowMs + delayMs, state.silentUntilMs) };
 }
 
 /** When to stand (again), far enough from the others that one of them wins. */
 export function retryLater(state: State, nowMs: Ms): State {
   const random = nextRandom(state.seed);
   const { promiseMs, slotMs } = state.timing;
-  const delayMs = Math.max(100, promiseMs / 4) * (1 + random.value) + state.rank * slotMs;
+  const delayMs = Math.max(100, promiseMs / 4) * (1 + random.value) + placeOf(state, null) * slotMs;
   return {
     ...state,
     seed: random.seed,
@@ -43,9 +63,18 @@ export function retryLater(state: State, nowMs: Ms): State {
   };
 }
 
-/** When to stand if the leader is not heard again: after the promise, by rank. */
+/**
+ * When to stand if the leader is not heard again: after the promise, in order. Not at once: the
+ * others heard the same round a little later, and are bound until then.
+ */
 export function standAfterPromise(state: State): State {
   const random = nextRandom(state.seed);
-  const delayMs = (state.rank + random.value) * state.timing.slotMs;
+  const place = placeOf(state, state.promisedTo);
+  const delayMs = (place + 0.2 + 0.2 * random.value) * state.timing.slotMs;
   return { ...state, seed: random.seed, electionAtMs: state.promisedUntilMs + delayMs };
+}
+
+function placeOf(state: State, withoutId: number | null): number {
+  const place = state.order.filter((id) => id !== withoutId).indexOf(state.selfId);
+  return Math.max(place, 0);
 }

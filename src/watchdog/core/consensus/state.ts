@@ -5,51 +5,7 @@ import type {
   EntryId,
   HolderRecord,
 } from "../../../wire/watchdog/index.ts";
-
-/**
- * Lengths that all nodes of a cluster share. P is the promise, T the lease (see
- * docs/ARCHITECTURE.md, "One holder"): T <= 0.998 P keeps a lease shorter than every promise it
- * stands on while clocks differ in rate by at most 1e-3.
- */
-export interface Timing {
-  /** P: a follower that answered a round votes for nobody for this long. */
-  readonly promiseMs: Ms;
-  /** T: what a leader may count on, from before it sent the round. */
-  readonly leaseMs: Ms;
-  readonly roundMs: Ms;
-  /** Candidates stand this far apart, by rank. */
-  readonly slotMs: Ms;
-  /** The same after a proof of release, when nobody has to wait for P. */
-  readonly quickSlotMs: Ms;
-  /** After the end of a lease, how long the kernel may still answer for the VIP. */
-  readonly vipCloseBoundMs: Ms;
-}
-
-const CLOCK_RATE_BOUND = 1e-3;
-
-/**
- * @param promiseMs wd_lease_time.
- * @param vipLifetimeMs what each renewal grants the address (`valid_lft`).
- */
-export function timingFor(promiseMs: Ms, vipLifetimeMs: Ms): Timing {
-  const leaseMs = promiseMs * 0.998;
-  assert(
-    leaseMs * (1 + CLOCK_RATE_BOUND) <=
-      promiseMs * (1 - CLOCK_RATE_BOUND) + 1e-9 * promiseMs + 0.01,
-    `a lease of ${leaseMs} ms outlives a promise of ${promiseMs} ms`,
-  );
-  return {
-    promiseMs,
-    leaseMs,
-    roundMs: promiseMs / 6,
-    slotMs: Math.max(50, promiseMs / 12),
-    quickSlotMs: Math.max(40, promiseMs / 30),
-    vipCloseBoundMs: vipLifetimeMs + VALID_LFT_LATENESS_MS,
-  };
-}
-
-/** The kernel removes an expired address up to 1.414 s late, as measured; see timingFor. */
-const VALID_LFT_LATENESS_MS = 1500;
+import type { Fence, Timing } from "./timing.ts";
 
 /** What must be on disk before anybody is answered. */
 export interface Durable {
@@ -63,7 +19,7 @@ export interface Durable {
 export const NOTHING_DURABLE: Durable = {
   term: 0,
   votedFor: null,
-  entry: { term: 0, index: 0, value: null },
+  entry: { term: 0, index: 0, value: null, members: [], before: null },
   holder: null,
 };
 
@@ -75,6 +31,10 @@ export interface Follower {
   readonly ackedSentMs: Ms | null;
   readonly stored: EntryId;
   readonly knowsHolder: boolean;
+  /** The newest round that it has answered, as a voter or not; 0: none. */
+  readonly heardRound: number;
+  readonly heardAtMs: Ms | null;
+  readonly appliedIndex: number;
 }
 
 export interface Leading {
@@ -86,32 +46,74 @@ export interface Leading {
   readonly followers: Readonly<Record<number, Follower>>;
   /** From here on no earlier holder's kernel answers for the VIP. */
   readonly vipClearAtMs: Ms;
+  /** When the newest index was committed here, and whether everybody is known to route by it. */
+  readonly committedAtMs: Ms;
+  readonly settledIndex: number;
+  /** Woken late at this moment: only rounds sent from then on count for the VIP. */
+  readonly distrustedAtMs: Ms | null;
+  /** Who is to take over, and until when this is waited for. */
+  readonly transfer: { readonly to: number; readonly untilMs: Ms } | null;
 }
 
 export const ROUNDS_REMEMBERED = 64;
 
+/** The kernel's readiness to open the VIP, as far as the driver has told. */
+export interface VipPermit {
+  /** From "asked" on it must be closed at the end; "lost" is to be asked for again. */
+  readonly phase: "none" | "lost" | "asked" | "armed";
+  /** Names the request, so that the answer to an older one counts for nothing. */
+  readonly id: number;
+  /** When the permit was last known to be set, or a renewal of it was about to be issued. */
+  readonly permitAtMs: Ms;
+  readonly isRenewed: boolean;
+  /** No earlier than this may it be asked for (again). */
+  readonly askAtMs: Ms;
+}
+
+/** What a follower knows of the freshness of its knowledge; see routing-lease.ts. */
+export interface Confirmation {
+  readonly untilMs: Ms;
+  /** It counts once this node has applied the state of this index. */
+  readonly index: number;
+}
+
 export interface State {
   readonly selfId: number;
-  /** All members, this node too, ascending. */
-  readonly memberIds: readonly number[];
-  /** 0 stands first; from wd_priority, then the id. It biases elections and nothing else. */
-  readonly rank: number;
+  /** All nodes that are configured, this one too, ascending; `votersOf` says which ones count. */
+  readonly nodeIds: readonly number[];
+  /** The same in the order in which they stand: it biases elections and nothing else. */
+  readonly order: readonly number[];
   readonly timing: Timing;
+  readonly fence: Fence;
+  readonly halfVotes: boolean;
   readonly durable: Durable;
+  /** Why this node only listens: a disk that forgets must not vote. Null: it takes part. */
+  readonly mute: string | null;
   readonly role: Role;
   /** A restarted node may have forgotten a promise: it votes for nobody before this. */
   readonly silentUntilMs: Ms;
   readonly leaderId: number | null;
-  /** No vote for anyone but `leaderId` before this. */
+  /** No vote for anyone but `promisedTo` before this. */
   readonly promisedUntilMs: Ms;
+  readonly promisedTo: number | null;
   readonly electionAtMs: Ms;
   readonly ballots: readonly number[];
+  /** When the vote that asks for promises was about to be asked for; else null. */
+  readonly promiseAskedAtMs: Ms | null;
   /** The newest holder that voters of this election know of, and whether its release is proven. */
   readonly pollHolder: HolderRecord | null;
-  /** Hashes whose secret this node has seen, newest last; bounded. */
-  readonly releasedHashes: readonly string[];
+  /** Secrets that this node has seen, with their hashes, newest last; bounded. */
+  readonly released: readonly { readonly hash: string; readonly secret: string | null }[];
   readonly committedIndex: number;
   readonly leading: Leading | null;
+  readonly vip: VipPermit;
+  /** The leader of that term is about to hand over to this node; null: none is. */
+  readonly prepared: { readonly term: number; readonly untilMs: Ms } | null;
+  /** When this node sent its recent answers to the leader of this term. */
+  readonly answered: readonly { readonly round: number; readonly atMs: Ms }[];
+  readonly confirmed: Confirmation;
+  readonly unapplied: Confirmation | null;
+  readonly appliedIndex: number;
   /** The hash that this node announces before it holds the VIP; null: it never holds one. */
   readonly ownReleaseHash: string | null;
   readonly isStopped: boolean;
@@ -125,6 +127,22 @@ export type Event =
   | { readonly type: "release-proven"; readonly secret: string }
   /** This node made a new secret for its next time as holder. */
   | { readonly type: "release-hash-made"; readonly hash: string }
+  /** `arm-vip` of this id is done: the kernel would open for a renewal. */
+  | { readonly type: "vip-armed"; readonly id: number }
+  /** Permit, guardian or address are not there, or could not be made. */
+  | { readonly type: "vip-lost" }
+  /** Of which kind the fence is, once it was tried. */
+  | { readonly type: "fence-known"; readonly fence: Fence }
+  /** Who stands first, by wd_priority. */
+  | { readonly type: "ranked"; readonly order: readonly number[] }
+  /** This leader shall hand over, to that node or to the best one. */
+  | { readonly type: "transfer-requested"; readonly to: number | null }
+  /** Who shall vote, as the leader's rules for absent nodes have it. */
+  | { readonly type: "members-wanted"; readonly memberIds: readonly number[] }
+  /** Every process of this node routes by the state of this index. */
+  | { readonly type: "applied"; readonly index: number }
+  /** A `persist` failed: the rest of that step was not performed. */
+  | { readonly type: "disk-failed"; readonly reason: string }
   | {
       readonly type: "proposed";
       readonly id: number;
@@ -138,79 +156,64 @@ export type Action =
   | { readonly type: "persist"; readonly durable: Durable }
   | { readonly type: "send"; readonly to: number; readonly message: ConsensusMessage }
   | { readonly type: "commit"; readonly entry: Entry }
-  | { readonly type: "refuse-proposal"; readonly id: number; readonly reason: string };
+  | { readonly type: "refuse-proposal"; readonly id: number; readonly reason: string }
+  /** Make everything ready to open the VIP, but do not open it. Answered by an event. */
+  | { readonly type: "arm-vip"; readonly id: number }
+  /** Open, or keep open, right now, and before any later action. */
+  | { readonly type: "renew-vip" }
+  /** Close at once, then show the secret. */
+  | { readonly type: "close-vip" }
+  /** No node routes by anything older than the state of this index. */
+  | { readonly type: "settled"; readonly index: number };
 
 export interface Start {
   readonly selfId: number;
-  readonly memberIds: readonly number[];
-  readonly rank: number;
+  /** All nodes that are configured. */
+  readonly nodeIds: readonly number[];
   readonly timing: Timing;
+  readonly fence: Fence;
+  readonly halfVotes: boolean;
   readonly durable: Durable;
+  /** Why the disk cannot be trusted; null: it can. */
+  readonly mute: string | null;
   readonly ownReleaseHash: string | null;
   readonly seed: number;
 }
 
+/** A node that begins, or begins again: silent for P, since it may have forgotten a promise. */
 export function startState(start: Start, nowMs: Ms): State {
-  assert(start.memberIds.includes(start.selfId), `node ${start.selfId} is not a member`);
+  assert(start.nodeIds.includes(start.selfId), `node ${start.selfId} is not configured`);
+  const nodeIds = [...start.nodeIds].sort((a, b) => a - b);
   const silentUntilMs = nowMs + start.timing.promiseMs;
   return {
     ...start,
-    memberIds: [...start.memberIds].sort((a, b) => a - b),
+    nodeIds,
+    order: nodeIds,
     role: "follower",
     silentUntilMs,
     leaderId: null,
     promisedUntilMs: 0,
-    electionAtMs: silentUntilMs + start.rank * start.timing.slotMs,
+    promisedTo: null,
+    electionAtMs: silentUntilMs + nodeIds.indexOf(start.selfId) * start.timing.slotMs,
     ballots: [],
+    promiseAskedAtMs: null,
     pollHolder: null,
-    releasedHashes: [],
+    released: [],
     committedIndex: 0,
     leading: null,
+    vip: { phase: "none", id: 0, permitAtMs: 0, isRenewed: false, askAtMs: 0 },
+    prepared: null,
+    answered: [],
+    confirmed: { untilMs: 0, index: 0 },
+    unapplied: null,
+    appliedIndex: 0,
     isStopped: false,
   };
-}
-
-export function majorityOf(memberCount: number): number {
-  return Math.floor(memberCount / 2) + 1;
-}
-
-export function peersOf(state: State): readonly number[] {
-  return state.memberIds.filter((id) => id !== state.selfId);
 }
 
 /** Negative, zero or positive as `a` is older than, equal to or newer than `b`. */
 export function compareEntries(a: EntryId, b: EntryId): number {
   return a.term === b.term ? a.index - b.index : a.term - b.term;
-}
-
-/**
- * When this leader's right ends: T after the round that a majority (the leader counts itself) has
- * answered was about to be sent. Null before the first such round, and for everybody else.
- */
-export function leaseUntilMs(state: State): Ms | null {
-  const { leading } = state;
-  if (leading === null) return null;
-  const needed = majorityOf(state.memberIds.length) - 1;
-  if (needed === 0) return leading.lastRoundAtMs + state.timing.leaseMs;
-  const acked = peersOf(state)
-    .map((id) => leading.followers[id]?.ackedSentMs ?? null)
-    .filter((sentMs) => sentMs !== null)
-    .sort((a, b) => b - a);
-  const decisive = acked[needed - 1];
-  return decisive === undefined ? null : decisive + state.timing.leaseMs;
-}
-
-/**
- * Until when this node may let its kernel answer for the VIP; null: not at all. A majority must
- * hold the lease and must durably know whom to ask for a proof of release.
- */
-export function mayHoldVipUntilMs(state: State): Ms | null {
-  const { leading, durable } = state;
-  if (leading === null || durable.holder === null || state.isStopped) return null;
-  if (durable.holder.nodeId !== state.selfId || durable.holder.term !== durable.term) return null;
-  const knowing = peersOf(state).filter((id) => leading.followers[id]?.knowsHolder === true);
-  if (knowing.length + 1 < majorityOf(state.memberIds.length)) return null;
-  return leaseUntilMs(state);
 }
 
 /** Deterministic numbers in [0, 1): mulberry32. */

@@ -4,13 +4,16 @@ import { assert } from "../../../../src/base/index.ts";
 import {
   consensus,
   leaseUntilMs,
-  mayHoldVipUntilMs,
+  lifetimeFence,
+  nftFence,
+  NO_FENCE,
   NOTHING_DURABLE,
   startState,
   timingFor,
   type Action,
   type Durable,
   type Event,
+  type Fence,
   type State,
   type Timing,
 } from "../../../../src/watchdog/core/consensus/index.ts";
@@ -21,7 +24,8 @@ import type { ConsensusMessage } from "../../../../src/wire/watchdog/index.ts";
  * repeats and cuts, nodes that crash, freeze, stop cleanly and come back, clocks that differ in rate
  * by up to 1e-3. Virtual time; every run follows from its seed.
  */
-const TIMING = timingFor(600, 1000);
+const TIMING = timingFor(600);
+const FENCES = [nftFence(TIMING), lifetimeFence(1)];
 
 interface Node {
   id: number;
@@ -32,8 +36,12 @@ interface Node {
   boots: number;
   /** Its monotonic clock: `sinceMs + rate * now`. */
   clock: { sinceMs: number; rate: number };
-  /** The kernel's address: open until then, as `valid_lft` grants it. */
+  /** The kernel opens for a renewal until then. */
+  permitUntilMs: number;
+  /** The kernel answers for the VIP until then. */
   vipUntilMs: number;
+  /** What an action begins and the world finishes later, unless the node died meanwhile. */
+  later: { atMs: number; boots: number; run: () => void }[];
   committed: Map<number, string>;
 }
 
@@ -60,10 +68,12 @@ class World {
   #seed: number;
   readonly seed: number;
   readonly #timing: Timing;
+  readonly #fence: Fence;
 
-  constructor(seed: number, count: number, timing: Timing) {
+  constructor(seed: number, count: number, timing: Timing, fence: Fence) {
     this.seed = seed;
     this.#timing = timing;
+    this.#fence = fence;
     this.#seed = seed;
     this.nodes = Array.from({ length: count }, (_, id): Node => ({
       id,
@@ -73,7 +83,9 @@ class World {
       secret: `secret-${id}-0`,
       boots: 0,
       clock: { sinceMs: this.random() * 1e6, rate: 1 + (this.random() - 0.5) * 1e-3 },
+      permitUntilMs: 0,
       vipUntilMs: 0,
+      later: [],
       committed: new Map(),
     }));
     for (const node of this.nodes) this.boot(node);
@@ -91,13 +103,16 @@ class World {
   boot(node: Node): void {
     node.boots++;
     node.secret = `secret-${node.id}-${node.boots}`;
-    node.vipUntilMs = 0; // A starting node removes what its last run left.
+    node.permitUntilMs = 0; // A starting node removes what its last run left.
+    node.vipUntilMs = 0;
     node.state = startState(
       {
         selfId: node.id,
-        memberIds: this.nodes.map((n) => n.id),
-        rank: node.id,
+        nodeIds: this.nodes.map((n) => n.id),
         timing: this.#timing,
+        fence: this.#fence,
+        halfVotes: false,
+        mute: null,
         durable: node.durable,
         ownReleaseHash: hashOf(node.secret),
         seed: this.seed * 31 + node.id + node.boots * 977,
@@ -118,17 +133,46 @@ class World {
   /** As the process does it: the address, the proof, the goodbye. */
   stop(node: Node): void {
     if (node.state === null || node.frozenUntilMs > this.nowMs) return;
-    this.giveUpVip(node);
-    this.deliver(node, { type: "stop-requested" });
-    node.state = null;
+    this.deliver(node, { type: "transfer-requested", to: null });
+    this.later(node, 50, () => {
+      this.deliver(node, { type: "stop-requested" });
+      this.later(node, 10, () => (node.state = null));
+    });
   }
 
+  /** The datagram closes at once; reading back and the proof come after. */
   giveUpVip(node: Node): void {
     const shown = node.secret;
-    node.secret = `secret-${node.id}-${node.boots}-${this.nowMs}`;
-    node.vipUntilMs = 0;
-    this.deliver(node, { type: "release-hash-made", hash: hashOf(node.secret) });
-    this.showSecret(node, shown);
+    if (this.#fence.level === "nft") node.vipUntilMs = 0;
+    node.permitUntilMs = 0;
+    this.later(node, 1 + this.random() * 5, () => {
+      node.vipUntilMs = 0;
+      node.permitUntilMs = 0;
+      node.secret = `secret-${node.id}-${node.boots}-${this.nowMs}`;
+      this.deliver(node, { type: "release-hash-made", hash: hashOf(node.secret) });
+      this.showSecret(node, shown);
+    });
+  }
+
+  armVip(node: Node, id: number): void {
+    this.later(node, 3 + this.random() * 20, () => {
+      node.permitUntilMs = this.nowMs + (this.#fence.kernelLeaseMs ?? Infinity);
+      this.later(node, this.random() * 2, () => this.deliver(node, { type: "vip-armed", id }));
+    });
+  }
+
+  renewVip(node: Node): void {
+    const { kernelLeaseMs } = this.#fence;
+    if (node.permitUntilMs <= this.nowMs) return;
+    if (node.vipUntilMs <= this.nowMs) this.takeovers++;
+    // valid_lft 1 s, late as measured.
+    const holdsMs = kernelLeaseMs ?? 1000 + this.random() * 1414;
+    node.vipUntilMs = this.nowMs + holdsMs;
+    node.permitUntilMs = this.nowMs + (kernelLeaseMs ?? Infinity);
+  }
+
+  later(node: Node, delayMs: number, run: () => void): void {
+    node.later.push({ atMs: this.nowMs + delayMs, boots: node.boots, run });
   }
 
   showSecret(node: Node, secret: string): void {
@@ -157,11 +201,13 @@ class World {
       this.leadersByTerm.set(term, node.id);
     }
     for (const action of actions) this.perform(node, action);
-    this.renewVip(node, before);
   }
 
   perform(node: Node, action: Action): void {
     if (action.type === "persist") node.durable = action.durable;
+    if (action.type === "arm-vip") this.armVip(node, action.id);
+    if (action.type === "renew-vip") this.renewVip(node);
+    if (action.type === "close-vip") this.giveUpVip(node);
     if (action.type === "send") this.send(node.id, action.to, action.message);
     if (action.type === "commit") {
       const text = JSON.stringify(action.entry.value);
@@ -169,18 +215,6 @@ class World {
       expect(known ?? text, `seed ${this.seed}: entry ${action.entry.index} changed`).toBe(text);
       this.committed.set(action.entry.index, text);
     }
-  }
-
-  renewVip(node: Node, before: State): void {
-    if (node.state === null) return;
-    const untilMs = mayHoldVipUntilMs(node.state);
-    if (untilMs !== null && this.clockOf(node) < untilMs) {
-      if (node.vipUntilMs <= this.nowMs) this.takeovers++;
-      node.vipUntilMs = this.nowMs + 1000 + this.random() * 1414; // valid_lft 1 s, late as measured
-      return;
-    }
-    const hasSteppedDown = before.leading !== null && node.state.leading === null;
-    if (hasSteppedDown && !node.state.isStopped) this.giveUpVip(node);
   }
 
   advance(): void {
@@ -198,6 +232,10 @@ class World {
     }
     for (const node of this.nodes) {
       if (node.state === null || node.frozenUntilMs > this.nowMs) continue;
+      const done = node.later.filter((work) => work.atMs <= this.nowMs);
+      node.later = node.later.filter((work) => work.atMs > this.nowMs);
+      for (const work of done) if (work.boots === node.boots) work.run();
+      if (node.state === null) continue;
       const wakeMs = consensus.wakeAtMs(node.state);
       if (wakeMs !== null && wakeMs <= this.clockOf(node)) this.deliver(node, { type: "tick" });
     }
@@ -256,8 +294,14 @@ function hashOf(secret: string): string {
   return createHash("sha256").update(secret, "utf8").digest("hex");
 }
 
-function runSchedule(seed: number, count: number, lengthMs: number, timing = TIMING): World {
-  const world = new World(seed, count, timing);
+interface Wrong {
+  readonly timing?: Partial<Timing>;
+  readonly fence?: Partial<Fence>;
+}
+
+function runSchedule(seed: number, count: number, lengthMs: number, wrong: Wrong = {}): World {
+  const fence = { ...(FENCES[seed % 2] ?? NO_FENCE), ...wrong.fence };
+  const world = new World(seed, count, { ...TIMING, ...wrong.timing }, fence);
   for (let ms = 0; ms < lengthMs; ms++) {
     world.advance();
     if (ms > 1500 && world.random() < 1 / 250) world.disturb();
@@ -290,12 +334,11 @@ describe("consensus under random faults", () => {
   }, 30_000);
 
   it.each([
-    ["a new leader does not wait for the kernel of the old one", { vipCloseBoundMs: 0 }],
-    ["a lease outlives the promises it stands on", { leaseMs: 1200 }],
+    ["a new leader does not wait for the kernel of the old one", { fence: { closeBoundMs: 0 } }],
+    ["a lease outlives the promises it stands on", { timing: { leaseMs: 1200 } }],
   ])("finds the planted mistake: %s", (_mistake, wrong) => {
-    const timing = { ...TIMING, ...wrong };
     expect(() => {
-      for (let seed = 1; seed <= 40; seed++) runSchedule(seed, 3, 12_000, timing);
+      for (let seed = 1; seed <= 60; seed++) runSchedule(seed, 3, 12_000, wrong);
     }).toThrow(/VIP open on|two leases/);
   });
 });

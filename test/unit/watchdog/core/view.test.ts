@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   consensus,
+  NO_FENCE,
   NOTHING_DURABLE,
   startState,
   timingFor,
@@ -22,7 +23,7 @@ function message(from: number, value: ConsensusMessage): Event {
   return { type: "message", from, message: value };
 }
 
-const grant = { granted: true, holder: null, isReleased: false };
+const grant = { granted: true, holder: null, isReleased: false, boundMs: 0 };
 const ELECTED: readonly Told[] = [
   [700, { type: "tick" }],
   [701, message(0, { type: "pre-vote-reply", term: 0, ...grant })],
@@ -40,13 +41,23 @@ const ACKED: readonly Told[] = [
       accepted: true,
       stored,
       knowsHolder: false,
+      isVoter: true,
+      appliedIndex: 0,
     }),
   ],
 ];
 const FOLLOWS: readonly Told[] = [
   [
     100,
-    message(2, { type: "round", term: 1, round: 1, entry: null, committedIndex: 0, holder: null }),
+    message(2, {
+      type: "round",
+      term: 1,
+      round: 1,
+      entry: null,
+      committedIndex: 0,
+      holder: null,
+      heard: 0,
+    }),
   ],
 ];
 
@@ -87,9 +98,11 @@ function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}):
   let state: State = startState(
     {
       selfId: 1,
-      memberIds,
-      rank: 1,
-      timing: timingFor(600, 1000),
+      nodeIds: memberIds,
+      timing: timingFor(600),
+      fence: NO_FENCE,
+      halfVotes: false,
+      mute: null,
       durable: NOTHING_DURABLE,
       ownReleaseHash: null,
       seed: 1,
@@ -111,7 +124,16 @@ const connected = (id: number): LifecheckEvent => ({
 const lost = (id: number): LifecheckEvent[] => [connected(id), { type: "disconnected", id }];
 const left = (id: number): LifecheckEvent[] => [connected(id), { type: "left", id }];
 const VOTED: readonly Told[] = [
-  [600, message(2, { type: "vote-request", term: 1, last: { term: 0, index: 0 } })],
+  [
+    600,
+    message(2, {
+      type: "vote-request",
+      term: 1,
+      last: { term: 0, index: 0 },
+      proof: null,
+      asksPromise: false,
+    }),
+  ],
 ];
 
 describe("the own node in the view", () => {

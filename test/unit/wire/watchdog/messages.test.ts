@@ -13,9 +13,10 @@ import {
 } from "../../../../src/wire/watchdog/index.ts";
 
 const hash = "0123456789abcdef".repeat(4);
-const holder = { nodeId: 1, term: 2, releaseHash: hash };
+const holder = { nodeId: 1, term: 2, releaseHash: hash, closeBoundMs: 2500 };
 const last = { term: 3, index: 4 };
-const entry = { term: 3, index: 4, value: { backends: [{ id: 0, status: "up" }] } };
+const value = { backends: [{ id: 0, status: "up" }] };
+const entry = { term: 3, index: 4, value, members: [0, 1], before: [0, 1, 2] };
 const request: ClusterRequest = {
   kind: "detach",
   backendIds: [0, 2],
@@ -25,13 +26,24 @@ const request: ClusterRequest = {
 };
 
 const MESSAGES: readonly PeerMessage[] = [
-  { type: "pre-vote-request", term: 5, last },
-  { type: "vote-request", term: 5, last },
-  { type: "pre-vote-reply", term: 5, granted: true, holder, isReleased: true },
-  { type: "vote-reply", term: 5, granted: false, holder: null, isReleased: false },
-  { type: "round", term: 5, round: 6, entry, committedIndex: 4, holder },
-  { type: "round", term: 5, round: 7, entry: null, committedIndex: 4, holder: null },
-  { type: "round-reply", term: 5, round: 7, accepted: true, stored: last, knowsHolder: true },
+  { type: "pre-vote-request", term: 5, last, proof: null, asksPromise: false },
+  { type: "vote-request", term: 5, last, proof: hash, asksPromise: true },
+  { type: "pre-vote-reply", term: 5, granted: true, holder, isReleased: true, boundMs: 0 },
+  { type: "vote-reply", term: 5, granted: false, holder: null, isReleased: false, boundMs: 15 },
+  { type: "round", term: 5, round: 6, entry, committedIndex: 4, holder, heard: 5 },
+  { type: "round", term: 5, round: 7, entry: null, committedIndex: 4, holder: null, heard: 0 },
+  {
+    type: "round-reply",
+    term: 5,
+    round: 7,
+    accepted: true,
+    stored: last,
+    knowsHolder: true,
+    isVoter: true,
+    appliedIndex: 3,
+  },
+  { type: "prepare-transfer", term: 5 },
+  { type: "transfer-ready", term: 5 },
   { type: "released", secret: hash },
   { type: "leaving", term: 5 },
   { type: "failover-vote", request },

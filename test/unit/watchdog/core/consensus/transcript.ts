@@ -8,7 +8,9 @@ import type {
 import {
   consensus,
   leaseUntilMs,
+  lifetimeFence,
   mayHoldVipUntilMs,
+  nftFence,
   NOTHING_DURABLE,
   startState,
   timingFor,
@@ -28,7 +30,8 @@ import {
  *
  * `node …` starts a node (again, with what it had persisted, when it says `restart=true`). Times
  * are milliseconds; an entry is term.index:value; a holder is node.term.secret, where the name of
- * the secret stands for its hash.
+ * the secret stands for its hash; members stand behind an entry's value, as `@0,1<0,1,2` while they
+ * replace others.
  */
 export function playTranscript(text: string): string {
   const player = new Player();
@@ -46,6 +49,8 @@ function playBlock(player: Player, block: string): string {
 }
 
 type Words = Readonly<Record<string, string>>;
+
+const TIMING = timingFor(600);
 
 class Player {
   #state: State | null = null;
@@ -65,7 +70,7 @@ class Player {
 
   summary(): string {
     const state = this.#alive();
-    const show = (ms: number | null): string => (ms === null ? "-" : `${Math.round(ms * 10) / 10}`);
+    const show = (ms: number | null): string => (ms === null ? "-" : `${round(ms)}`);
     const { leading } = state;
     const { term, votedFor } = state.durable;
     const parts = [`= ${state.role} term=${term} vote=${votedFor ?? "-"}`];
@@ -96,10 +101,12 @@ class Player {
     this.#state = startState(
       {
         selfId: Number(words.self),
-        memberIds: (words.members ?? "").split(",").map(Number),
-        rank: Number(words.rank ?? words.self),
-        // P = 600 ms, an address that lives 1 s: the fast profile.
-        timing: timingFor(600, 1000),
+        nodeIds: readIds(words.members ?? ""),
+        // P = 600 ms: the fast profile.
+        timing: TIMING,
+        fence: words.fence === "nft" ? nftFence(TIMING) : lifetimeFence(1),
+        halfVotes: words.half === "true",
+        mute: words.mute ?? null,
         durable,
         ownReleaseHash: words.secret === undefined ? null : this.#hash(words.secret),
         seed: 7,
@@ -124,7 +131,20 @@ class Player {
     switch (verb) {
       case "tick":
       case "stop-requested":
+      case "vip-lost":
         return { type: verb };
+      case "vip-armed":
+        return { type: verb, id: Number(words.id) };
+      case "transfer-requested":
+        return { type: verb, to: words.to === undefined ? null : Number(words.to) };
+      case "members-wanted":
+        return { type: verb, memberIds: readIds(words.ids ?? "") };
+      case "ranked":
+        return { type: verb, order: readIds(words.order ?? "") };
+      case "applied":
+        return { type: verb, index: Number(words.index) };
+      case "disk-failed":
+        return { type: verb, reason: words.reason ?? "" };
       case "release-proven":
         return { type: verb, secret: words.secret ?? "" };
       case "release-hash-made":
@@ -147,11 +167,17 @@ class Player {
 
   #messageOf(verb: string, words: Words): ConsensusMessage {
     const term = Number(words.term);
-    const round = Number(words.round);
+    const roundNumber = Number(words.round);
     switch (verb) {
       case "pre-vote-request":
       case "vote-request":
-        return { type: verb, term, last: readId(words.last) };
+        return {
+          type: verb,
+          term,
+          last: readId(words.last),
+          proof: words.proof ?? null,
+          asksPromise: words.asks === "promise",
+        };
       case "pre-vote-reply":
       case "vote-reply":
         return {
@@ -160,28 +186,34 @@ class Player {
           granted: words.granted === "true",
           holder: this.#readHolder(words.holder),
           isReleased: words.released === "true",
+          boundMs: Number(words.bound ?? 0),
         };
       case "round":
         return {
           type: verb,
           term,
-          round,
+          round: roundNumber,
           entry: this.#readEntry(words.entry),
           committedIndex: Number(words.committed),
           holder: this.#readHolder(words.holder),
+          heard: Number(words.heard ?? 0),
         };
       case "round-reply":
         return {
           type: verb,
           term,
-          round,
+          round: roundNumber,
           accepted: words.accepted !== "false",
           stored: readId(words.stored),
           knowsHolder: words.knows === "true",
+          isVoter: words.voter !== "false",
+          appliedIndex: Number(words.applied ?? 0),
         };
       case "released":
         return { type: verb, secret: words.secret ?? "" };
       case "leaving":
+      case "prepare-transfer":
+      case "transfer-ready":
         return { type: verb, term };
       default:
         throw new Error(`what is ${verb}?`);
@@ -200,6 +232,13 @@ class Player {
         return `commit ${showEntry(action.entry)}`;
       case "refuse-proposal":
         return `refuse-proposal id=${action.id}: ${action.reason}`;
+      case "arm-vip":
+        return `arm-vip id=${action.id}`;
+      case "renew-vip":
+      case "close-vip":
+        return action.type;
+      case "settled":
+        return `settled index=${action.index}`;
     }
   }
 
@@ -207,36 +246,51 @@ class Player {
     switch (message.type) {
       case "pre-vote-request":
       case "vote-request":
-        return `${message.type} term=${message.term} last=${message.last.term}.${message.last.index}`;
+        return `${message.type} term=${message.term} last=${message.last.term}.${message.last.index}${message.proof === null ? "" : ` proof=${message.proof}`}${message.asksPromise ? " asks=promise" : ""}`;
       case "pre-vote-reply":
       case "vote-reply":
-        return `${message.type} term=${message.term} granted=${message.granted} holder=${this.#showHolder(message.holder)} released=${message.isReleased}`;
+        return `${message.type} term=${message.term} granted=${message.granted} holder=${this.#showHolder(message.holder)} released=${message.isReleased}${message.boundMs > 0 ? ` bound=${round(message.boundMs)}` : ""}`;
       case "round":
-        return `round term=${message.term} round=${message.round} entry=${showEntry(message.entry)} committed=${message.committedIndex} holder=${this.#showHolder(message.holder)}`;
+        return `round term=${message.term} round=${message.round} entry=${showEntry(message.entry)} committed=${message.committedIndex} holder=${this.#showHolder(message.holder)} heard=${message.heard}`;
       case "round-reply":
-        return `round-reply term=${message.term} round=${message.round} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder}`;
+        return `round-reply term=${message.term} round=${message.round} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder} applied=${message.appliedIndex}${message.isVoter ? "" : " voter=false"}`;
       case "released":
         return `released secret=${message.secret}`;
       case "leaving":
-        return `leaving term=${message.term}`;
+      case "prepare-transfer":
+      case "transfer-ready":
+        return `${message.type} term=${message.term}`;
     }
   }
 
   #readHolder(text: string | undefined): HolderRecord | null {
     if (text === undefined || text === "-") return null;
-    const [nodeId, term, secret = ""] = text.split(".");
-    return { nodeId: Number(nodeId), term: Number(term), releaseHash: this.#hash(secret) };
+    const [nodeId, term, secret = "", closeBoundMs = "2500"] = text.split(".");
+    return {
+      nodeId: Number(nodeId),
+      term: Number(term),
+      releaseHash: this.#hash(secret),
+      closeBoundMs: Number(closeBoundMs),
+    };
   }
 
   #showHolder(holder: HolderRecord | null): string {
     if (holder === null) return "-";
-    return `${holder.nodeId}.${holder.term}.${this.#names.get(holder.releaseHash) ?? "?"}`;
+    const bound = holder.closeBoundMs === 2500 ? "" : `.${holder.closeBoundMs}`;
+    return `${holder.nodeId}.${holder.term}.${this.#names.get(holder.releaseHash) ?? "?"}${bound}`;
   }
 
   #readEntry(text: string | undefined): Entry | null {
     if (text === undefined || text === "-") return null;
-    const [id, value] = splitOnce(text, ":");
-    return { ...readId(id), value: value === "" ? null : value };
+    const [id, content] = splitOnce(text, ":");
+    const [value, lists] = splitOnce(content, "@");
+    const [members = "", before] = lists.split("<");
+    return {
+      ...readId(id),
+      value: value === "" ? null : value,
+      members: readIds(members),
+      before: before === undefined ? null : readIds(before),
+    };
   }
 
   #hash(secret: string): string {
@@ -248,8 +302,18 @@ class Player {
 
 function showEntry(entry: Entry | null): string {
   if (entry === null) return "-";
-  const value = typeof entry.value === "string" ? `:${entry.value}` : "";
-  return `${entry.term}.${entry.index}${value}`;
+  const value = typeof entry.value === "string" ? entry.value : "";
+  const before = entry.before === null ? "" : `<${entry.before.join(",")}`;
+  const lists = entry.members.length === 0 ? "" : `@${entry.members.join(",")}${before}`;
+  return `${entry.term}.${entry.index}${value + lists === "" ? "" : ":"}${value}${lists}`;
+}
+
+function readIds(text: string): number[] {
+  return text === "" ? [] : text.split(",").map(Number);
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function readId(text: string | undefined): { term: number; index: number } {
