@@ -19,7 +19,14 @@ const FAST_STOP_WITHIN_MS = 2000;
 const CLASSES_MAX = 10_000;
 const PARSE_BYTES_MAX = 64 * 1024;
 
-const NO_VIEW: ClusterView = { epoch: 0, primaryId: null, backends: [], refusal: null };
+const NO_VIEW: ClusterView = {
+  index: 0,
+  epoch: 0,
+  primaryId: null,
+  awaitsPrimary: false,
+  backends: [],
+  refusal: null,
+};
 
 const workerId = Number(process.env.PGQUORUM_WORKER ?? "1");
 const isDebugging = process.env.PGQUORUM_DEBUG === "1";
@@ -79,6 +86,8 @@ function onMessage(message: ToWorker): void {
   switch (message.type) {
     case "view":
       return viewChanged(message.view);
+    case "lease":
+      return undefined;
     case "reload":
       return reload();
     case "cancel":

@@ -57,6 +57,8 @@ export class BackendCare {
   readonly #initial: ClusterState;
   /** The newest committed state; null before the first. */
   #cluster: ClusterState | null = null;
+  /** Of that state. */
+  #index = 0;
   #failover: FailoverRunner | null = null;
   #leads = false;
   #replicationTimer: NodeJS.Timeout | null = null;
@@ -134,6 +136,7 @@ export class BackendCare {
     this.#failover?.deliver({ type: "committed", index, state });
     if (state === null) return;
     this.#cluster = state;
+    this.#index = index;
     this.#forgetMarksOfDown(state);
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);
@@ -377,6 +380,7 @@ export class BackendCare {
   #makeView(): ClusterView {
     return makeClusterView({
       state: this.#cluster ?? this.#initial,
+      index: this.#index,
       marks: this.#marks,
       backends: this.#config.backends,
       seen: this.#seen,

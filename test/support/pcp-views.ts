@@ -24,6 +24,8 @@ export function backendView(own: Partial<BackendView> = {}): BackendView {
 export const twoBackends: ClusterView = {
   epoch: 1,
   primaryId: 0,
+  index: 1,
+  awaitsPrimary: false,
   refusal: null,
   backends: [
     backendView({ port: 23902, weight: 1 / 3 }),

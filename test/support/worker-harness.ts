@@ -100,7 +100,7 @@ function firstView(o: WorkerOptions): ClusterView {
     replicationSyncState: server.isPrimary ? "" : "async",
     selectCount: 0,
   }));
-  return { epoch: 1, primaryId: 0, backends, refusal: null };
+  return { index: 1, epoch: 1, primaryId: 0, awaitsPrimary: false, backends, refusal: null };
 }
 
 async function started(

@@ -111,6 +111,8 @@ export class Workers {
         this.#readyCount += 1;
         if (this.#readyCount >= this.#options.count) this.#onAllReady?.();
         return;
+      case "applied":
+        return;
       case "unusable":
         slot.unusable = message.reason;
         return;

@@ -1,9 +1,13 @@
 /** What a node knows of its backends at one moment; the supervisor makes it, workers route by it. */
 export interface ClusterView {
+  /** Of the committed state that it was made from; 0 before the first. */
+  readonly index: number;
   /** Grows with every change of a backend's state or of the primary. */
   readonly epoch: number;
   /** The backend that takes writes, or null while none is known. */
   readonly primaryId: number | null;
+  /** A failover or promotion is under way that will name one: what needs the primary can wait. */
+  readonly awaitsPrimary: boolean;
   readonly backends: readonly BackendView[];
   /** Null while statements may run; else the reason that a client is told. */
   readonly refusal: string | null;

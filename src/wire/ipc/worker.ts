@@ -1,8 +1,17 @@
 import type { ClusterView } from "./view.ts";
 
+/** The lease of a node without a watchdog, which nobody can contradict. */
+export const LEASE_FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
+
 /** Supervisor to worker. */
 export type ToWorker =
+  /** Answered by `applied` when its index is a new one. */
   | { readonly type: "view"; readonly view: ClusterView }
+  /**
+   * The worker may forward statements by its view until then, of CLOCK_MONOTONIC in milliseconds.
+   * A later one extends it; none is ever taken back.
+   */
+  | { readonly type: "lease"; readonly untilMs: number }
   /** Read the configuration files again. */
   | { readonly type: "reload" }
   /** Another worker received a CancelRequest for a session of this one. */
@@ -13,6 +22,8 @@ export type ToWorker =
 /** Worker to supervisor. */
 export type FromWorker =
   | { readonly type: "ready" }
+  /** It routes by the view of this index, or a newer one, and by no older one any more. */
+  | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */
   | { readonly type: "unusable"; readonly reason: string }
   /** A CancelRequest whose `processId` names another worker. */

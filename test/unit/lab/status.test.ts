@@ -62,6 +62,8 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       epoch: 1,
       primaryId: 1,
       backends: states.map((each, index) => backend(index, each)),
+      index: 1,
+      awaitsPrimary: false,
       refusal: null,
     },
   };

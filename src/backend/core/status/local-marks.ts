@@ -51,6 +51,8 @@ export const NOTHING_SEEN: BackendSeen = {
 /** The view that workers and the administrator get. */
 export function makeClusterView(facts: {
   readonly state: ClusterState;
+  /** Of the committed state; 0 for one that was never committed. */
+  readonly index: number;
   readonly marks: LocalMarks;
   /** Those of the configuration, by ascending id. */
   readonly backends: readonly BackendConfig[];
@@ -58,7 +60,8 @@ export function makeClusterView(facts: {
   readonly selectCounts: ReadonlyMap<number, number>;
   readonly refusal: string | null;
 }): ClusterView {
-  const { epoch, primaryId, backends: statuses } = withMarks(facts.state, facts.marks);
+  const { index, refusal } = facts;
+  const { epoch, primaryId, intent, backends: statuses } = withMarks(facts.state, facts.marks);
   const weightSum = facts.backends.reduce((sum, { weight }) => sum + weight, 0);
   const backends = facts.backends.map((backend): BackendView => {
     const status = statuses.find(({ id }) => id === backend.id);
@@ -74,5 +77,6 @@ export function makeClusterView(facts: {
       selectCount: facts.selectCounts.get(backend.id) ?? 0,
     };
   });
-  return { epoch, primaryId, backends, refusal: facts.refusal };
+  const awaitsPrimary = intent?.primaryChanges === true;
+  return { index, epoch, primaryId, awaitsPrimary, backends, refusal };
 }

@@ -4,4 +4,5 @@
  */
 export { compileRules, type RoutingConfig, type RoutingRules } from "./rules.ts";
 export { route, nextPinned, type Route, type RoutingContext } from "./route.ts";
+export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode } from "./balance.ts";

@@ -77,6 +77,8 @@ describe("pgquorum nodes", () => {
     if (primary === undefined) throw new Error("no backend");
     const view = {
       ...twoBackends,
+      index: 1,
+      awaitsPrimary: false,
       refusal: "no quorum",
       backends: [{ ...primary, state: "down", quarantined: true }],
     } as const;

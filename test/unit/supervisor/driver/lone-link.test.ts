@@ -14,7 +14,9 @@ describe("a node without a watchdog", () => {
     link.propose(2, 1, "b");
     expect(told).toEqual([
       { type: "committed", index: 1, term: 1, value: "a" },
+      { type: "settled", index: 1 },
       { type: "committed", index: 2, term: 1, value: "b" },
+      { type: "settled", index: 2 },
     ]);
   });
 
@@ -24,7 +26,7 @@ describe("a node without a watchdog", () => {
     link.propose(2, 0, "b");
     link.propose(3, 2, "c");
     const reason = "a newer state exists";
-    expect(told.slice(1)).toEqual([
+    expect(told.slice(2)).toEqual([
       { type: "proposal-refused", id: 2, reason },
       { type: "proposal-refused", id: 3, reason },
     ]);

@@ -216,7 +216,10 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   {
     weight: 12,
-    arbitrary: fc.record({ do: fc.constantFrom("deliver", "deliver", "settle", "judge", "finish"), node }),
+    arbitrary: fc.record({
+      do: fc.constantFrom("deliver", "deliver", "settle", "judge", "finish"),
+      node,
+    }),
   },
   {
     weight: 3,

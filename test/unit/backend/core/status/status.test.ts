@@ -152,12 +152,14 @@ describe("what a node adds for itself", () => {
     });
     const view = makeClusterView({
       state,
+      index: 7,
       marks: NO_MARKS,
       backends: [backend(0, 1), backend(1, 3)],
       seen: new Map(),
       selectCounts: new Map([[1, 7]]),
       refusal: null,
     });
+    expect([view.index, view.awaitsPrimary]).toEqual([7, false]);
     expect(view.backends.map((one) => [one.weight, one.selectCount, one.state])).toEqual([
       [0.25, 0, "waiting"],
       [0.75, 7, "down"],

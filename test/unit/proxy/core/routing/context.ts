@@ -30,6 +30,8 @@ export function view(own: Partial<ClusterView> = {}): ClusterView {
     epoch: 1,
     primaryId: 0,
     backends: [backend(0), backend(1), backend(2)],
+    index: 1,
+    awaitsPrimary: false,
     refusal: null,
     ...own,
   };

@@ -56,6 +56,8 @@ export const VIEW: ClusterView = {
   epoch: 1,
   primaryId: 0,
   backends: [backend(0), backend(1)],
+  index: 1,
+  awaitsPrimary: false,
   refusal: null,
 };
 

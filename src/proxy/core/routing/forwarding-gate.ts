@@ -1,0 +1,90 @@
+import type { Ms } from "../../../base/index.ts";
+import { LEASE_FOR_EVER_MS, type ClusterView } from "../../../wire/ipc/index.ts";
+
+/** How long statements are held when nobody knows how to go on; then they are refused. */
+export interface HoldLimits {
+  /** After the end of the routing lease. */
+  readonly withoutLeaseMs: Ms;
+  /** While a failover or promotion is under way, from its beginning. */
+  readonly withoutPrimaryMs: Ms;
+}
+
+/**
+ * Whether a worker may forward statements at this moment. Its view of the primary may be from
+ * before a failover that it was not told of, because this node is cut off or one of its processes
+ * is frozen. So it forwards only during its routing lease, which the supervisor extends while the
+ * cluster's majority confirms the view that this worker has said it applied:
+ *
+ *     ── forwards ──│── holds, up to `withoutLeaseMs` ──│── refuses ──>
+ *              lease ends                     `wakeAtMs`
+ *
+ * Times are of CLOCK_MONOTONIC, milliseconds. A stream: the one question of each statement,
+ * `isOpen`, is one comparison of numbers. A worker that is frozen between this question and the
+ * system call that sends the statement cannot be helped by any clock.
+ */
+export class ForwardingGate {
+  readonly #limits: HoldLimits;
+  #leaseUntilMs: Ms;
+  /** The lease, or nothing while the supervisor refuses. */
+  #openUntilMs: Ms;
+  #refusal: string | null = null;
+  #awaitsPrimary = false;
+  #awaitsPrimaryUntilMs: Ms = 0;
+
+  /** A new worker has no lease, but gets the time in which to be given one. */
+  constructor(limits: HoldLimits, nowMs: Ms) {
+    this.#limits = limits;
+    this.#leaseUntilMs = nowMs;
+    this.#openUntilMs = nowMs;
+  }
+
+  leaseTaken(untilMs: Ms): void {
+    this.#leaseUntilMs = Math.max(this.#leaseUntilMs, untilMs);
+    this.#setOpen();
+  }
+
+  viewTaken(view: ClusterView, nowMs: Ms): void {
+    this.#refusal = view.refusal;
+    if (view.awaitsPrimary && !this.#awaitsPrimary) {
+      this.#awaitsPrimaryUntilMs = nowMs + this.#limits.withoutPrimaryMs;
+    }
+    this.#awaitsPrimary = view.awaitsPrimary;
+    this.#setOpen();
+  }
+
+  isOpen(nowMs: Ms): boolean {
+    return nowMs < this.#openUntilMs;
+  }
+
+  /** Asked while the gate is shut: why statements are refused, or null while they are held. */
+  refusal(nowMs: Ms): string | null {
+    if (this.#refusal !== null) return this.#refusal;
+    return nowMs < this.#refusesFromMs ? null : NOT_CONFIRMED;
+  }
+
+  /** A statement that needs the primary is held, because one will be named soon. */
+  awaitsPrimary(nowMs: Ms): boolean {
+    return this.#awaitsPrimary && nowMs < this.#awaitsPrimaryUntilMs;
+  }
+
+  /** When time alone changes an answer for those that are held or run; null: not before a message. */
+  wakeAtMs(nowMs: Ms): Ms | null {
+    const ends = [
+      this.#refusesFromMs,
+      ...(this.#awaitsPrimary ? [this.#awaitsPrimaryUntilMs] : []),
+    ];
+    const next = Math.min(...ends.filter((endMs) => endMs > nowMs));
+    return Number.isFinite(next) && next < LEASE_FOR_EVER_MS ? next : null;
+  }
+
+  get #refusesFromMs(): Ms {
+    return this.#leaseUntilMs + this.#limits.withoutLeaseMs;
+  }
+
+  #setOpen(): void {
+    this.#openUntilMs = this.#refusal === null ? this.#leaseUntilMs : -Infinity;
+  }
+}
+
+const NOT_CONFIRMED =
+  "this pgquorum node has lost the quorum of its watchdog cluster, so its primary may be outdated";
