@@ -10,5 +10,6 @@ export * from "./child-command.ts";
 export * from "./core-runner.ts";
 export * from "./open-log.ts";
 export * from "./unix-socket.ts";
+export * from "./listen.ts";
 export * from "./pid-file.ts";
 export * from "./process-config.ts";

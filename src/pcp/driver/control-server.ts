@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
 import { fail, succeed, type Result } from "../../base/index.ts";
-import type { Log, SocketProblem } from "../../os/index.ts";
+import { listenOnPath, type Log, type SocketProblem } from "../../os/index.ts";
 import type { ControlReply, ControlRequest } from "../../wire/ipc/index.ts";
 import { CONTROL_REQUEST_BYTES_MAX, parseControlRequest } from "../../wire/ipc/index.ts";
 import { readLine } from "./line-socket.ts";
-import { listenOnPath } from "./listen.ts";
 
 export interface ControlServerOptions {
   /** See `controlSocketPath`. */
@@ -31,7 +30,6 @@ export async function startControlServer(
 ): Promise<Result<ControlServer, SocketProblem>> {
   const open = new Set<Socket>();
   const listener = await listenOnPath(options.path, SOCKET_MODE, {
-    portParameter: "pcp_port",
     onConnection(socket) {
       if (open.size >= CONNECTIONS_MAX) {
         socket.destroy();

@@ -1,9 +1,14 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { fail, succeed, type Result } from "../../base/index.ts";
-import type { SocketProblem } from "../../os/index.ts";
+import {
+  listenOnAddress,
+  listenOnPath,
+  type AcceptOptions,
+  type Listener,
+  type SocketProblem,
+} from "../../os/index.ts";
 import { servePcpConnection, type PcpConnectionOptions } from "./connection.ts";
-import { listenOnAddress, listenOnPath, type AcceptOptions, type Listener } from "./listen.ts";
 
 export interface PcpServerOptions extends PcpConnectionOptions {
   readonly listen: {

@@ -50,7 +50,7 @@ export function formatWatchdogJson(view: WatchdogView, nodeId: number, layout: P
 }
 
 /** Without a virtual IP, leading with a quorum is all that escalation means. */
-function isEscalated(view: WatchdogView): boolean {
+export function isEscalated(view: WatchdogView): boolean {
   return view.vip === null ? view.isLeader && view.hasQuorum : view.holdsVip;
 }
 

@@ -1,8 +1,9 @@
 import { lookup } from "node:dns/promises";
 import { chmod, unlink } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { fail, succeed, type Result } from "../../base/index.ts";
-import { prepareUnixSocketPath, systemErrorText, type SocketProblem } from "../../os/index.ts";
+import { fail, succeed, type Result } from "../base/index.ts";
+import { systemErrorText } from "./files.ts";
+import { prepareUnixSocketPath, type SocketProblem } from "./unix-socket.ts";
 
 /** A place where a server listens, and how it is given up. */
 export interface Listener {
@@ -91,12 +92,16 @@ function portProblem(
 export async function listenOnPath(
   path: string,
   mode: number,
-  options: AcceptOptions,
+  options: Pick<AcceptOptions, "onConnection">,
 ): Promise<Result<Listener, SocketProblem>> {
   const prepared = await prepareUnixSocketPath(path);
   if (!prepared.ok) return prepared;
   const server = createServer(options.onConnection);
-  const opened = await opening(server, { path });
+  // Node binds before `listen` returns: at no moment may anybody connect whom `mode` keeps out.
+  const umask = process.umask(0o777 & ~mode);
+  const bound = opening(server, { path });
+  process.umask(umask);
+  const opened = await bound;
   const problem = (error: unknown): SocketProblem => ({
     message: `could not listen on the socket "${path}": ${systemErrorText(error)}`,
     hint: "Let the user that runs pgpool write to the socket directory.",
