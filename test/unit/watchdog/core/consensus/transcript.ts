@@ -6,6 +6,7 @@ import type {
   HolderRecord,
 } from "../../../../../src/wire/watchdog/index.ts";
 import {
+  confirmedUntilMs,
   consensus,
   leaseUntilMs,
   lifetimeFence,
@@ -84,6 +85,9 @@ class Player {
       if (this.#nowMs < leading.vipClearAtMs)
         parts.push(`vip-clear-at=${show(leading.vipClearAtMs)}`);
     }
+    if (this.#nowMs < confirmedUntilMs(state))
+      parts.push(`confirmed-until=${show(confirmedUntilMs(state))}`);
+    if (state.mute !== null) parts.push(`mute=${state.mute}`);
     parts.push(`wakes-at=${show(consensus.wakeAtMs(state))}`);
     return parts.join(" ");
   }
