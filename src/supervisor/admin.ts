@@ -2,9 +2,10 @@
  * Part of the supervisor's root: what administrators may ask of this node, over PCP and over the
  * control socket, joined to what the node can do.
  */
-import { fail, succeed, type Result } from "../base/index.ts";
+import { fail, succeed, type Ms, type Result } from "../base/index.ts";
 import { showPoolStatus, type Config } from "../config/index.ts";
-import { readTextFile, type Log } from "../os/index.ts";
+import { monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
+import { watchdogViewAt } from "../pcp/core/index.ts";
 import {
   startControlServer,
   startPcpServer,
@@ -82,7 +83,7 @@ async function startControl(
     handle: async (request) => {
       switch (request.command) {
         case "status":
-          return await Promise.resolve(node.status());
+          return await Promise.resolve(statusAt(node.status(), monotonicNowMs()));
         case "nodes":
           return node.view;
       }
@@ -91,10 +92,20 @@ async function startControl(
   });
 }
 
+function statusAt(status: NodeStatus, nowMs: Ms): NodeStatus {
+  if (status.watchdog === null) return status;
+  const watchdog = watchdogViewAt(status.watchdog, nowMs);
+  const state = watchdog.nodes[0]?.state ?? status.node.state;
+  return { ...status, watchdog, node: { ...status.node, state } };
+}
+
 function handlersOf(node: AdminNode): PcpHandlers {
   return {
     view: () => node.view,
-    watchdog: () => node.watchdogView,
+    watchdog: () => {
+      const view = node.watchdogView;
+      return view === null ? null : watchdogViewAt(view, monotonicNowMs());
+    },
     workerPids: () => node.workerPids,
     poolStatus: () => showPoolStatus(node.config, node.config.pgpool_compat_version),
     attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),

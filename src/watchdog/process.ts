@@ -15,6 +15,7 @@ import {
   mayHoldVipUntilMs,
   NO_FENCE,
   timingFor,
+  votersOf,
   type Action,
   type Durable,
   type Event,
@@ -22,6 +23,8 @@ import {
   type Timing,
 } from "./core/consensus/index.ts";
 import { voteRulesOf } from "./core/failover/index.ts";
+import { removalPolicyOf } from "./core/membership.ts";
+import { sharedSettings } from "./core/shared-settings.ts";
 import { watchdogView } from "./core/view.ts";
 import { ClusterSockets } from "./driver/cluster-sockets.ts";
 import { Escalation } from "./driver/escalation.ts";
@@ -56,6 +59,8 @@ class Watchdog {
       peerIds: peers.map((peer) => peer.id),
       self: { id: self.id, name, priority: config.wd_priority },
       deadMs: config.wd_heartbeat_deadtime * 1000,
+      settings: sharedSettings(config),
+      removalPolicy: removalPolicyOf(config),
       staleMs: 3 * this.#silenceMs,
       log,
       onChange: () => this.#publish(),
@@ -71,7 +76,7 @@ class Watchdog {
       { up: config.wd_escalation_command, down: config.wd_de_escalation_command },
       log,
     );
-    this.#publisher = new ViewPublisher(log, tell);
+    this.#publisher = new ViewPublisher({ log, tell, refreshMs: this.#timing.promiseMs / 2 });
     const initial = initialState(prepared, this.#timing);
     this.#runner = new CoreRunner<State, Event, Action>(consensus, initial, {
       perform: (action) => this.#perform(action),
@@ -104,6 +109,7 @@ class Watchdog {
     this.#sockets = sockets.value;
     setInterval(() => {
       this.#peers.step({ type: "tick" });
+      this.#steer();
       this.#publish();
     }, LOOK_EVERY_MS);
     tell({ type: "ready" });
@@ -236,15 +242,27 @@ class Watchdog {
     }
   }
 
+  /** Tells consensus what priorities and the rules for absent nodes make of the peers' lives. */
+  #steer(): void {
+    const { state } = this.#runner;
+    const { order } = this.#peers;
+    if (order.join() !== state.order.join()) this.#runner.deliver({ type: "ranked", order });
+    if (state.leading === null) return;
+    const voters = votersOf(state);
+    const memberIds = this.#peers.membersWanted(voters);
+    if (memberIds !== voters) this.#runner.deliver({ type: "members-wanted", memberIds });
+  }
+
   #view(): WatchdogView {
-    const { nodes, delegate_ip, vip_fence } = this.#prepared.config;
+    const { nodes, delegate_ip } = this.#prepared.config;
     const facts = {
+      ...this.#peers.shown,
       members: nodes,
-      names: this.#peers.names,
-      priorities: this.#peers.priorities,
       vip: delegate_ip === "" ? null : delegate_ip,
       holdsVip: this.#vip?.isHeld ?? false,
-      fence: vip_fence === "none" ? ("none" as const) : ("lifetime" as const),
+      fenceReason: "",
+      conflict: null,
+      trouble: null,
       guardianPid: this.#vip?.guardianPid ?? null,
     };
     return watchdogView(this.#runner.state, this.#peers.lifecheck, facts, monotonicNowMs());
@@ -252,7 +270,7 @@ class Watchdog {
 
   #publish(): void {
     const view = this.#view();
-    this.#publisher.publish(view);
+    this.#publisher.publish(view, monotonicNowMs());
     void this.#escalation.follow(view.isLeader && view.hasQuorum && !this.#isStopping);
   }
 }

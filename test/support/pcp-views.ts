@@ -47,6 +47,7 @@ export const threeNodes: WatchdogView = {
   term: 4,
   leaderId: 0,
   isLeader: true,
+  knownUntilMs: null,
   hasQuorum: true,
   quorumStatus: 1,
   holdsVip: true,
@@ -62,6 +63,7 @@ export const threeNodes: WatchdogView = {
   aliveRemoteCount: 1,
   neededForQuorum: 2,
   guardianPid: 4711,
+  differences: [],
   nodes: [
     {
       id: 0,

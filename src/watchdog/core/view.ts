@@ -1,7 +1,13 @@
 import type { Ms } from "../../base/index.ts";
-import type { FenceLevel, WatchdogNodeState, WatchdogView } from "../../wire/ipc/index.ts";
-import { leaseUntilMs, majorityOf, type State, votersOf } from "./consensus/index.ts";
+import type {
+  QuorumStatus,
+  SettingDifference,
+  WatchdogNodeState,
+  WatchdogView,
+} from "../../wire/ipc/index.ts";
+import { leaseUntilMs, majorityOf, votersOf, type State } from "./consensus/index.ts";
 import type { LifecheckState, PeerLife } from "./lifecheck/index.ts";
+import { membershipOf } from "./membership.ts";
 
 /** What is fixed about a member while this process runs. */
 export interface MemberFacts {
@@ -11,62 +17,76 @@ export interface MemberFacts {
   readonly wdPort: number;
 }
 
+/** What keeps this node from serving, and how Pgpool-II calls a node in that state. */
+export interface Trouble {
+  readonly state: "LOST" | "IN NETWORK TROUBLE";
+  readonly reason: string;
+}
+
 export interface ViewFacts {
   readonly members: readonly MemberFacts[];
   /** `server1:9999 Linux server1`; learnt from the hello, so unknown for a node never seen. */
   readonly names: ReadonlyMap<number, string>;
   readonly priorities: ReadonlyMap<number, number>;
+  /** Nodes that this node reaches but that have not accepted it. */
+  readonly unwelcomedBy: ReadonlySet<number>;
+  readonly differences: readonly SettingDifference[];
   readonly vip: string | null;
   readonly holdsVip: boolean;
-  readonly fence: FenceLevel;
+  readonly fenceReason: string;
+  readonly conflict: string | null;
+  readonly trouble: Trouble | null;
   readonly guardianPid: number | null;
 }
 
-/** Says in Pgpool-II's words what this node knows of the cluster. */
+/** Says in Pgpool-II's words what this node knows of the cluster at this moment. */
 export function watchdogView(
   state: State,
   lifecheck: LifecheckState,
   facts: ViewFacts,
   nowMs: Ms,
 ): WatchdogView {
-  const hasQuorum = isQuorate(state, nowMs);
-  const alive = lifecheck.peers.filter((peer) => peer.life === "alive");
+  const claim = leaderAt(state, nowMs);
+  const voters = votersOf(state);
   const others = facts.members.filter((member) => member.id !== state.selfId);
   const own = facts.members.filter((member) => member.id === state.selfId);
   return {
     selfId: state.selfId,
     term: state.durable.term,
-    leaderId: state.leaderId,
-    isLeader: state.leading !== null,
-    hasQuorum,
-    quorumStatus: state.leaderId === null ? -2 : hasQuorum ? 1 : -1,
+    ...claim,
+    quorumStatus: quorumStatus(claim, state, lifecheck),
     holdsVip: facts.holdsVip,
     vip: facts.vip,
-    fence: facts.fence,
-    fenceReason: "",
-    leaseGuarantee: facts.fence !== "none",
-    mute: null,
-    conflict: null,
-    unfit: null,
-    members: votersOf(state),
-    memberCount: votersOf(state).length,
-    aliveRemoteCount: alive.length,
-    neededForQuorum: majorityOf(votersOf(state).length),
+    fence: state.fence.level,
+    fenceReason: facts.fenceReason,
+    leaseGuarantee: state.fence.level !== "none" && !state.halfVotes,
+    mute: state.mute,
+    conflict: facts.conflict,
+    unfit: facts.trouble?.reason ?? null,
+    members: voters,
+    memberCount: voters.length,
+    aliveRemoteCount: lifecheck.peers.filter((peer) => peer.life === "alive").length,
+    neededForQuorum: majorityOf(voters.length, state.halfVotes),
     guardianPid: facts.guardianPid,
-    nodes: [...own, ...others].map((member) => ({
-      id: member.id,
-      name: facts.names.get(member.id) ?? `${member.hostname}:${member.pgpoolPort} Unknown`,
-      hostname: member.hostname,
-      pgpoolPort: member.pgpoolPort,
-      wdPort: member.wdPort,
-      state:
-        member.id === state.selfId
-          ? ownState(state, nowMs)
-          : peerState(member.id, state, lifecheck),
-      priority: facts.priorities.get(member.id) ?? 1,
-      membership: "MEMBER" as const,
-      lostReason: "",
-    })),
+    differences: facts.differences,
+    nodes: [...own, ...others].map((member) => {
+      const peer = lifecheck.peers.find(({ id }) => id === member.id);
+      const isSelf = member.id === state.selfId;
+      const life = isSelf ? "alive" : (peer?.life ?? "never-seen");
+      return {
+        id: member.id,
+        name: facts.names.get(member.id) ?? `${member.hostname}:${member.pgpoolPort} Unknown`,
+        hostname: member.hostname,
+        pgpoolPort: member.pgpoolPort,
+        wdPort: member.wdPort,
+        state: isSelf
+          ? ownState(state, claim, lifecheck, facts, nowMs)
+          : peerState(member.id, life, claim, facts),
+        priority: facts.priorities.get(member.id) ?? 1,
+        membership: membershipOf(voters.includes(member.id), life),
+        lostReason: peer?.lostReason ?? "",
+      };
+    }),
   };
 }
 
@@ -98,29 +118,75 @@ export function ownStateLines(
   return [changed];
 }
 
-/** A majority stands behind the leader this node knows, as far as it can tell. */
-function isQuorate(state: State, nowMs: Ms): boolean {
-  if (state.leading !== null) return nowMs < (leaseUntilMs(state) ?? 0);
-  return state.leaderId !== null && nowMs < state.promisedUntilMs;
+type Claim = Pick<WatchdogView, "leaderId" | "isLeader" | "hasQuorum" | "knownUntilMs">;
+
+const NO_LEADER: Claim = {
+  leaderId: null,
+  isLeader: false,
+  hasQuorum: false,
+  knownUntilMs: null,
+};
+
+/**
+ * Who leads, as far as this node may say at this moment. A leader says so until its lease is over
+ * by the clock, also before it has noticed; a follower until its own promise to the leader ends.
+ */
+function leaderAt(state: State, nowMs: Ms): Claim {
+  const { leading, leaderId, promisedUntilMs } = state;
+  if (leading !== null) {
+    const leaseMs = leaseUntilMs(state) ?? 0;
+    // Elected, but no round of its own is answered yet: nobody else is elected that soon.
+    const knownUntilMs = Math.max(leading.electedAtMs + state.timing.leaseMs, leaseMs);
+    if (nowMs >= knownUntilMs) return NO_LEADER;
+    return { leaderId: state.selfId, isLeader: true, hasQuorum: nowMs < leaseMs, knownUntilMs };
+  }
+  if (leaderId === null || nowMs >= promisedUntilMs) return NO_LEADER;
+  return { leaderId, isLeader: false, hasQuorum: true, knownUntilMs: promisedUntilMs };
+}
+
+/** On the edge: exactly half is there, and half suffices. */
+function quorumStatus(claim: Claim, state: State, lifecheck: LifecheckState): QuorumStatus {
+  if (claim.leaderId === null) return -2;
+  if (!claim.hasQuorum) return -1;
+  const voters = votersOf(state);
+  const there = lifecheck.peers.filter(({ id, life }) => life === "alive" && voters.includes(id));
+  const count = there.length + (voters.includes(state.selfId) ? 1 : 0);
+  return state.halfVotes && count * 2 === voters.length ? 0 : 1;
 }
 
 /** The one table from this program's roles to Pgpool-II's state names, for the own node. */
-function ownState(state: State, nowMs: Ms): WatchdogNodeState {
+function ownState(
+  state: State,
+  claim: Claim,
+  lifecheck: LifecheckState,
+  facts: ViewFacts,
+  nowMs: Ms,
+): WatchdogNodeState {
   if (state.isStopped) return "SHUTDOWN";
-  if (state.leading !== null) return "LEADER";
-  if (state.leaderId !== null) return "STANDBY";
-  if (nowMs < state.silentUntilMs) return "INITIALIZING";
-  return state.role === "follower" ? "JOINING" : "STANDING FOR LEADER";
+  if (claim.isLeader) return "LEADER";
+  if (facts.trouble !== null) return facts.trouble.state;
+  if (claim.leaderId !== null) return "STANDBY";
+  const isAlone = !lifecheck.peers.some((peer) => peer.life === "alive");
+  const hasLost = lifecheck.peers.some((peer) => peer.life === "lost");
+  if (isAlone && hasLost) return "NETWORK ISOLATION";
+  if (nowMs < state.silentUntilMs) return isAlone ? "LOADING" : "INITIALIZING";
+  if (state.role === "pre-candidate" || state.role === "candidate") return "STANDING FOR LEADER";
+  const { votedFor } = state.durable;
+  const hasVoted = votedFor !== null && votedFor !== state.selfId && state.leaderId === null;
+  return hasVoted ? "PARTICIPATING IN ELECTION" : "JOINING";
 }
 
-const LIFE_NAMES: Readonly<Record<PeerLife, WatchdogNodeState>> = {
+const LIFE_NAMES = {
   "never-seen": "DEAD",
-  alive: "STANDBY",
   lost: "LOST",
   "shut-down": "SHUTDOWN",
-};
+} as const;
 
-function peerState(id: number, state: State, lifecheck: LifecheckState): WatchdogNodeState {
-  const life = lifecheck.peers.find((peer) => peer.id === id)?.life ?? "never-seen";
-  return life === "alive" && state.leaderId === id ? "LEADER" : LIFE_NAMES[life];
+/** What another node is, seen from here; whom it follows is its own knowledge. */
+function peerState(id: number, life: PeerLife, claim: Claim, facts: ViewFacts): WatchdogNodeState {
+  if (life === "alive") {
+    if (claim.leaderId === id) return "LEADER";
+    return claim.leaderId === null ? "JOINING" : "STANDBY";
+  }
+  return facts.unwelcomedBy.has(id) ? "ADD MESSAGE SENT" : LIFE_NAMES[life];
 }

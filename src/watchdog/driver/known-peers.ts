@@ -1,6 +1,6 @@
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, type Log } from "../../os/index.ts";
-import type { Hello, HelloReply } from "../../wire/watchdog/index.ts";
+import type { Hello, HelloReply, SharedSettings } from "../../wire/watchdog/index.ts";
 import {
   startLifecheck,
   stepLifecheck,
@@ -9,6 +9,15 @@ import {
   type LifecheckState,
   type PeerLife,
 } from "../core/lifecheck/index.ts";
+import {
+  followLives,
+  membersWanted,
+  type NodeLife,
+  type RemovalPolicy,
+} from "../core/membership.ts";
+import { standingOrder } from "../core/rank.ts";
+import { differenceLine, differencesFrom } from "../core/shared-settings.ts";
+import type { ViewFacts } from "../core/view.ts";
 
 export interface KnownPeersOptions {
   readonly peerIds: readonly number[];
@@ -17,6 +26,9 @@ export interface KnownPeersOptions {
   readonly deadMs: Ms;
   /** Without them heartbeats alone judge. */
   readonly rules?: Pick<LifecheckRules, "method" | "lifePoints">;
+  /** As this node tells them in its hello. */
+  readonly settings: SharedSettings;
+  readonly removalPolicy: RemovalPolicy;
   /** How long peers may go on remembering this node's own last run. */
   readonly staleMs: Ms;
   readonly log: Log;
@@ -30,10 +42,16 @@ const LIFE_WORDS: Readonly<Record<PeerLife, string | null>> = {
   "shut-down": "is shutting down",
 };
 
+type Shown = Pick<ViewFacts, "names" | "priorities" | "unwelcomedBy" | "differences">;
+type Difference = ViewFacts["differences"][number];
+
 /** What the other nodes said of themselves, and which of them live; told to the log on change. */
 export class KnownPeers {
-  readonly names = new Map<number, string>();
-  readonly priorities = new Map<number, number>();
+  readonly #names = new Map<number, string>();
+  readonly #priorities = new Map<number, number>();
+  readonly #unwelcomedBy = new Set<number>();
+  readonly #differences = new Map<number, readonly Difference[]>();
+  #lives: readonly NodeLife[];
   readonly #options: KnownPeersOptions;
   #lifecheck: LifecheckState;
   #duplicateSinceMs: Ms | null = null;
@@ -45,20 +63,58 @@ export class KnownPeers {
       deadMs,
       ...(rules ?? { method: "heartbeat", lifePoints: 1 }),
     });
-    this.names.set(options.self.id, options.self.name);
-    this.priorities.set(options.self.id, options.self.priority);
+    this.#lives = followLives([], this.#lifecheck.peers, monotonicNowMs());
+    this.#names.set(options.self.id, options.self.name);
+    this.#priorities.set(options.self.id, options.self.priority);
   }
 
   get lifecheck(): LifecheckState {
     return this.#lifecheck;
   }
 
+  /** For the view: what peers have said, and what has come of it. */
+  get shown(): Shown {
+    return {
+      names: this.#names,
+      priorities: this.#priorities,
+      unwelcomedBy: this.#unwelcomedBy,
+      differences: [...this.#differences.keys()]
+        .sort((a, b) => a - b)
+        .flatMap((id) => this.#differences.get(id) ?? []),
+    };
+  }
+
+  /** Who stands first, this node included, as far as is known here. */
+  get order(): readonly number[] {
+    const { self } = this.#options;
+    const others = this.#lifecheck.peers.map(({ id, life }) => {
+      return { id, priority: this.#priorities.get(id) ?? 1, isThere: life === "alive" };
+    });
+    return standingOrder([{ ...self, isThere: true }, ...others]);
+  }
+
+  /** For a leader: who should count next; see core/membership.ts. */
+  membersWanted(memberIds: readonly number[]): readonly number[] {
+    const { removalPolicy } = this.#options;
+    return membersWanted(removalPolicy, memberIds, this.#lives, monotonicNowMs());
+  }
+
   onConnected(id: number, peer: Hello | HelloReply): void {
     if (peer.type === "refused") return;
-    this.names.set(id, peer.name);
-    this.priorities.set(id, peer.priority);
+    this.#names.set(id, peer.name);
+    this.#priorities.set(id, peer.priority);
+    this.#unwelcomedBy.delete(id);
+    if (peer.type === "hello") this.#compare(id, peer);
     this.#duplicateSinceMs = null;
     this.step({ type: "connected", id, bootId: peer.bootId });
+  }
+
+  /** Whether a peer that was reached just now refused this node. */
+  onDialled(id: number, isRefused: boolean): void {
+    if (isRefused === this.#unwelcomedBy.has(id)) return;
+    if (isRefused) this.#unwelcomedBy.add(id);
+    else this.#unwelcomedBy.delete(id);
+    this.#options.onChange();
   }
 
   /** A peer refuses us for our id. True when that can no longer be our own last run. */
@@ -72,13 +128,31 @@ export class KnownPeers {
     const before = this.#lifecheck;
     this.#lifecheck = stepLifecheck(before, event, monotonicNowMs());
     if (before.peers === this.#lifecheck.peers) return;
+    this.#lives = followLives(this.#lives, this.#lifecheck.peers, monotonicNowMs());
     for (const [index, peer] of this.#lifecheck.peers.entries()) {
       const words = LIFE_WORDS[peer.life];
       if (before.peers[index]?.life === peer.life || words === null) continue;
-      const name = this.names.get(peer.id) ?? `node ${peer.id}`;
+      const name = this.#nameOf(peer.id);
       const details = peer.lostReason === "" ? {} : { detail: peer.lostReason };
       this.#options.log.write("log", `remote node "${name}" ${words}`, details);
     }
     this.#options.onChange();
+  }
+
+  /** Each difference is told once, and again when a value of it has changed. */
+  #compare(id: number, hello: Hello): void {
+    const { settings, log } = this.#options;
+    const known = new Set((this.#differences.get(id) ?? []).map((each) => JSON.stringify(each)));
+    const differences = differencesFrom(id, settings, hello.settings);
+    this.#differences.set(id, differences);
+    for (const difference of differences) {
+      if (known.has(JSON.stringify(difference))) continue;
+      const { message, detail } = differenceLine(difference, this.#nameOf(id));
+      log.write("warning", message, { detail });
+    }
+  }
+
+  #nameOf(id: number): string {
+    return this.#names.get(id) ?? `node ${id}`;
   }
 }

@@ -47,8 +47,8 @@ export type FromWatchdog =
   /**
    * The routing lease: until then this node's workers may forward statements by the newest state
    * that the node applied. `untilMs` is of CLOCK_MONOTONIC, the one clock of all processes of a
-   * host. Sent at least every sixth of the lease while it moves; it may also move back, and null
-   * takes it away.
+   * host. Sent at least every sixth of the lease while it moves; null: nothing is confirmed, and
+   * what was confirmed before runs out.
    */
   | { readonly type: "confirmed"; readonly untilMs: number | null }
   /**
@@ -106,12 +106,27 @@ export interface WatchdogNodeView {
   readonly lostReason: string;
 }
 
+/** A parameter that is not the same on this node and on another. */
+export interface SettingDifference {
+  readonly nodeId: number;
+  readonly name: string;
+  /** Null where it is not set, or is not to be shown: passwords and commands. */
+  readonly here: string | null;
+  readonly there: string | null;
+}
+
 /** What `pcp_watchdog_info`, `pgquorum status` and the log are told. */
 export interface WatchdogView {
   readonly selfId: number;
   readonly term: number;
   readonly leaderId: number | null;
   readonly isLeader: boolean;
+  /**
+   * Until then what is said here of the leader is true: the end of this node's lease, or of its
+   * promise to the leader. Of CLOCK_MONOTONIC, the one clock of all processes of a host; null
+   * while no leader is known. A frozen watchdog sends no newer view, so readers look at it.
+   */
+  readonly knownUntilMs: number | null;
   /** A majority of the members heard each other within the lease. */
   readonly hasQuorum: boolean;
   readonly quorumStatus: QuorumStatus;
@@ -135,6 +150,8 @@ export interface WatchdogView {
   readonly aliveRemoteCount: number;
   readonly neededForQuorum: number;
   readonly guardianPid: number | null;
+  /** What is configured differently on nodes that were connected, by node. */
+  readonly differences: readonly SettingDifference[];
   /** The local node first, then the others by id. */
   readonly nodes: readonly WatchdogNodeView[];
 }

@@ -1,4 +1,9 @@
-import type { WatchdogNodeState, WatchdogNodeView, WatchdogView } from "../ipc/index.ts";
+import type {
+  WatchdogMembership,
+  WatchdogNodeState,
+  WatchdogNodeView,
+  WatchdogView,
+} from "../ipc/index.ts";
 import type { PcpLayout } from "./replies.ts";
 
 /** The watchdog's states by the numbers that Pgpool-II gives them. */
@@ -35,7 +40,9 @@ export function formatWatchdogJson(view: WatchdogView, nodeId: number, layout: P
       : wanted.map((node) => nodeRecord(node, view, layout));
   const head = {
     RemoteNodeCount: view.nodes.length - 1,
-    MemberRemoteNodeCount: view.memberCount - 1,
+    MemberRemoteNodeCount: view.nodes.filter(({ id, membership }) => {
+      return id !== view.selfId && membership === "MEMBER";
+    }).length,
     NodesRequireForQuorum: view.neededForQuorum,
     QuorumStatus: view.quorumStatus,
     AliveNodeCount: view.aliveRemoteCount,
@@ -44,30 +51,64 @@ export function formatWatchdogJson(view: WatchdogView, nodeId: number, layout: P
     LeaderHostName: leader?.hostname ?? "Not Set",
     NodeCount: records.length,
   };
-  // The fence comes last, where clients that do not know it never look.
-  const tail = `"WatchdogNodes": ${JSON.stringify(records)},"VipFence":${JSON.stringify(view.fence)}`;
-  return `${JSON.stringify(head).slice(0, -1)},${tail}}`;
+  // What only we say comes last, where clients that do not know it never look.
+  const own = {
+    Term: view.term,
+    VipFence: view.fence,
+    VipFenceReason: view.fenceReason,
+    LeaseGuarantee: view.leaseGuarantee ? 1 : 0,
+    VipConflict: view.conflict ?? "",
+    Mute: view.mute ?? "",
+    Unfit: view.unfit ?? "",
+  };
+  const tail = `"WatchdogNodes": ${JSON.stringify(records)},${JSON.stringify(own).slice(1)}`;
+  return `${JSON.stringify(head).slice(0, -1)},${tail}`;
 }
 
 /** Without a virtual IP, leading with a quorum is all that escalation means. */
 export function isEscalated(view: WatchdogView): boolean {
-  return view.vip === null ? view.isLeader && view.hasQuorum : view.holdsVip;
+  return view.isLeader && view.hasQuorum && (view.vip === null || view.holdsVip);
+}
+
+const MEMBERSHIP_NUMBERS: Readonly<Record<WatchdogMembership, number>> = {
+  MEMBER: 0,
+  "REVOKED-SHUTDOWN": 1,
+  "REVOKED-NO-SHOW": 2,
+  "REVOKED-LOST": 3,
+};
+
+/**
+ * Pgpool-II's own clients print this text as it is, with -v only, so the local node's record tells
+ * there how sure the address is. The address remains the first word.
+ */
+function delegateIp(node: WatchdogNodeView, view: WatchdogView): string {
+  if (view.vip === null) return NOT_SET;
+  if (node.id !== view.selfId) return view.vip;
+  const words = [
+    `fence ${view.fence}`,
+    ...(view.leaseGuarantee ? [] : ["lease guarantee off"]),
+    ...(view.conflict === null ? [] : ["address conflict"]),
+    ...(view.mute === null ? [] : ["mute"]),
+    ...(view.unfit === null ? [] : ["unfit"]),
+  ];
+  return `${view.vip} (${words.join(", ")})`;
 }
 
 function nodeRecord(node: WatchdogNodeView, view: WatchdogView, layout: PcpLayout): object {
   return {
     ID: node.id,
     State: WATCHDOG_STATE_NUMBERS[node.state],
-    Membership: 0,
-    MembershipString: "MEMBER",
+    Membership: MEMBERSHIP_NUMBERS[node.membership],
+    MembershipString: node.membership,
     NodeName: node.name === "" ? NOT_SET : node.name,
     HostName: node.hostname,
     StateName: node.state,
-    DelegateIP: view.vip ?? NOT_SET,
+    DelegateIP: delegateIp(node, view),
     WdPort: node.wdPort,
     PgpoolPort: node.pgpoolPort,
     Priority: node.priority,
     ...lifecheckStarted(layout, node.state === "LEADER" || node.state === "STANDBY"),
+    LostReason: node.lostReason,
   };
 }
 

@@ -142,7 +142,8 @@ export interface Hello {
 
 export type SharedSettings = Readonly<Record<string, string>>;
 
-const SETTINGS_MAX = 32;
+/** Of all parameters that nodes compare, those of every server included. */
+export const SETTINGS_MAX = 1024;
 
 /** The answer to a hello. */
 export type HelloReply =

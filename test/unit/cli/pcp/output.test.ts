@@ -119,7 +119,7 @@ Not_Set n3 9999 9000 0 DEAD 0 MEMBER
       "Watchdog Node Information ",
       "Node Name         : n1:9999 Linux n1",
       "Host Name         : n1",
-      "Delegate IP       : 10.77.0.100",
+      "Delegate IP       : 10.77.0.100 (fence lifetime)",
     ]);
   });
 

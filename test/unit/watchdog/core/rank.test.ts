@@ -1,26 +1,19 @@
 import { expect, it } from "vitest";
-import { rankOf, type Candidate } from "../../../../src/watchdog/core/rank.ts";
+import { standingOrder, type Candidate } from "../../../../src/watchdog/core/rank.ts";
 
-const node = (id: number, priority: number): Candidate => ({ id, priority });
-
-it.each([
-  ["nobody else is there", node(2, 1), [], 0],
-  ["all are equal: the lowest id goes first", node(0, 1), [node(1, 1), node(2, 1)], 0],
-  ["all are equal: the highest id goes last", node(2, 1), [node(0, 1), node(1, 1)], 2],
-  ["its priority is the highest", node(2, 5), [node(0, 1), node(1, 4)], 0],
-  ["its priority is the lowest", node(0, 0), [node(1, 1), node(2, 1)], 2],
-  ["one is above, one equal with a higher id", node(1, 3), [node(0, 7), node(2, 3)], 1],
-])("a node's rank when %s", (_what, self, others, rank) => {
-  expect(rankOf(self, others)).toBe(rank);
+const node = (id: number, priority: number, isThere = true): Candidate => ({
+  id,
+  priority,
+  isThere,
 });
 
-it("gives every node of a cluster a rank of its own", () => {
-  const all = [3, 1, 4, 1, 5].map((priority, id) => node(id, priority));
-  const ranks = all.map((self) =>
-    rankOf(
-      self,
-      all.filter((other) => other !== self),
-    ),
-  );
-  expect(ranks).toEqual([2, 3, 1, 4, 0]);
+it.each<[string, Candidate[], number[]]>([
+  ["a lone node", [node(2, 1)], [2]],
+  ["equals by id", [node(2, 1), node(0, 1), node(1, 1)], [0, 1, 2]],
+  ["the highest priority first", [node(0, 1), node(1, 4), node(2, 5)], [2, 1, 0]],
+  ["priority 0 behind the initial 1", [node(0, 0), node(1, 1), node(2, 1)], [1, 2, 0]],
+  ["absent ones last, by the same rule", [node(0, 9, false), node(1, 1), node(2, 9)], [2, 1, 0]],
+  ["many", [3, 1, 4, 1, 5].map((priority, id) => node(id, priority)), [4, 2, 0, 1, 3]],
+])("the order of standing: %s", (_what, candidates, order) => {
+  expect(standingOrder(candidates)).toEqual(order);
 });

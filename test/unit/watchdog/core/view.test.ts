@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import {
   consensus,
+  lifetimeFence,
   NO_FENCE,
   NOTHING_DURABLE,
   startState,
   timingFor,
   type Event,
+  type Fence,
   type State,
 } from "../../../../src/watchdog/core/consensus/index.ts";
 import {
@@ -77,10 +79,7 @@ const FACTS: ViewFacts = {
   differences: [],
   vip: "10.0.0.9",
   holdsVip: false,
-  fence: "lifetime",
   fenceReason: "",
-  halfVotes: false,
-  mute: null,
   conflict: null,
   trouble: null,
   guardianPid: 7,
@@ -90,18 +89,20 @@ interface Story {
   readonly lives?: readonly LifecheckEvent[];
   readonly facts?: Partial<ViewFacts>;
   readonly memberIds?: readonly number[];
+  readonly halfVotes?: boolean;
+  readonly fence?: Fence;
 }
 
 /** The view of node 1 of three, P = 600 ms. */
 function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}): WatchdogView {
-  const { memberIds = [0, 1, 2], lives = [], facts = {} } = story;
+  const { memberIds = [0, 1, 2], lives = [], facts = {}, halfVotes = false } = story;
   let state: State = startState(
     {
       selfId: 1,
       nodeIds: memberIds,
       timing: timingFor(600),
-      fence: NO_FENCE,
-      halfVotes: false,
+      fence: story.fence ?? lifetimeFence(1),
+      halfVotes,
       mute: null,
       durable: NOTHING_DURABLE,
       ownReleaseHash: null,
@@ -235,13 +236,14 @@ describe("the other nodes in the view", () => {
 
 describe("what the lease promises", () => {
   it("is one holder, except with half votes or without a fence", () => {
-    expect(viewAt(703, ACKED).leaseGuarantee).toBe(true);
-    expect(viewAt(703, ACKED, { facts: { fence: "none" } }).leaseGuarantee).toBe(false);
-    expect(viewAt(703, ACKED, { facts: { halfVotes: true } }).leaseGuarantee).toBe(false);
+    expect(viewAt(703, ACKED)).toMatchObject({ leaseGuarantee: true, fence: "lifetime" });
+    const unfenced = viewAt(703, ACKED, { fence: NO_FENCE });
+    expect(unfenced).toMatchObject({ leaseGuarantee: false, fence: "none" });
+    expect(viewAt(703, ACKED, { halfVotes: true }).leaseGuarantee).toBe(false);
   });
 
   it("is on the edge with half of the votes, where half suffices", () => {
-    const two = { memberIds: [1, 2], facts: { halfVotes: true } };
+    const two = { memberIds: [1, 2], halfVotes: true };
     const edge = viewAt(101, FOLLOWS, { ...two, lives: lost(2) });
     expect(edge).toMatchObject({ quorumStatus: 0, neededForQuorum: 1, leaseGuarantee: false });
     const whole = viewAt(101, FOLLOWS, { ...two, lives: [connected(2)] });
