@@ -78,6 +78,8 @@ export interface RoundReply {
   readonly isVoter: boolean;
   /** All processes of that node route by the state of this index. */
   readonly appliedIndex: number;
+  /** That node would do as a leader: its network, its proxy and what it must reach are there. */
+  readonly isFit: boolean;
 }
 
 /** The leader is about to hand over: the receiver prepares to hold the VIP. */
@@ -297,13 +299,14 @@ function readRound(value: Decoded): Round | null {
 }
 
 function readRoundReply(value: Decoded): RoundReply | null {
-  const { term, round, accepted, knowsHolder, isVoter, appliedIndex } = value;
+  const { term, round, accepted, knowsHolder, isVoter, appliedIndex, isFit } = value;
   const stored = readEntryId(value.stored);
   if (!isCount(term) || !isCount(round) || stored === null) return null;
   if (typeof accepted !== "boolean" || typeof knowsHolder !== "boolean") return null;
-  if (typeof isVoter !== "boolean" || !isCount(appliedIndex)) return null;
+  if (typeof isVoter !== "boolean" || typeof isFit !== "boolean") return null;
+  if (!isCount(appliedIndex)) return null;
   const type = "round-reply";
-  return { type, term, round, accepted, stored, knowsHolder, isVoter, appliedIndex };
+  return { type, term, round, accepted, stored, knowsHolder, isVoter, appliedIndex, isFit };
 }
 
 function readVerdict(value: Decoded): FailoverVerdict | null {

@@ -64,6 +64,7 @@ function answer(state: State, to: number, round: Round, accepted: boolean): Acti
     knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,
     isVoter: state.mute === null,
     appliedIndex: state.appliedIndex,
+    isFit: state.isFit,
   };
   return { type: "send", to, message };
 }

@@ -77,6 +77,8 @@ function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
       return { state: { ...state, fence: event.fence }, actions: [] };
     case "ranked":
       return { state: { ...state, order: event.order }, actions: [] };
+    case "fitness":
+      return { state: { ...state, isFit: event.isFit }, actions: [] };
     case "transfer-requested":
       return onTransferRequested(state, event.to, nowMs);
     case "members-wanted":
@@ -115,11 +117,19 @@ function onTick(before: State, nowMs: Ms): Step<State, Action> {
   const { prepared } = before;
   const isForgotten = prepared !== null && nowMs >= prepared.untilMs;
   const state = isForgotten ? { ...before, prepared: null } : before;
-  if (state.leading !== null) return onLeaderTick(state, state.leading, nowMs);
+  if (state.leading !== null)
+    return handOverIfUnfit(onLeaderTick(state, state.leading, nowMs), nowMs);
   const standAtMs = mayStandAtMs(state);
   return standAtMs === null || nowMs < standAtMs
     ? { state, actions: [] }
     : startPreVote(state, nowMs);
+}
+
+/** Asked for with every round; while nobody else would do better, an unfit leader stays. */
+function handOverIfUnfit(step: Step<State, Action>, nowMs: Ms): Step<State, Action> {
+  if (step.state.isFit || step.state.leading === null) return step;
+  const handed = onTransferRequested(step.state, null, nowMs);
+  return { state: handed.state, actions: [...step.actions, ...handed.actions] };
 }
 
 /**

@@ -23,6 +23,7 @@ const NOT_HEARD: Follower = {
   heardRound: 0,
   heardAtMs: null,
   appliedIndex: 0,
+  isFit: true,
 };
 
 /**
@@ -129,6 +130,7 @@ function heardFrom(leading: Leading, before: Follower, answer: RoundReply, nowMs
     heardRound: Math.max(before.heardRound, answer.round),
     heardAtMs: nowMs,
     appliedIndex: Math.max(before.appliedIndex, answer.appliedIndex),
+    isFit: answer.isFit,
   };
   if (!answer.isVoter) return heard;
   const sentMs = leading.sent.find((sent) => sent.round === answer.round)?.sentMs ?? null;

@@ -74,7 +74,8 @@ export function standAfterPromise(state: State): State {
   return { ...state, seed: random.seed, electionAtMs: state.promisedUntilMs + delayMs };
 }
 
+/** 0 stands first. Behind all others: who would hand over again at once. */
 function placeOf(state: State, withoutId: number | null): number {
   const place = state.order.filter((id) => id !== withoutId).indexOf(state.selfId);
-  return Math.max(place, 0);
+  return Math.max(place, 0) + (state.isFit ? 0 : state.nodeIds.length);
 }

@@ -35,6 +35,7 @@ export interface Follower {
   readonly heardRound: number;
   readonly heardAtMs: Ms | null;
   readonly appliedIndex: number;
+  readonly isFit: boolean;
 }
 
 export interface Leading {
@@ -87,6 +88,8 @@ export interface State {
   readonly fence: Fence;
   readonly halfVotes: boolean;
   readonly durable: Durable;
+  /** It would do as a leader; one that would not stands last, and hands over to one that would. */
+  readonly isFit: boolean;
   /** Why this node only listens: a disk that forgets must not vote. Null: it takes part. */
   readonly mute: string | null;
   readonly role: Role;
@@ -135,6 +138,8 @@ export type Event =
   | { readonly type: "fence-known"; readonly fence: Fence }
   /** Who stands first, by wd_priority. */
   | { readonly type: "ranked"; readonly order: readonly number[] }
+  /** Whether this node would do as a leader. */
+  | { readonly type: "fitness"; readonly isFit: boolean }
   /** This leader shall hand over, to that node or to the best one. */
   | { readonly type: "transfer-requested"; readonly to: number | null }
   /** Who shall vote, as the leader's rules for absent nodes have it. */
@@ -189,6 +194,7 @@ export function startState(start: Start, nowMs: Ms): State {
     ...start,
     nodeIds,
     order: nodeIds,
+    isFit: true,
     role: "follower",
     silentUntilMs,
     leaderId: null,

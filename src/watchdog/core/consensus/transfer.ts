@@ -43,9 +43,8 @@ function successorOf(
   const able = new Set(
     votersOf(state).filter((id) => {
       const follower = leading.followers[id];
-      if (follower?.heardAtMs == null || nowMs - follower.heardAtMs > state.timing.leaseMs / 2) {
-        return false;
-      }
+      if (follower?.isFit !== true || follower.heardAtMs === null) return false;
+      if (nowMs - follower.heardAtMs > state.timing.leaseMs / 2) return false;
       return compareEntries(follower.stored, entry) === 0;
     }),
   );

@@ -45,6 +45,7 @@ const ACKED: readonly Told[] = [
       knowsHolder: false,
       isVoter: true,
       appliedIndex: 0,
+      isFit: true,
     }),
   ],
 ];

@@ -41,6 +41,7 @@ const MESSAGES: readonly PeerMessage[] = [
     knowsHolder: true,
     isVoter: true,
     appliedIndex: 3,
+    isFit: false,
   },
   { type: "prepare-transfer", term: 5 },
   { type: "transfer-ready", term: 5 },

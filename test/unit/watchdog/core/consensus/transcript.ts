@@ -145,6 +145,8 @@ class Player {
         return { type: verb, memberIds: readIds(words.ids ?? "") };
       case "ranked":
         return { type: verb, order: readIds(words.order ?? "") };
+      case "fitness":
+        return { type: verb, isFit: words.fit === "true" };
       case "applied":
         return { type: verb, index: Number(words.index) };
       case "disk-failed":
@@ -212,6 +214,7 @@ class Player {
           knowsHolder: words.knows === "true",
           isVoter: words.voter !== "false",
           appliedIndex: Number(words.applied ?? 0),
+          isFit: words.fit !== "false",
         };
       case "released":
         return { type: verb, secret: words.secret ?? "" };
@@ -257,7 +260,7 @@ class Player {
       case "round":
         return `round term=${message.term} round=${message.round} entry=${showEntry(message.entry)} committed=${message.committedIndex} holder=${this.#showHolder(message.holder)} heard=${message.heard}`;
       case "round-reply":
-        return `round-reply term=${message.term} round=${message.round} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder} applied=${message.appliedIndex}${message.isVoter ? "" : " voter=false"}`;
+        return `round-reply term=${message.term} round=${message.round} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder} applied=${message.appliedIndex}${message.isVoter ? "" : " voter=false"}${message.isFit ? "" : " fit=false"}`;
       case "released":
         return `released secret=${message.secret}`;
       case "leaving":
