@@ -5,16 +5,17 @@
 import { HELP, LOAD_WORD, parseArguments, type Command } from "./arguments.ts";
 import { LabFailure } from "./failure.ts";
 import { environmentOf, insideClient, insideHost } from "./inside.ts";
-import { labDirectory, needPlan, readPlan, takeLock } from "./lab-directory.ts";
+import { labDirectory, needPlan, readPlan } from "./lab-directory.ts";
 import { everyHost, hostsOf, serversOf, type Host, type LabMode, type LabPlan } from "./layout.ts";
 import { bringUp, psqlEnvironment, psqlWords, tailOfLogs, takeDown } from "./lifecycle.ts";
+import { locked, undoing } from "./locked-work.ts";
 import { labNamespaces } from "./network.ts";
 import { cutPort, flapPort, healPort, losePort } from "./network-faults.ts";
 import { newPlan } from "./new-plan.ts";
 import { partProcesses, signalNode, startNode } from "./pgquorum-node.ts";
 import { roleOf, signalServer } from "./postgres.ts";
 import { attachServer, startPostgres } from "./rejoin.ts";
-import { endInterruption, interrupt, runAttached } from "./shell.ts";
+import { runAttached } from "./shell.ts";
 import { formatStatus, leadersOf, lookAtLab } from "./status.ts";
 
 const LOG_LINES = 200;
@@ -265,31 +266,6 @@ function only(hosts: readonly Host[], names: readonly string[], what: string): H
   if (host !== undefined && names.length === 1) return host;
   const found = names.length === 0 ? "no host" : names.join(" and ");
   throw new LabFailure(`${found} ${what} at the moment`, "`scripts/lab status` shows more.");
-}
-
-async function locked<T>(mode: LabMode, work: () => Promise<T>): Promise<T> {
-  const release = takeLock(mode);
-  process.on("exit", release);
-  try {
-    return await work();
-  } finally {
-    process.off("exit", release); // By then the lock may be somebody else's.
-    release();
-  }
-}
-
-/** Does the work; when it fails or Ctrl-C is pressed, cleans up before the failure is told. */
-async function undoing<T>(work: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
-  try {
-    return await work();
-  } catch (error) {
-    endInterruption();
-    await cleanUp();
-    throw error;
-  } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-  }
 }
 
 try {
