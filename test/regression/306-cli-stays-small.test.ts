@@ -24,8 +24,8 @@ function packagesAtStart(program: string): string[] {
   return [...new Set(found.filter((name) => name !== undefined))].sort();
 }
 
-test("pcp_* programs load no package at start", () => {
-  expect(packagesAtStart("pcp.mjs")).toEqual([]);
+test.each(["pcp.mjs", "wd-cli.mjs"])("%s loads no package at start", (program) => {
+  expect(packagesAtStart(program)).toEqual([]);
 });
 
 test("pgquorum loads commander at start, and nothing else", () => {
