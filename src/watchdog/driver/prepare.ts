@@ -43,7 +43,7 @@ export function initialState(prepared: Prepared, timing: Timing): State {
       timing,
       fence: NO_FENCE,
       halfVotes: config.enable_consensus_with_half_votes,
-      mute: null,
+      mute: stateFile.damaged?.message ?? null,
       durable: stateFile.initial,
       ownReleaseHash: null,
       seed: Number.parseInt(membership.bootId.slice(0, 7), 16),

@@ -23,7 +23,7 @@ import {
   onRoundReplied,
   sendRound,
 } from "./leading.ts";
-import { isVoter } from "./quorum.ts";
+import { isVoter, leaseUntilMs } from "./quorum.ts";
 import { onApplied, withSettled } from "./routing-lease.ts";
 import { follow, retryLater } from "./standing.ts";
 import type { Action, Event, State } from "./state.ts";
@@ -54,7 +54,7 @@ export const consensus: Core<State, Event, Action> = { step, wakeAtMs };
 
 function step(state: State, event: Event, nowMs: Ms): Step<State, Action> {
   const taken = take(withoutTrustIfLate(state, nowMs), event, nowMs);
-  return withSettled(withVip(state, taken, nowMs), nowMs);
+  return withSettled(withVip(state, keepingOwnPromise(state, taken), nowMs), nowMs);
 }
 
 function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
@@ -68,7 +68,7 @@ function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
     case "release-proven":
       return onRelease(state, event.secret, nowMs);
     case "release-hash-made":
-      return { state: onReleaseHashMade(state, event.hash, nowMs), actions: [] };
+      return onReleaseHashMade(state, event.hash, nowMs);
     case "vip-armed":
       return onArmed(state, event.id, nowMs);
     case "vip-lost":
@@ -110,6 +110,18 @@ function wakeAtMs(state: State): Ms | null {
 function mayStandAtMs(state: State): Ms | null {
   if (!isVoter(state)) return null;
   return Math.max(state.electionAtMs, state.silentUntilMs, state.promisedUntilMs);
+}
+
+/**
+ * A leader has promised itself what it asks of the others. When it steps down before its lease is
+ * over, it votes for nobody until its VIP is proven gone, or until the lease would have ended.
+ */
+function keepingOwnPromise(before: State, step: Step<State, Action>): Step<State, Action> {
+  const untilMs = leaseUntilMs(before);
+  const { vip, selfId } = before;
+  if (untilMs === null || step.state.leading !== null || vip.phase === "none") return step;
+  const promisedUntilMs = Math.max(step.state.promisedUntilMs, untilMs);
+  return { ...step, state: { ...step.state, promisedTo: selfId, promisedUntilMs } };
 }
 
 function onTick(before: State, nowMs: Ms): Step<State, Action> {
@@ -193,17 +205,20 @@ function onArmed(before: State, id: number, nowMs: Ms): Step<State, Action> {
  * The old secret is about to be shown. A leader that let the VIP go may not hold it again on a
  * record whose release is proven, so it leads no longer; its next term announces the new hash.
  */
-function onReleaseHashMade(state: State, hash: string, nowMs: Ms): State {
-  const next = { ...state, ownReleaseHash: hash };
-  return state.leading === null || state.ownReleaseHash === null
-    ? next
-    : retryLater(follow(next, null), nowMs);
+function onReleaseHashMade(state: State, hash: string, nowMs: Ms): Step<State, Action> {
+  const isOwnPromise = state.promisedTo === state.selfId;
+  const free = isOwnPromise ? { promisedTo: null, promisedUntilMs: 0 } : {};
+  const next: State = { ...state, ...free, ownReleaseHash: hash };
+  if (state.isStopped) return { state: next, actions: sayLeaving(next) };
+  const isOvertaken = state.leading !== null && state.ownReleaseHash !== null;
+  return { state: isOvertaken ? retryLater(follow(next, null), nowMs) : next, actions: [] };
 }
 
-/**
- * Leads and votes no more. The driver gives up the VIP first, then performs the sends; peers may
- * elect as soon as they hear it.
- */
+/** Leads and votes no more. Peers may elect as soon as they hear it, so the VIP goes before. */
 function onStop(state: State): Step<State, Action> {
-  return { state: { ...follow(state, null), isStopped: true }, actions: sayLeaving(state) };
+  const hasVip = state.vip.phase !== "none";
+  return {
+    state: { ...follow(state, null), isStopped: true },
+    actions: hasVip ? [] : sayLeaving(state),
+  };
 }
