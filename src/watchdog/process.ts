@@ -72,10 +72,13 @@ class Watchdog {
       tell,
       send: (to, message) => this.#sockets?.send(to, message) ?? false,
     });
-    this.#escalation = new Escalation(
-      { up: config.wd_escalation_command, down: config.wd_de_escalation_command },
+    this.#escalation = new Escalation({
+      up: config.wd_escalation_command,
+      down: config.wd_de_escalation_command,
       log,
-    );
+      // Renewals that were kept back have had no effect: everything is made ready anew.
+      onMayRaiseVip: () => this.#runner.deliver({ type: "vip-lost" }),
+    });
     this.#publisher = new ViewPublisher({ log, tell, refreshMs: this.#timing.promiseMs / 2 });
     const initial = initialState(prepared, this.#timing);
     this.#runner = new CoreRunner<State, Event, Action>(consensus, initial, {
@@ -144,7 +147,7 @@ class Watchdog {
     await this.#vip?.close();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
-    await this.#escalation.follow(false);
+    await this.#escalation.close();
     await this.#sockets?.stop();
     this.#runner.stop();
     await this.#prepared.stateFile.close();
@@ -194,7 +197,7 @@ class Watchdog {
         this.#runner.deliver({ type: "vip-armed", id: action.id });
         return;
       case "renew-vip":
-        void this.#vip?.reconcile();
+        if (this.#escalation.mayRaiseVip) void this.#vip?.reconcile();
         return;
       case "close-vip":
         void this.#closeVip();
