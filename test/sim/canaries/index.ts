@@ -1,0 +1,115 @@
+/**
+ * The planted mistakes: what a hurried hand could change in the core, in its drivers or in the
+ * settings, one at a time. Each has to break a promise within 500 seeds.
+ */
+import type { Planted } from "../planted.ts";
+import {
+  acceptsAnyProof,
+  believesAnyAck,
+  believesAnyStore,
+  electsOldLogs,
+  forgetsPromise,
+  skipsPreVote,
+} from "./wrong-steps.ts";
+
+interface Canary {
+  /** What is wrong. */
+  readonly about: string;
+  readonly planted: Planted;
+}
+
+export const CANARIES: Readonly<Record<string, Canary>> = {
+  "no-pre-vote": { about: "stands without asking first", planted: { step: skipsPreVote } },
+  "vote-not-stored": {
+    about: "stores its term and forgets its vote",
+    planted: { stored: (durable) => ({ ...durable, votedFor: null }) },
+  },
+  "stored-after-answer": {
+    about: "answers first and stores then",
+    planted: {
+      order: (actions) => [
+        ...actions.filter(({ type }) => type !== "persist"),
+        ...actions.filter(({ type }) => type === "persist"),
+      ],
+    },
+  },
+  "no-boot-silence": {
+    about: "votes at once after a start",
+    planted: {
+      startState: (state) => ({ ...state, silentUntilMs: 0 }),
+    },
+  },
+  "kernel-lease-over-half-T": {
+    about: "opens the kernel for 0.8 T at each renewal",
+    planted: {
+      fence: (fence, { leaseMs }) =>
+        fence.kernelLeaseMs === null ? fence : { ...fence, kernelLeaseMs: 0.8 * leaseMs },
+    },
+  },
+  "revivable-lease": {
+    about: "a renewal opens what has run out",
+    planted: { isRevivable: true },
+  },
+  "wall-clock": { about: "measures by the wall clock", planted: { usesWallClock: true } },
+  "proof-before-deletion": {
+    about: "says that the VIP is released while the address is still there",
+    planted: { provesEarly: true },
+  },
+  "renews-on-waking": {
+    about: "a paused process arms and renews before it asks",
+    planted: { renewsOnWaking: true },
+  },
+  "intent-not-committed": {
+    about: "acts on an intent when it is proposed",
+    planted: { actsOnUncommitted: true },
+  },
+  "command-again-on-retry": {
+    about: "starts a slow command a second time",
+    planted: { repeatsCommand: true },
+  },
+  "command-without-probe": {
+    about: "runs an inherited intent's command without looking first",
+    planted: { neverProbes: true },
+  },
+  "proof-of-another-term": {
+    about: "takes any secret for the holder's",
+    planted: { step: acceptsAnyProof },
+  },
+  "lease-over-promise": {
+    about: "T is 1.3 P",
+    planted: { timing: (timing) => ({ ...timing, leaseMs: timing.promiseMs * 1.3 }) },
+  },
+  "promise-forgotten": {
+    about: "votes while it is bound to a leader",
+    planted: { step: forgetsPromise },
+  },
+  "unheard-acknowledgement": {
+    about: "counts a round as acknowledged when it is sent",
+    planted: { step: believesAnyAck },
+  },
+  "unheard-storage": {
+    about: "counts an entry as stored when it is sent",
+    planted: { step: believesAnyStore },
+  },
+  "old-log-elected": {
+    about: "votes for a candidate that misses committed entries",
+    planted: { step: electsOldLogs },
+  },
+  "kernel-not-waited-for": {
+    about: "takes over without waiting for an address that runs out late",
+    planted: { fence: (fence) => ({ ...fence, closeBoundMs: 0 }) },
+  },
+  "damaged-file-is-empty": {
+    about: "takes a damaged state file for a new one",
+    planted: { forgetsDamagedFile: true },
+  },
+};
+
+export function canaryNames(): readonly string[] {
+  return Object.keys(CANARIES);
+}
+
+/** @param name null: nothing is planted. */
+export function plantedBy(name: string | null): Planted {
+  return name === null ? {} : (CANARIES[name]?.planted ?? {});
+}

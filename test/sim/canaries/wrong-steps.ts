@@ -1,0 +1,136 @@
+/** Mistakes in the consensus core, made around the production step function. */
+import { createHash } from "node:crypto";
+import type { Ms, Step } from "../../../src/base/index.ts";
+import type { HolderRecord } from "../../../src/wire/watchdog/index.ts";
+import type { Action, Event, State } from "../../../src/watchdog/core/consensus/index.ts";
+import type { StepFunction } from "../core.ts";
+
+type Wrong = (step: StepFunction) => StepFunction;
+
+/** Answers its own question for all peers. */
+export const skipsPreVote: Wrong = (step) => (state, event, nowMs) => {
+  const asked = step(state, event, nowMs);
+  const isAsking = asked.actions.some(
+    (action) => action.type === "send" && action.message.type === "pre-vote-request",
+  );
+  if (!isAsking) return asked;
+  const actions = asked.actions.filter(
+    (action) => action.type !== "send" || action.message.type !== "pre-vote-request",
+  );
+  const answers = peersOf(asked.state).map((from): Event => ({
+    type: "message",
+    from,
+    message: {
+      type: "pre-vote-reply",
+      term: asked.state.durable.term,
+      granted: true,
+      holder: null,
+      isReleased: false,
+      boundMs: 0,
+    },
+  }));
+  return feed(step, { state: asked.state, actions }, answers, nowMs);
+};
+
+export const forgetsPromise: Wrong = (step) => (state, event, nowMs) => {
+  const isAsked =
+    event.type === "message" &&
+    (event.message.type === "vote-request" || event.message.type === "pre-vote-request");
+  if (!isAsked) return step(state, event, nowMs);
+  return step({ ...state, promisedUntilMs: 0 }, event, nowMs);
+};
+
+export const electsOldLogs: Wrong = (step) => (state, event, nowMs) => {
+  if (event.type !== "message") return step(state, event, nowMs);
+  const { message } = event;
+  if (message.type !== "vote-request" && message.type !== "pre-vote-request") {
+    return step(state, event, nowMs);
+  }
+  const last = { term: Number.MAX_SAFE_INTEGER, index: Number.MAX_SAFE_INTEGER };
+  return step(state, { ...event, message: { ...message, last } }, nowMs);
+};
+
+export const believesAnyAck: Wrong = (step) => (state, event, nowMs) =>
+  withReplies(step, step(state, event, nowMs), nowMs, "round");
+
+export const believesAnyStore: Wrong = (step) => (state, event, nowMs) =>
+  withReplies(step, step(state, event, nowMs), nowMs, "entry");
+
+/** Whatever was shown counts as the secret of the holder on record. */
+export const acceptsAnyProof: Wrong = (step) => (state, event, nowMs) => {
+  const secret = secretOf(event);
+  const { durable, pollHolder } = state;
+  const holder = pollHolder ?? durable.holder;
+  if (secret === null || holder === null) return step(state, event, nowMs);
+  const shownHash = createHash("sha256").update(secret, "utf8").digest("hex");
+  const put = (from: string, to: string, before: State): State => ({
+    ...before,
+    durable: { ...before.durable, holder: exchange(before.durable.holder, from, to) },
+    pollHolder: exchange(before.pollHolder, from, to),
+    released: before.released.map((one) => (one.hash === from ? { ...one, hash: to } : one)),
+  });
+  const fooled = step(put(holder.releaseHash, shownHash, state), event, nowMs);
+  return { state: put(shownHash, holder.releaseHash, fooled.state), actions: fooled.actions };
+};
+
+function exchange(holder: HolderRecord | null, from: string, to: string): HolderRecord | null {
+  return holder?.releaseHash === from ? { ...holder, releaseHash: to } : holder;
+}
+
+function secretOf(event: Event): string | null {
+  if (event.type === "release-proven") return event.secret;
+  return event.type === "message" && event.message.type === "released"
+    ? event.message.secret
+    : null;
+}
+
+/** For every round that is sent: as though its receiver had answered at once. */
+function withReplies(
+  step: StepFunction,
+  done: Step<State, Action>,
+  nowMs: Ms,
+  what: "round" | "entry",
+): Step<State, Action> {
+  const { durable, appliedIndex } = done.state;
+  const replies: Event[] = [];
+  for (const action of done.actions) {
+    if (action.type !== "send" || action.message.type !== "round") continue;
+    const { term, index } = durable.entry;
+    replies.push({
+      type: "message",
+      from: action.to,
+      message: {
+        type: "round-reply",
+        term: durable.term,
+        round: what === "round" ? action.message.round : -1,
+        accepted: true,
+        stored: what === "entry" ? { term, index } : { term: 0, index: 0 },
+        knowsHolder: what === "round",
+        isVoter: true,
+        appliedIndex,
+        isFit: true,
+      },
+    });
+  }
+  return feed(step, done, replies, nowMs);
+}
+
+function feed(
+  step: StepFunction,
+  start: Step<State, Action>,
+  events: readonly Event[],
+  nowMs: Ms,
+): Step<State, Action> {
+  let { state } = start;
+  const actions = [...start.actions];
+  for (const event of events) {
+    const next = step(state, event, nowMs);
+    state = next.state;
+    actions.push(...next.actions);
+  }
+  return { state, actions };
+}
+
+function peersOf({ nodeIds, selfId }: State): readonly number[] {
+  return nodeIds.filter((id) => id !== selfId);
+}

@@ -1,0 +1,320 @@
+/**
+ * The supervisor of a node, as far as a failover goes: the production conductor with its commands
+ * and looks, health checks that ask for failovers, and the one worker of the model.
+ */
+import type { Ms } from "../../../src/base/index.ts";
+import {
+  conductor,
+  newConductor,
+  type ConductorAction,
+  type ConductorEvent,
+  type ConductorState,
+  type FailoverSettings,
+} from "../../../src/backend/core/failover/index.ts";
+import {
+  decodeClusterState,
+  firstClusterState,
+  isLive,
+  type ClusterState,
+} from "../../../src/backend/core/status/index.ts";
+import type { ClusterRequest } from "../../../src/wire/ipc/index.ts";
+import type { Entry } from "../../../src/wire/watchdog/index.ts";
+import {
+  appliedViews,
+  NOTHING_APPLIED,
+  type AppliedViewsEvent,
+  type AppliedViewsState,
+} from "../../../src/supervisor/core/applied-views.ts";
+import { Command } from "./command.ts";
+import type { Host } from "./host.ts";
+import { Pipe } from "./pipe.ts";
+import { Process } from "./process.ts";
+import { Worker } from "./worker.ts";
+
+const CHECK_EVERY_MS = 500;
+const MISSES_MAX = 2;
+
+export class Supervisor {
+  readonly process: Process;
+  readonly worker: Worker;
+  readonly #host: Host;
+  readonly #fromWatchdog: Pipe;
+  readonly #fromWorker: Pipe;
+  #state: ConductorState;
+  #cluster: ClusterState | null = null;
+  #inbox: ConductorEvent[] = [];
+  #isRunning = false;
+  #timerAtMs: Ms | null = null;
+  readonly #commands = new Map<number, Command>();
+  readonly #misses = new Map<number, number>();
+  readonly #killedIds = new Set<number>();
+  #applied: AppliedViewsState = NOTHING_APPLIED;
+  #countAtMs: Ms | null = null;
+
+  constructor(host: Host, bootNumber: number) {
+    this.#host = host;
+    this.process = new Process(host.world);
+    this.worker = new Worker(host, this);
+    this.#count({ type: "worker-joined", id: 0 });
+    this.#fromWatchdog = new Pipe(host, this.process);
+    this.#fromWorker = new Pipe(host, this.process);
+    const backendIds = host.world.postgres.servers.map(({ id }) => id);
+    this.#state = newConductor({
+      settings: settingsFor(backendIds),
+      origin: `${host.id}.${bootNumber}`,
+      initial: firstClusterState(backendIds, new Set(), Math.round(host.wallMs)),
+    });
+    host.after(host.random.between(0, CHECK_EVERY_MS), () => this.#check());
+  }
+
+  /** By the pipe from its watchdog. */
+  tell(deliver: (supervisor: Supervisor) => void): void {
+    this.#fromWatchdog.send(() => deliver(this));
+  }
+
+  /** By the pipe from its worker. */
+  hear(deliver: (supervisor: Supervisor) => void): void {
+    this.#fromWorker.send(() => deliver(this));
+  }
+
+  onLeadership(leads: boolean): void {
+    this.#deliver({ type: "leadership", leads, wallMs: this.#host.wallMs });
+  }
+
+  onCommitted(entry: Entry): void {
+    const decoded = entry.value === null ? null : decodeClusterState(entry.value);
+    if (decoded?.ok === false) return;
+    const state = decoded?.value ?? null;
+    this.#deliver({ type: "committed", index: entry.index, state });
+    if (state === null) return;
+    this.#cluster = state;
+    this.worker.onView(entry.index, state);
+    this.#count({ type: "committed", index: entry.index });
+  }
+
+  /** The routing lease. */
+  onConfirmed(untilMs: Ms | null): void {
+    this.#count({ type: "confirmed", untilMs });
+  }
+
+  /** Its worker routes by the view of this index. */
+  onWorkerApplied(index: number): void {
+    this.#count({ type: "worker-applied", id: 0, index });
+  }
+
+  /** No node routes by an older state. */
+  onSettled(index: number): void {
+    this.#deliver({ type: "settled", index });
+  }
+
+  onRefused(id: number): void {
+    this.#deliver({ type: "proposal-refused", id, reason: "refused" });
+  }
+
+  onGranted(request: ClusterRequest): void {
+    this.#deliver({ type: "granted", request, wallMs: this.#host.wallMs });
+  }
+
+  onWatchdogDied(): void {
+    this.tell((supervisor) => {
+      supervisor.onLeadership(false);
+      supervisor.onConfirmed(null);
+    });
+  }
+
+  /** An operator asks for it here. */
+  request(kind: ClusterRequest["kind"], backendId: number): void {
+    this.process.run(() => this.#vote(kind, backendId, true, "an operator asks"));
+  }
+
+  /** SIGKILL: its commands are killed by the kernel, its workers end. */
+  die(): void {
+    this.process.kill();
+    this.worker.process.kill();
+    for (const command of this.#commands.values()) command.kill();
+    this.#commands.clear();
+  }
+
+  onCommandEnded(commandId: number, exitCode: number | null, signal: string | null): void {
+    this.#commands.delete(commandId);
+    this.process.run(() => {
+      this.#deliver({ type: "command-finished", commandId, exitCode, signal, outputTail: "" });
+      if (!this.#killedIds.delete(commandId) || this.#killedIds.size > 0) return;
+      this.#count({ type: "command-ending", isEnding: false });
+    });
+  }
+
+  #check(): void {
+    if (this.process.isDead) return;
+    this.process.run(() => {
+      for (const { id, isUp } of this.#host.world.postgres.servers) {
+        const isSeen = isUp && !this.#host.isCutFromPostgres;
+        const misses = isSeen ? 0 : (this.#misses.get(id) ?? 0) + 1;
+        this.#misses.set(id, misses);
+        const standing = this.#cluster?.backends.find((backend) => backend.id === id);
+        if (misses >= MISSES_MAX && standing !== undefined && isLive(standing)) {
+          this.#vote("detach", id, false, "it does not answer");
+        }
+      }
+    });
+    this.#host.after(CHECK_EVERY_MS * this.#host.random.between(0.9, 1.1), () => this.#check());
+  }
+
+  #vote(kind: ClusterRequest["kind"], id: number, confirmed: boolean, reason: string): void {
+    const request: ClusterRequest = {
+      kind,
+      backendIds: [id],
+      confirmed,
+      switchoverTo: null,
+      reason,
+    };
+    this.#toWatchdog((watchdog) => watchdog.castVote(request));
+  }
+
+  #toWatchdog(deliver: (watchdog: NonNullable<Host["watchdog"]>) => void): void {
+    const { watchdog } = this.#host;
+    if (watchdog === null) return;
+    this.#host.after(this.#host.random.between(0.02, 0.4), () =>
+      watchdog.process.run(() => deliver(watchdog)),
+    );
+  }
+
+  #deliver(event: ConductorEvent): void {
+    this.#inbox.push(event);
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+      const { state, actions } = conductor.step(this.#state, next, this.#host.localMs);
+      this.#state = state;
+      this.#host.world.stats.conductorSteps += 1;
+      for (const action of actions) this.#perform(action);
+    }
+    this.#isRunning = false;
+    this.#setTimer();
+  }
+
+  #perform(action: ConductorAction): void {
+    const { world } = this.#host;
+    switch (action.type) {
+      case "propose":
+        return this.#propose(action);
+      case "run-command": {
+        const intent = this.#state.task?.intent ?? null;
+        world.promises.oneIntent.onCommand(this.#host.id, action, this.#cluster);
+        this.#run(action, intent?.primaryChanges === true ? intent.epoch : null);
+        return;
+      }
+      case "stop-command":
+        this.#stop(action.commandId, action.how);
+        return;
+      case "search-primary": {
+        const { searchId, among, known } = action;
+        this.#host.after(this.#host.random.between(1, 30), () =>
+          this.process.run(() => {
+            const seen = world.postgres.look(among, known);
+            const isProbe = world.planted.neverProbes === true;
+            const choice = isProbe && this.#state.task?.stage === "probing" ? null : seen;
+            const found = choice ?? { primaryId: null, identity: null };
+            this.#deliver({ type: "primary-found", searchId, ...found });
+          }),
+        );
+        return;
+      }
+      case "log":
+        return undefined;
+    }
+  }
+
+  #propose(action: Extract<ConductorAction, { type: "propose" }>): void {
+    const { id, afterIndex, state } = action;
+    this.#toWatchdog((watchdog) =>
+      watchdog.deliver({ type: "proposed", id, afterIndex, value: state }),
+    );
+    if (this.#host.world.planted.actsOnUncommitted !== true) return;
+    this.#host.after(0.5, () =>
+      this.process.run(() => {
+        const index = (this.#state.index ?? 0) + 1;
+        this.#deliver({ type: "committed", index, state });
+      }),
+    );
+  }
+
+  #run(
+    action: Extract<ConductorAction, { type: "run-command" }>,
+    promotionEpoch: number | null,
+  ): void {
+    const start = (): void => {
+      const command = new Command(this.#host, action, promotionEpoch, (exitCode, signal) =>
+        this.onCommandEnded(action.commandId, exitCode, signal),
+      );
+      this.#commands.set(action.commandId, command);
+    };
+    start();
+    if (this.#host.world.planted.repeatsCommand === true) {
+      this.#host.after(400, () => this.process.run(start));
+    }
+  }
+
+  #stop(commandId: number, how: "ask" | "kill"): void {
+    const command = this.#commands.get(commandId);
+    if (command === undefined) return;
+    if (how === "kill") {
+      this.#killedIds.add(commandId);
+      this.#count({ type: "command-ending", isEnding: true });
+    }
+    command.stop(how);
+  }
+
+  /** Which index all of this node routes by, and until when its worker may route at all. */
+  #count(event: AppliedViewsEvent): void {
+    const { localMs, rate } = this.#host;
+    const { state, actions } = appliedViews.step(this.#applied, event, localMs);
+    this.#applied = state;
+    for (const action of actions) {
+      if (action.type === "grant-lease") this.worker.onLease(action.untilMs);
+      else this.#toWatchdog((watchdog) => watchdog.onApplied(action.index));
+    }
+    const wakeMs = appliedViews.wakeAtMs(state);
+    if (wakeMs === null || wakeMs === this.#countAtMs) return;
+    this.#countAtMs = wakeMs;
+    this.#host.after(Math.max(1, wakeMs - localMs) / rate, () =>
+      this.process.run(() => {
+        if (this.#countAtMs === wakeMs) this.#countAtMs = null;
+        this.#count({ type: "tick" });
+      }),
+    );
+  }
+
+  #setTimer(): void {
+    const wakeMs = conductor.wakeAtMs(this.#state);
+    if (wakeMs === null) return;
+    const { world, rate, localMs } = this.#host;
+    const atMs = world.nowMs + Math.max(1, wakeMs - localMs) / rate;
+    if (this.#timerAtMs !== null && this.#timerAtMs <= atMs) return;
+    this.#timerAtMs = atMs;
+    world.after(atMs - world.nowMs, () => {
+      if (this.#timerAtMs !== atMs) return;
+      this.#timerAtMs = null;
+      this.process.run(() => this.#deliver({ type: "tick" }));
+    });
+  }
+}
+
+function settingsFor(backendIds: readonly number[]): FailoverSettings {
+  return {
+    backends: backendIds.map((id) => ({
+      id,
+      hostname: `db${id}`,
+      port: 5432,
+      dataDirectory: "/data",
+      mayFailover: true,
+      alwaysPrimary: false,
+    })),
+    isStreaming: true,
+    failoverCommand: "promote %m",
+    failbackCommand: "",
+    followPrimaryCommand: "follow %d",
+    searchPrimaryTimeoutMs: 5000,
+    compatVersion: "",
+  };
+}

@@ -1,0 +1,27 @@
+/** Where a mistake can be planted: every field changes one thing of the simulated cluster. */
+import type {
+  Action,
+  Durable,
+  Fence,
+  State,
+  Timing,
+} from "../../src/watchdog/core/consensus/index.ts";
+import type { StepFunction } from "./core.ts";
+
+export interface Planted {
+  readonly timing?: (timing: Timing) => Timing;
+  readonly fence?: (fence: Fence, timing: Timing) => Fence;
+  readonly startState?: (state: State) => State;
+  readonly step?: (step: StepFunction) => StepFunction;
+  readonly stored?: (durable: Durable) => Durable;
+  readonly order?: (actions: readonly Action[]) => readonly Action[];
+  readonly usesWallClock?: boolean;
+  readonly isRevivable?: boolean;
+  readonly provesEarly?: boolean;
+  readonly renewsOnWaking?: boolean;
+  readonly actsOnUncommitted?: boolean;
+  readonly repeatsCommand?: boolean;
+  readonly neverProbes?: boolean;
+  readonly ignoresLease?: boolean;
+  readonly forgetsDamagedFile?: boolean;
+}

@@ -1,0 +1,42 @@
+/** What is promised whatever fails, one checker a promise. */
+import type { Entry } from "../../../src/wire/watchdog/index.ts";
+import type { Host } from "../model/host.ts";
+import type { Judge } from "./broken-promise.ts";
+import { CommitsStay } from "./commits-stay.ts";
+import { NoStaleWrite } from "./no-stale-write.ts";
+import { OneCommand } from "./one-command.ts";
+import { eventIdsOf, OneIntent } from "./one-intent.ts";
+import { OneLeader } from "./one-leader.ts";
+import { OneLease } from "./one-lease.ts";
+import { OneOpenVip } from "./one-open-vip.ts";
+import { OneVote } from "./one-vote.ts";
+
+export { BrokenPromise, type Judge } from "./broken-promise.ts";
+
+export class Promises {
+  readonly oneOpenVip: OneOpenVip;
+  readonly oneLeader: OneLeader;
+  readonly oneLease: OneLease;
+  readonly oneVote: OneVote;
+  readonly commitsStay: CommitsStay;
+  readonly oneIntent: OneIntent;
+  readonly oneCommand: OneCommand;
+  readonly noStaleWrite: NoStaleWrite;
+  readonly #committedEvents = new Set<string>();
+
+  constructor(judge: Judge, hosts: () => readonly Host[]) {
+    this.oneOpenVip = new OneOpenVip(judge, hosts);
+    this.oneLeader = new OneLeader(judge);
+    this.oneLease = new OneLease(judge);
+    this.oneVote = new OneVote(judge);
+    this.commitsStay = new CommitsStay(judge);
+    this.oneIntent = new OneIntent(judge, (eventId) => this.#committedEvents.has(eventId));
+    this.oneCommand = new OneCommand(judge);
+    this.noStaleWrite = new NoStaleWrite(judge);
+  }
+
+  onCommit(nodeId: number, entry: Entry): void {
+    this.commitsStay.onCommit(nodeId, entry);
+    for (const eventId of eventIdsOf(entry)) this.#committedEvents.add(eventId);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Command } from "../model/command.ts";
+import type { Judge } from "./broken-promise.ts";
+
+const PROMISE = "never two failover commands";
+
+/** Never two failover commands at once, nor one again whose promotion has succeeded. */
+export class OneCommand {
+  readonly #judge: Judge;
+  readonly #running = new Set<Command>();
+  readonly #promoted = new Set<string>();
+
+  constructor(judge: Judge) {
+    this.#judge = judge;
+  }
+
+  onStarted(command: Command): void {
+    if (command.action.kind === "follow-primary") return;
+    for (const other of this.#running) {
+      this.#judge.broken(
+        PROMISE,
+        `node ${command.hostId} runs ${nameOf(command)} while node ${other.hostId} ` +
+          `runs ${nameOf(other)}`,
+      );
+    }
+    if (this.#promoted.has(nameOf(command))) {
+      this.#judge.broken(PROMISE, `node ${command.hostId} runs ${nameOf(command)} once more`);
+    }
+    this.#running.add(command);
+  }
+
+  onEnded(command: Command): void {
+    this.#running.delete(command);
+  }
+
+  onPromoted(command: Command): void {
+    this.#promoted.add(nameOf(command));
+  }
+}
+
+function nameOf({ action }: Command): string {
+  return `${action.kind} of ${action.env.PGQUORUM_EVENT_ID} for backend ${action.backendId}`;
+}
