@@ -29,11 +29,10 @@ function written(): string {
 }
 
 function open(up: string, down: string, patienceMs = 5000): Escalation {
-  const { write } = log;
   return new Escalation({
     up: up.replaceAll("OUT", join(directory, "out")),
     down: down.replaceAll("OUT", join(directory, "out")),
-    log: { ...log, write },
+    log,
     onMayRaiseVip: () => (raised += 1),
     patienceMs,
   });

@@ -73,8 +73,6 @@ const CLUSTER_TITLE_WIDTH = 25;
 const NODE_TITLE_WIDTH = 18;
 
 function verboseCluster(info: Fields): string {
-  const fence: [string, string][] =
-    "VipFence" in info ? [["VIP fence", text(info, "VipFence")]] : [];
   const lines: [string, string][] = [
     ["Total Nodes", plusOne(info, "RemoteNodeCount")],
     ["Remote Nodes", text(info, "RemoteNodeCount")],
@@ -85,14 +83,33 @@ function verboseCluster(info: Fields): string {
     ["Local node escalation", yesNo(info, "Escalated")],
     ["Leader Node Name", text(info, "LeaderNodeName")],
     ["Leader Host Name", text(info, "LeaderHostName")],
-    ...fence,
+    ...ownCluster(info),
   ];
   return `Watchdog Cluster Information \n${titled(lines, CLUSTER_TITLE_WIDTH)}\nWatchdog Node Information \n`;
+}
+
+/** What only a pgquorum node says; empty for one of Pgpool-II. */
+function ownCluster(info: Fields): [string, string][] {
+  if (!("VipFence" in info)) return [];
+  const reason = text(info, "VipFenceReason");
+  const problems: [string, string][] = [
+    ["Address conflict", text(info, "VipConflict")],
+    ["Local node is mute", text(info, "Mute")],
+    ["Local node is unfit", text(info, "Unfit")],
+  ];
+  return [
+    ["Term", text(info, "Term")],
+    ["VIP fence", text(info, "VipFence") + (reason === "" ? "" : ` (${reason})`)],
+    ["Lease guarantee", info["LeaseGuarantee"] === 1 ? "on" : "OFF"],
+    ...problems.filter(([, value]) => value !== ""),
+  ];
 }
 
 function verboseNode(node: Fields): string {
   const lifecheck: [string, string][] =
     "LifecheckStarted" in node ? [["Lifecheck Started", yesNo(node, "LifecheckStarted")]] : [];
+  const lostReason: [string, string][] =
+    text(node, "LostReason") === "" ? [] : [["Lost Reason", text(node, "LostReason")]];
   const lines: [string, string][] = [
     ["Node Name", text(node, "NodeName")],
     ["Host Name", text(node, "HostName")],
@@ -104,6 +121,7 @@ function verboseNode(node: Fields): string {
     ["Status Name", text(node, "StateName")],
     ["Membership Status", text(node, "MembershipString")],
     ...lifecheck,
+    ...lostReason,
   ];
   return `${titled(lines, NODE_TITLE_WIDTH)}\n`;
 }

@@ -29,10 +29,11 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
 
 function formatWatchdog(watchdog: WatchdogView): string {
   const leader = watchdog.nodes.find(({ id }) => id === watchdog.leaderId);
+  const quorum = watchdog.quorumStatus === 0 ? "on the edge" : watchdog.hasQuorum ? "yes" : "no";
   const summary = [
     `term ${watchdog.term}`,
     leader === undefined ? "no leader" : `leader ${leader.id} (${leader.hostname})`,
-    `quorum ${watchdog.hasQuorum ? "yes" : "no"} (${watchdog.neededForQuorum} of ${watchdog.memberCount} needed)`,
+    `quorum ${quorum} (${watchdog.neededForQuorum} of ${watchdog.memberCount} needed)`,
     formatVip(watchdog),
   ];
   const rows = watchdog.nodes.map((node) => [
@@ -42,15 +43,43 @@ function formatWatchdog(watchdog: WatchdogView): string {
     String(node.wdPort),
     node.state,
     String(node.priority),
+    node.membership,
+    node.lostReason,
   ]);
-  const table = formatTable(["id", "host", "port", "wd_port", "state", "priority"], rows);
-  return `watchdog: ${summary.join(", ")}\n${table}`;
+  const titles = ["id", "host", "port", "wd_port", "state", "priority", "membership", "lost"];
+  const problems = problemsOf(watchdog).map((line) => `${line}\n`);
+  return `watchdog: ${summary.join(", ")}\n${formatTable(titles, rows)}${problems.join("")}`;
 }
 
 function formatVip(watchdog: WatchdogView): string {
   if (watchdog.vip === null) return "no virtual IP";
   const holding = watchdog.holdsVip ? "held by this node" : "not held by this node";
-  return `virtual IP ${watchdog.vip} ${holding} (fence ${watchdog.fence})`;
+  const reason = watchdog.fenceReason === "" ? "" : `: ${watchdog.fenceReason}`;
+  return `virtual IP ${watchdog.vip} ${holding} (fence ${watchdog.fence}${reason})`;
+}
+
+/** What an administrator should look at, a line each. */
+function problemsOf(watchdog: WatchdogView): readonly string[] {
+  const { conflict, mute, unfit, differences } = watchdog;
+  const lines: (string | null)[] = [
+    watchdog.leaseGuarantee ? null : `the lease guarantee is off: ${whyUnsure(watchdog)}`,
+    conflict === null ? null : `address conflict: ${conflict}`,
+    mute === null ? null : `this node is mute, it neither votes nor leads: ${mute}`,
+    unfit === null ? null : `this node is unfit to lead: ${unfit}`,
+  ];
+  const differing = differences.map(({ nodeId, name, here, there }) => {
+    const values =
+      here === null && there === null
+        ? ""
+        : `: ${here ?? "not set"} here, ${there ?? "not set"} there`;
+    return `node ${nodeId} is configured differently, ${name}${values}`;
+  });
+  return [...lines.filter((line) => line !== null), ...differing];
+}
+
+function whyUnsure({ fence, vip }: WatchdogView): string {
+  if (vip !== null && fence === "none") return "nothing takes the address from a frozen node";
+  return "enable_consensus_with_half_votes lets two halves elect a leader each";
 }
 
 /** What `pgquorum nodes` prints, and the last part of `status`. */

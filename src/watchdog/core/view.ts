@@ -59,7 +59,7 @@ export function watchdogView(
     vip: facts.vip,
     fence: state.fence.level,
     fenceReason: facts.fenceReason,
-    leaseGuarantee: state.fence.level !== "none" && !state.halfVotes,
+    leaseGuarantee: (facts.vip === null || state.fence.level !== "none") && !state.halfVotes,
     mute: state.mute,
     conflict: facts.conflict,
     unfit: facts.trouble?.reason ?? null,

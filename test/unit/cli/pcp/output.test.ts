@@ -103,7 +103,7 @@ Not_Set n3 9999 9000 0 DEAD 0 MEMBER
 
   it("prints titles, and the fence in force, when it may say more", () => {
     const text = formatWatchdogInfo(json, true);
-    expect(text.ok && text.value.split("\n").slice(0, 16)).toEqual([
+    expect(text.ok && text.value.split("\n").slice(0, 18)).toEqual([
       "Watchdog Cluster Information ",
       "Total Nodes              : 3",
       "Remote Nodes             : 2",
@@ -114,13 +114,42 @@ Not_Set n3 9999 9000 0 DEAD 0 MEMBER
       "Local node escalation    : YES",
       "Leader Node Name         : n1:9999 Linux n1",
       "Leader Host Name         : n1",
+      "Term                     : 4",
       "VIP fence                : lifetime",
+      "Lease guarantee          : on",
       "",
       "Watchdog Node Information ",
       "Node Name         : n1:9999 Linux n1",
       "Host Name         : n1",
       "Delegate IP       : 10.77.0.100 (fence lifetime)",
     ]);
+  });
+
+  it("says what is wrong, and why a node is lost", () => {
+    const [n0, n1, n2] = threeNodes.nodes;
+    const lost = { ...n2, state: "LOST", lostReason: "NOT REACHABLE" } as typeof n2;
+    const troubled = {
+      ...threeNodes,
+      fence: "none" as const,
+      fenceReason: "vip_fence = none",
+      leaseGuarantee: false,
+      conflict: "02:00:00:00:00:07 answers for it",
+      mute: "no space left on device",
+      unfit: "e0 has no link",
+      nodes: [n0, n1, lost].filter((node) => node !== undefined),
+    };
+    const text = formatWatchdogInfo(formatWatchdogJson(troubled, -1, "4.3"), true);
+    expect(text.ok && text.value.split("\n").slice(10, 16)).toEqual([
+      "Term                     : 4",
+      "VIP fence                : none (vip_fence = none)",
+      "Lease guarantee          : OFF",
+      "Address conflict         : 02:00:00:00:00:07 answers for it",
+      "Local node is mute       : no space left on device",
+      "Local node is unfit      : e0 has no link",
+    ]);
+    expect(text.ok && text.value).toMatch(
+      /Status Name {7}: LOST\n.*\nLost Reason {7}: NOT REACHABLE/,
+    );
   });
 
   it("adds the lifecheck of 4.7", () => {

@@ -31,10 +31,10 @@ describe("pgquorum status", () => {
   supervisor 10, watchdog 11, guardian 12, workers 13 14
 
 watchdog: term 4, leader 0 (n1), quorum yes (2 of 3 needed), virtual IP 10.77.0.100 held by this node (fence lifetime)
-id   host  port  wd_port  state    priority
-0 *  n1    9999  9000     LEADER   3
-1    n2    9999  9000     STANDBY  2
-2    n3    9999  9000     DEAD     1
+id   host  port  wd_port  state    priority  membership  lost
+0 *  n1    9999  9000     LEADER   3         MEMBER
+1    n2    9999  9000     STANDBY  2         MEMBER
+2    n3    9999  9000     DEAD     1         MEMBER
 
 backend  host       port   status  role     pg_status  pg_role  weight  delay_bytes  replication      selects
 0        127.0.0.1  23902  up      primary  up         primary  0.333   0            -                0
@@ -67,6 +67,41 @@ failover in progress: detach backend 0, promote 1
     );
     expect(formatStatus({ ...STATUS, watchdog: { ...watchdog, vip: null } }, 0)).toContain(
       "no virtual IP\n",
+    );
+  });
+});
+
+describe("what is wrong with the watchdog", () => {
+  it("is told below the nodes, a line each", () => {
+    const watchdog = {
+      ...threeNodes,
+      quorumStatus: 0 as const,
+      leaseGuarantee: false,
+      fenceReason: "nft is not installed",
+      conflict: "02:00:00:00:00:07 answers for it",
+      mute: "no space left on device",
+      unfit: "e0 has no link",
+      differences: [
+        { nodeId: 1, name: "max_pool", here: "4", there: "5" },
+        { nodeId: 1, name: "backend_port1", here: null, there: "5433" },
+        { nodeId: 2, name: "sr_check_password", here: null, there: null },
+      ],
+    };
+    const text = formatStatus({ ...STATUS, watchdog }, 0);
+    expect(text).toContain("quorum on the edge (2 of 3 needed)");
+    expect(text).toContain("(fence lifetime: nft is not installed)");
+    expect(text).toContain(`MEMBER
+the lease guarantee is off: enable_consensus_with_half_votes lets two halves elect a leader each
+address conflict: 02:00:00:00:00:07 answers for it
+this node is mute, it neither votes nor leads: no space left on device
+this node is unfit to lead: e0 has no link
+node 1 is configured differently, max_pool: 4 here, 5 there
+node 1 is configured differently, backend_port1: not set here, 5433 there
+node 2 is configured differently, sr_check_password
+`);
+    const unfenced = { ...threeNodes, fence: "none" as const, leaseGuarantee: false };
+    expect(formatStatus({ ...STATUS, watchdog: unfenced }, 0)).toContain(
+      "the lease guarantee is off: nothing takes the address from a frozen node\n",
     );
   });
 });

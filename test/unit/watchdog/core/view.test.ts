@@ -240,6 +240,8 @@ describe("what the lease promises", () => {
     expect(viewAt(703, ACKED)).toMatchObject({ leaseGuarantee: true, fence: "lifetime" });
     const unfenced = viewAt(703, ACKED, { fence: NO_FENCE });
     expect(unfenced).toMatchObject({ leaseGuarantee: false, fence: "none" });
+    const withoutVip = viewAt(703, ACKED, { fence: NO_FENCE, facts: { vip: null } });
+    expect(withoutVip.leaseGuarantee).toBe(true);
     expect(viewAt(703, ACKED, { halfVotes: true }).leaseGuarantee).toBe(false);
   });
 
