@@ -36,7 +36,8 @@ export function endInterruption(): void {
   interruptedBy = null;
 }
 
-function mustNotBeInterrupted(): void {
+/** Throws when Ctrl-C was pressed: for work that waits without starting programs. */
+export function mustNotBeInterrupted(): void {
   if (interruptedBy === null) return;
   throw new LabFailure(`stopped by ${interruptedBy}`, null, interruptedBy === "SIGINT" ? 130 : 143);
 }

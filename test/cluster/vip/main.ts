@@ -5,7 +5,7 @@
 import { LabFailure } from "../../../scripts/lab.d/failure.ts";
 import { formatOutcome } from "./figures.ts";
 import { HELP, parseVipOptions } from "./options.ts";
-import { PROBE_WORD, runQueryProbe } from "./query-probe.ts";
+import { isProbe, runQueryProbe } from "./query-probe.ts";
 import { runRounds } from "./run-rounds.ts";
 
 const startedMs = performance.now();
@@ -16,7 +16,7 @@ function say(line: string): void {
 }
 
 async function main(words: readonly string[]): Promise<number> {
-  if (words[0] === PROBE_WORD) {
+  if (isProbe(words)) {
     await runQueryProbe();
     return 0;
   }

@@ -11,7 +11,12 @@ import { VIP, type LabPlan } from "../../../scripts/lab.d/layout.ts";
 import { monotonicNowMs } from "../../../src/os/index.ts";
 
 /** Not for people: with this word the program is the probe itself. */
-export const PROBE_WORD = "query-probe";
+const PROBE_WORD = "query-probe";
+
+/** Whether this process was started by a harness to be its probe. */
+export function isProbe(words: readonly string[]): boolean {
+  return words[0] === PROBE_WORD;
+}
 
 const TIMEOUT_MS = 300;
 /** Then no further one is begun before one has ended. */

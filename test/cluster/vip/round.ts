@@ -1,7 +1,9 @@
 /** One round: a fault, its effect as seen from outside, its end, and the way back to whole. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { LabFailure } from "../../../scripts/lab.d/failure.ts";
 import type { Host } from "../../../scripts/lab.d/layout.ts";
 import { askNode } from "../../../scripts/lab.d/pgquorum-node.ts";
+import { isInterrupted } from "../../../scripts/lab.d/shell.ts";
 import { monotonicNowMs } from "../../../src/os/index.ts";
 import type { PlannedRound } from "./faults.ts";
 import type { RoundFigures } from "./figures.ts";
@@ -32,8 +34,8 @@ export async function playRound(
   const seen = await watchEffect(stage, planned, { victim, struck, standing });
   probe.every(null);
   const undoneMs = monotonicNowMs();
-  await struck.undo();
-  const after = await whole(stage, WHOLE_WITHIN_MS);
+  const unfinished = await undone(struck);
+  const after = unfinished === null ? await whole(stage, WHOLE_WITHIN_MS) : null;
   const wholeMs = monotonicNowMs() - undoneMs;
   await sleep(AFTER_WHOLE_MS);
 
@@ -60,9 +62,21 @@ export async function playRound(
   const complaint =
     seen.complaint ??
     (overlaps.length > 0 ? overlapInWords(overlaps[0], struck.atMs) : null) ??
+    unfinished ??
     (after === null ? `not whole again within ${WHOLE_WITHIN_MS / 1000} s` : null) ??
     (extraTerms === 0 ? null : `the leader changed ${extraTerms} times after it was undone`);
   return { figures: { ...figures, complaint }, standing: after };
+}
+
+/** Null, or what keeps the cluster from coming back: the round has failed, the run goes on. */
+async function undone(struck: Strike): Promise<string | null> {
+  try {
+    await struck.undo();
+    return null;
+  } catch (error) {
+    if (error instanceof LabFailure && !isInterrupted()) return error.message;
+    throw error;
+  }
 }
 
 function overlapInWords(

@@ -6,7 +6,7 @@ import { hostsOf, type LabPlan } from "../../../scripts/lab.d/layout.ts";
 import { bringUp, tailOfLogs, takeDown, type Say } from "../../../scripts/lab.d/lifecycle.ts";
 import { locked, undoing } from "../../../scripts/lab.d/locked-work.ts";
 import { newPlan } from "../../../scripts/lab.d/new-plan.ts";
-import { FAULTS, planRounds } from "./faults.ts";
+import { FAULTS, planRounds, type PlannedRound } from "./faults.ts";
 import { inMs, overlapsCount, type Outcome, type RoundFigures } from "./figures.ts";
 import { overlapsOf } from "./holders.ts";
 import { Observer } from "./observer.ts";
@@ -19,14 +19,18 @@ import { strike } from "./strike.ts";
 const WHOLE_WITHIN_MS = 30_000;
 const PROOF_WITHIN_MS = 20_000;
 const PROOF_LASTS_MS = 300;
-const LOG_LINES = 15;
+const LOG_LINES = 30;
+/** Then the logs would bury what happened. */
+const LOGS_SHOWN_MAX = 5;
 
 /** What is done with a cluster that is whole. */
-export type Play<T> = (stage: Stage, standing: Standing) => Promise<T>;
+type Play<T> = (stage: Stage, standing: Standing) => Promise<T>;
+
+type StageOptions = Pick<VipOptions, "hostsCount" | "profile" | "fence">;
 
 /** Makes a cluster with an observer, lets it be played with, and removes it, come what may. */
-export async function onStage<T>(
-  options: Pick<VipOptions, "hostsCount" | "profile"> & { readonly fence: Fence },
+async function onStage<T>(
+  options: StageOptions,
   say: Say,
   play: Play<T>,
 ): Promise<T & { readonly framesCount: number; readonly missedFrames: number }> {
@@ -76,7 +80,7 @@ async function watched<T>(
   }
 }
 
-async function mustBeWhole(stage: Stage): Promise<Standing> {
+export async function mustBeWhole(stage: Stage): Promise<Standing> {
   const standing = await whole(stage, WHOLE_WITHIN_MS);
   if (standing !== null) return standing;
   throw new LabFailure(
@@ -87,19 +91,27 @@ async function mustBeWhole(stage: Stage): Promise<Standing> {
 
 export async function runRounds(options: VipOptions, say: Say): Promise<Outcome> {
   const beganMs = performance.now();
-  const isProven = options.fence !== "none";
-  const played = await onStage({ ...options, fence: "none" }, say, async (stage, standing) => {
-    if (!isProven) return { observerProofMs: null, rounds: await play(options, stage, standing) };
-    const observerProofMs = await proveObserver(stage, standing);
-    const fenced: Stage = { ...stage, fence: options.fence };
-    await startAnew(fenced);
-    const rounds = await play(options, fenced, await mustBeWhole(fenced));
-    return { observerProofMs, rounds };
-  });
+  const planned = planRounds(options.seed, options.rounds, options.faults);
+  const played = await onProvenStage(options, say, async (stage, standing) => ({
+    rounds: await playRounds(stage, planned, standing),
+  }));
   const { seed, hostsCount, profile, fence } = options;
   const seconds = (performance.now() - beganMs) / 1000;
   const ok = isPassed(fence, played.rounds);
   return { ok, seed, hostsCount, profile, fence, seconds, ...played };
+}
+
+/** A stage whose observer has seen two holders where there was no fence; then the fence is there. */
+export function onProvenStage<T>(options: StageOptions, say: Say, play: Play<T>) {
+  return onStage({ ...options, fence: "none" }, say, async (stage, standing) => {
+    if (options.fence === "none") {
+      return { observerProofMs: null, ...(await play(stage, standing)) };
+    }
+    const observerProofMs = await proveObserver(stage, standing);
+    const fenced: Stage = { ...stage, fence: options.fence };
+    await startAnew(fenced);
+    return { observerProofMs, ...(await play(fenced, await mustBeWhole(fenced))) };
+  });
 }
 
 /** Without a fence the run only shows that the observer sees what it must. */
@@ -131,24 +143,25 @@ async function proveObserver(stage: Stage, { leader }: Standing): Promise<number
   return lastedMs;
 }
 
-async function play(
-  options: VipOptions,
+/** One round after the other; after one that left the cluster broken, all nodes are started anew. */
+export async function playRounds(
   stage: Stage,
+  plannedRounds: readonly PlannedRound[],
   whenWhole: Standing,
 ): Promise<RoundFigures[]> {
   const rounds: RoundFigures[] = [];
   let standing: Standing = whenWhole;
-  for (const [index, planned] of planRounds(
-    options.seed,
-    options.rounds,
-    options.faults,
-  ).entries()) {
+  for (const [index, planned] of plannedRounds.entries()) {
     const played = await playRound(stage, planned, standing);
     const figures: RoundFigures = { round: index + 1, ...played.figures };
     rounds.push(figures);
-    stage.say(progressOf(figures, options.rounds));
+    stage.say(progressOf(figures, plannedRounds.length));
+    const failuresCount = rounds.filter((round) => round.complaint !== null).length;
+    if (figures.complaint !== null && failuresCount <= LOGS_SHOWN_MAX && stage.fence !== "none") {
+      stage.say(`the nodes' logs:\n${await tailOfLogs(stage.hosts, LOG_LINES)}`);
+    }
     if (played.standing === null) {
-      stage.say(`starting all nodes anew:\n${await tailOfLogs(stage.hosts, LOG_LINES)}`);
+      stage.say("starting all nodes anew");
       await startAnew(stage);
     }
     standing = played.standing ?? (await mustBeWhole(stage));

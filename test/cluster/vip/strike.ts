@@ -28,6 +28,7 @@ export interface Strike {
   readonly undo: () => Promise<void>;
 }
 
+const CLIENTS_MS = 1_500;
 const STOP_MS = 20_000;
 /** Hours, days and a year ahead: no two nodes of the lab agree on the monotonic time. */
 const CLOCK_OFFSETS_SECONDS = [3_600, 86_400, 1_000_000, 31_536_000];
@@ -79,6 +80,8 @@ async function stopped(stage: Stage, victim: Host, clockOffsetSeconds: number): 
   const atMs = monotonicNowMs();
   await signalNode(targets, "SIGTERM");
   const undo = async (): Promise<void> => {
+    // SIGTERM lets the clients finish, also one whose goodbye was lost in an earlier round.
+    if (!(await waitUntilGone(everybody, CLIENTS_MS))) await signalNode(targets, "SIGINT");
     if (!(await waitUntilGone(everybody, STOP_MS))) {
       throw new LabFailure(`the node of ${victim.name} does not stop within ${STOP_MS / 1000} s`);
     }
