@@ -1,25 +1,18 @@
-import "./promise-with-resolvers.ts";
 import { lookup } from "node:dns/promises";
-import { isIPv6 } from "node:net";
-import type { ComponentLogger, Listener, Logger, Transport, Upgrader } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
-import { tcp } from "@libp2p/tcp";
-import { lpStream } from "@libp2p/utils";
-import { multiaddr, type Multiaddr } from "@multiformats/multiaddr";
 import { fail, succeed, unreachable, type Ms, type Result } from "../../base/index.ts";
-import { monotonicNowMs, systemErrorText, type Log } from "../../os/index.ts";
+import { systemErrorText, type Log } from "../../os/index.ts";
 import {
-  decodeHello,
   decodeHelloReply,
   encodeFrame,
-  FRAME_BYTES_MAX,
   type Hello,
   type HelloReply,
   type PeerMessage,
 } from "../../wire/watchdog/index.ts";
-import { describeDifference } from "../core/shared-settings.ts";
-import { delay, Inbound, Outbound, type Channel } from "./peer-channels.ts";
 import type { MemberKeys } from "./member-keys.ts";
+import { delay, Outbound } from "./peer-channels.ts";
+import { InboundSide } from "./peer-inbound.ts";
+import { NoiseNetwork } from "./peer-noise.ts";
+import { RefusalLog } from "./refusal-log.ts";
 
 /**
  * Carries messages between watchdogs. Every pair has two connections: each node sends on the one
@@ -53,16 +46,14 @@ export interface PeerTransportOptions {
   readonly silenceMs: Ms;
   readonly log: Log;
   readonly onConnected: (id: number, peer: Hello | HelloReply) => void;
-  readonly onDisconnected: (id: number) => void;
+  /** `isSilent`: it was given up because nothing came any more. */
+  readonly onDisconnected: (id: number, isSilent: boolean) => void;
   readonly onMessage: (from: number, message: PeerMessage) => void;
   /** A member says that another process uses our node id. */
   readonly onDuplicateId: (byPeer: number) => void;
 }
 
-type RefusalReason = (HelloReply & { type: "refused" })["reason"];
-
 const REDIAL_MS = 200;
-const INBOUND_CONNECTIONS_MAX = 64;
 
 /** Errors: the own host name does not resolve; the address or port cannot be listened on. */
 export async function startPeerTransport(
@@ -85,47 +76,40 @@ export async function startPeerTransport(
 
 class Members implements PeerTransport {
   readonly #options: PeerTransportOptions;
-  readonly #encrypter;
-  readonly #transport: Transport;
+  readonly #network: NoiseNetwork;
+  readonly #refusals: RefusalLog;
+  readonly #inbound: InboundSide;
   readonly #outbound = new Map<number, Outbound>();
-  readonly #inbound = new Map<number, Inbound>();
-  /** What was last said of each peer's settings. */
-  readonly #differences = new Map<number, string>();
-  #listener: Listener | null = null;
+  /** Where each peer was last found. */
+  readonly #addresses = new Map<number, string>();
   readonly #stopping = new AbortController();
+  readonly #looking: NodeJS.Timeout;
 
   constructor(options: PeerTransportOptions) {
+    const { self, keys, silenceMs, hello, onConnected, onMessage } = options;
     this.#options = options;
-    const components = {
-      peerId: must(options.keys.peerIds.get(options.self.id)),
-      privateKey: options.keys.own,
-      logger: SILENT,
-      // Noise asks the upgrader only for stream muxers, and we skip their negotiation.
-      upgrader: {} as Upgrader,
-    };
-    this.#encrypter = noise()(components);
-    this.#transport = tcp({
-      // The library's default ends a quiet connection after two minutes; pings do it sooner.
-      inboundSocketInactivityTimeout: options.silenceMs * 4,
-      outboundSocketInactivityTimeout: options.silenceMs * 4,
-      maxConnections: INBOUND_CONNECTIONS_MAX,
-    })({ logger: SILENT });
+    this.#network = new NoiseNetwork(self.id, keys, silenceMs * 4);
+    this.#refusals = new RefusalLog(options.log);
+    this.#inbound = new InboundSide({
+      network: this.#network,
+      keys,
+      hello,
+      silenceMs,
+      refusals: this.#refusals,
+      isMembersAddress: (address) => [...this.#addresses.values()].includes(address),
+      onConnected,
+      onDisconnected: (id) => this.#tellIfGone(id, false),
+      onMessage,
+    });
+    // One timer for all connections, so that an idle process is woken once.
+    this.#looking = setInterval(() => {
+      for (const outbound of this.#outbound.values()) outbound.look();
+    }, silenceMs / 2);
   }
 
   async listen(address: string): Promise<Result<void, string>> {
-    const upgrader = {
-      upgradeInbound: async (connection: Parameters<Upgrader["upgradeInbound"]>[0]) => {
-        // Judged in the background: the listener must not wait for a slow or silent stranger.
-        void this.#accept(connection);
-      },
-    } as unknown as Upgrader;
-    this.#listener = this.#transport.createListener({ upgrader });
-    try {
-      await this.#listener.listen(toMultiaddr(address, this.#options.self.port));
-      return succeed(undefined);
-    } catch (error) {
-      return fail(systemErrorText(error));
-    }
+    const { port } = this.#options.self;
+    return await this.#network.listen(address, port, (raw) => void this.#inbound.accept(raw));
   }
 
   dialAll(): void {
@@ -142,9 +126,10 @@ class Members implements PeerTransport {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearInterval(this.#looking);
     for (const outbound of this.#outbound.values()) await outbound.close();
-    for (const inbound of this.#inbound.values()) inbound.abort();
-    await this.#listener?.close();
+    this.#inbound.stop();
+    await this.#network.close();
   }
 
   async #keepDialling(peer: PeerAddress): Promise<void> {
@@ -175,19 +160,17 @@ class Members implements PeerTransport {
     try {
       const address = await resolveHost(peer.hostname);
       if (!address.ok) return address.error;
+      this.#addresses.set(peer.id, address.value);
       const remotePeer = must(keys.peerIds.get(peer.id));
-      const channel = await this.#dialChannel(toMultiaddr(address.value, peer.port), {
-        signal,
-        remotePeer,
-      });
-      await channel.write(encodeFrame(hello), { signal });
-      const decoded = decodeHelloReply((await channel.read({ signal })).subarray());
+      const channel = await this.#network.dial(address.value, peer.port, remotePeer, signal);
+      channel.send(encodeFrame(hello));
+      const decoded = decodeHelloReply(await channel.first(signal));
       if (!decoded.ok) {
-        channel.unwrap().abort(new Error(decoded.error));
+        channel.abort();
         return decoded.error;
       }
       reply = decoded.value;
-      outbound = new Outbound(channel);
+      outbound = new Outbound(channel, silenceMs);
     } catch (error) {
       return this.#stopping.signal.aborted ? null : explainDialError(error);
     } finally {
@@ -197,12 +180,24 @@ class Members implements PeerTransport {
       outbound.abort();
       return this.#onRefused(peer, reply);
     }
-    this.#outbound.set(peer.id, outbound);
-    this.#options.onConnected(peer.id, reply);
-    await outbound.keepAlive(silenceMs, this.#stopping.signal);
-    this.#outbound.delete(peer.id);
-    this.#tellIfGone(peer.id);
+    await this.#use(peer.id, outbound, reply);
     return null;
+  }
+
+  async #use(id: number, outbound: Outbound, welcome: HelloReply): Promise<void> {
+    if (this.#stopping.signal.aborted) return outbound.abort();
+    this.#outbound.set(id, outbound);
+    this.#options.onConnected(id, welcome);
+    const { problem, isSilent } = await outbound.ended();
+    this.#outbound.delete(id);
+    if (problem !== null) {
+      this.#refusals.write("broken", "warning", `watchdog connection to node ${id} ended`, {
+        detail: problem,
+        hint: "Somebody on the network changes traffic, or a node runs another version.",
+      });
+    }
+    outbound.abort();
+    this.#tellIfGone(id, isSilent);
   }
 
   #onRefused(peer: PeerAddress, { reason, detail }: HelloReply & { type: "refused" }): string {
@@ -219,121 +214,9 @@ class Members implements PeerTransport {
     }
   }
 
-  async #dialChannel(
-    to: Multiaddr,
-    options: { signal: AbortSignal; remotePeer: Parameters<MemberKeys["memberOf"]>[0] },
-  ): Promise<Channel> {
-    let channel: Channel | null = null;
-    const upgrader = {
-      upgradeOutbound: async (raw: Parameters<Upgrader["upgradeOutbound"]>[0]) => {
-        const secured = await this.#encrypter.secureOutbound(raw, {
-          ...options,
-          skipStreamMuxerNegotiation: true,
-        });
-        channel = lpStream(secured.connection, { maxDataLength: FRAME_BYTES_MAX });
-        return undefined as never;
-      },
-    } as unknown as Upgrader;
-    await this.#transport.dial(to, { upgrader, signal: options.signal });
-    return must<Channel>(channel);
-  }
-
-  async #accept(raw: Parameters<Upgrader["upgradeInbound"]>[0]): Promise<void> {
-    const { silenceMs, keys, log } = this.#options;
-    const from = raw.remoteAddr.toString().split("/")[2] ?? "an unknown address";
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(silenceMs)]);
-    try {
-      const secured = await this.#encrypter.secureInbound(raw, {
-        signal,
-        skipStreamMuxerNegotiation: true,
-      });
-      const channel = lpStream(secured.connection, { maxDataLength: FRAME_BYTES_MAX });
-      const id = keys.memberOf(secured.remotePeer);
-      if (id === null || id === this.#options.self.id) {
-        await this.#refuseStranger(channel, from, id);
-        return;
-      }
-      const hello = decodeHello((await channel.read({ signal })).subarray());
-      if (!hello.ok || hello.value.nodeId !== id) throw new Error("malformed hello");
-      await this.#serve(id, hello.value, channel, signal);
-    } catch (error) {
-      raw.abort(error instanceof Error ? error : new Error(String(error)));
-      if (this.#stopping.signal.aborted) return;
-      this.#logStranger(log, from, error);
-    }
-  }
-
-  async #refuseStranger(channel: Channel, from: string, id: number | null): Promise<void> {
-    const isOurId = id === this.#options.self.id;
-    this.#options.log.write("warning", `watchdog connection from ${from} refused`, {
-      detail: isOurId
-        ? `it proved to be node ${id}, which is this node's own id`
-        : "it does not prove to be a member of this cluster",
-      hint: isOurId
-        ? "Give each node its own number in the file pgpool_node_id."
-        : "Compare wd_authkey and wd_cluster_name on both nodes.",
-    });
-    const reason = isOurId ? "duplicate-id" : "not-a-member";
-    await this.#refuse(channel, reason, "");
-  }
-
-  async #refuse(channel: Channel, reason: RefusalReason, detail: string): Promise<void> {
-    await channel.write(encodeFrame({ type: "refused", reason, detail }));
-    await delay(50, this.#stopping.signal); // So that the words get through before the end.
-    channel.unwrap().abort(new Error(reason));
-  }
-
-  /** Says it once for each new difference: the peer goes on trying. */
-  #logDifference(id: number, difference: string): void {
-    if (this.#differences.get(id) === difference) return;
-    this.#differences.set(id, difference);
-    this.#options.log.write("warning", `watchdog node ${id} is refused: its settings differ`, {
-      detail: difference,
-      hint: "Make them the same on all nodes; change them only with all nodes stopped.",
-    });
-  }
-
-  /** At most one line a second about handshakes that failed: strangers decide how many there are. */
-  #logStranger(log: Log, from: string, error: unknown): void {
-    const nowMs = monotonicNowMs();
-    if (nowMs - this.#strangerLoggedAtMs < 1000) return;
-    this.#strangerLoggedAtMs = nowMs;
-    log.write("log", `watchdog connection from ${from} broke off before it was accepted`, {
-      detail: error instanceof Error ? error.message : "the connection was closed",
-      hint: "If it is a node of this cluster: compare wd_authkey and wd_cluster_name.",
-    });
-  }
-
-  #strangerLoggedAtMs = 0;
-
-  async #serve(id: number, hello: Hello, channel: Channel, signal: AbortSignal): Promise<void> {
-    const before = this.#inbound.get(id);
-    const isOtherProcess = before !== undefined && before.hello.bootId !== hello.bootId;
-    if (isOtherProcess && monotonicNowMs() - before.heardAtMs < this.#options.silenceMs) {
-      await this.#refuse(channel, "duplicate-id", "");
-      return;
-    }
-    const difference = describeDifference(this.#options.hello.settings, hello.settings);
-    if (difference !== "") {
-      this.#logDifference(id, difference);
-      await this.#refuse(channel, "settings-differ", difference);
-      return;
-    }
-    const inbound = new Inbound(hello, channel);
-    before?.abort();
-    this.#inbound.set(id, inbound);
-    const { bootId, name, priority } = this.#options.hello;
-    await channel.write(encodeFrame({ type: "welcome", bootId, name, priority }), { signal });
-    this.#options.onConnected(id, hello);
-    await inbound.readAll((message) => this.#options.onMessage(id, message), this.#options.log);
-    if (this.#inbound.get(id) === inbound) {
-      this.#inbound.delete(id);
-      this.#tellIfGone(id);
-    }
-  }
-
-  #tellIfGone(id: number): void {
-    if (!this.#inbound.has(id) && !this.#outbound.has(id)) this.#options.onDisconnected(id);
+  #tellIfGone(id: number, isSilent: boolean): void {
+    if (this.#inbound.has(id) || this.#outbound.has(id)) return;
+    this.#options.onDisconnected(id, isSilent);
   }
 }
 
@@ -343,10 +226,6 @@ async function resolveHost(hostname: string): Promise<Result<string, string>> {
   } catch (error) {
     return fail(systemErrorText(error));
   }
-}
-
-function toMultiaddr(address: string, port: number): Multiaddr {
-  return multiaddr(`/${isIPv6(address) ? "ip6" : "ip4"}/${address}/tcp/${port}`);
 }
 
 function explainDialError(error: unknown): string {
@@ -363,14 +242,4 @@ function explainDialError(error: unknown): string {
 function must<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) throw new Error("a member without identity");
   return value;
-}
-
-/** The libraries' own debug log stays silent; what matters is logged here, in our words. */
-const SILENT: ComponentLogger = {
-  forComponent: silentLogger,
-};
-
-function silentLogger(): Logger {
-  const log = (): void => undefined;
-  return Object.assign(log, { error: log, trace: log, enabled: false, newScope: silentLogger });
 }
