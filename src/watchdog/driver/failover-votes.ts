@@ -9,6 +9,7 @@ export interface Standing {
   readonly leaderId: number | null;
   readonly isLeader: boolean;
   readonly hasQuorum: boolean;
+  readonly members: readonly number[];
 }
 
 export interface FailoverVotesOptions {
@@ -49,9 +50,9 @@ export class FailoverVotes {
   }
 
   #count(from: number, request: ClusterRequest): FailoverVerdict["verdict"] {
-    const { isLeader, hasQuorum } = this.#options.standing();
+    const { isLeader, hasQuorum, members } = this.#options.standing();
     if (!isLeader || !hasQuorum) return "no-quorum";
-    const counted = countVote(this.#votes, from, request, monotonicNowMs());
+    const counted = countVote(this.#votes, { from, request, members }, monotonicNowMs());
     this.#votes = counted.state;
     const ids = request.backendIds.join(", ");
     this.#options.log.write(

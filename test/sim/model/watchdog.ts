@@ -70,9 +70,9 @@ export class Watchdog {
     this.#step = host.world.planted.step?.(stepCore) ?? stepCore;
     this.holder = new Holder(host, this);
     this.#votes = startVotes({
-      memberCount: host.world.nodeCount,
       requiresConsensus: true,
       countsRepetitions: false,
+      halfVotes: false,
       expiryMs: 15_000,
     });
   }
@@ -148,8 +148,9 @@ export class Watchdog {
   }
 
   onVote(from: number, request: ClusterRequest): void {
-    if (!this.leads) return;
-    const counted = countVote(this.#votes, from, request, this.#host.localMs);
+    if (!this.leads || this.#state === null) return;
+    const vote = { from, request, members: votersOf(this.#state) };
+    const counted = countVote(this.#votes, vote, this.#host.localMs);
     this.#votes = counted.state;
     if (counted.verdict !== "granted") return;
     this.#host.supervisor?.tell((supervisor) => supervisor.onGranted(request));

@@ -6,13 +6,15 @@
 import type { Ms } from "../../../base/index.ts";
 import type { Config } from "../../../config/index.ts";
 import type { ClusterRequest } from "../../../wire/ipc/index.ts";
+import { majorityOf } from "../consensus/index.ts";
 
 export interface VoteRules {
-  readonly memberCount: number;
   /** failover_require_consensus: off means that one node's word is enough. */
   readonly requiresConsensus: boolean;
   /** allow_multiple_failover_requests_from_node: each repetition counts. */
   readonly countsRepetitions: boolean;
+  /** enable_consensus_with_half_votes: half of an even number of members is enough. */
+  readonly halfVotes: boolean;
   /** Pending votes are forgotten after this. */
   readonly expiryMs: Ms;
 }
@@ -23,9 +25,9 @@ export function voteRulesOf(config: Config): VoteRules {
     ({ healthCheck }) => healthCheck.period + healthCheck.retryDelay * healthCheck.maxRetries,
   );
   return {
-    memberCount: config.nodes.length,
     requiresConsensus: config.failover_require_consensus,
     countsRepetitions: config.allow_multiple_failover_requests_from_node,
+    halfVotes: config.enable_consensus_with_half_votes,
     expiryMs: Math.max(15, ...longest) * 1000,
   };
 }
@@ -50,14 +52,20 @@ export function startVotes(rules: VoteRules): VotesState {
   return { rules, pending: [] };
 }
 
+export interface CastVote {
+  readonly from: number;
+  readonly request: ClusterRequest;
+  /** The nodes that count at the moment; see core/membership.ts. */
+  readonly members: readonly number[];
+}
+
 /**
  * Counts one node's wish. `consensus-may-fail` goes to a node that asks again while the others
  * still have not: Pgpool-II's sign that this node should quarantine the backend by itself.
  */
 export function countVote(
   state: VotesState,
-  from: number,
-  request: ClusterRequest,
+  { from, request, members }: CastVote,
   nowMs: Ms,
 ): { readonly state: VotesState; readonly verdict: Verdict } {
   const { rules } = state;
@@ -67,10 +75,12 @@ export function countVote(
     return { state: { rules, pending: others }, verdict: "granted" };
   }
   const before = state.pending.find((p) => p.key === key && p.expiresAtMs > nowMs);
-  const voters = before?.voters ?? [];
+  // A node that was removed since it voted counts no more, nor does one that votes all the same.
+  const voters = (before?.voters ?? []).filter((id) => members.includes(id));
   const isRepetition = voters.includes(from);
-  const counted = isRepetition && !rules.countsRepetitions ? voters : [...voters, from];
-  if (counted.length >= Math.floor(rules.memberCount / 2) + 1) {
+  const counts = members.includes(from) && (!isRepetition || rules.countsRepetitions);
+  const counted = counts ? [...voters, from] : voters;
+  if (counted.length >= majorityOf(members.length, rules.halfVotes)) {
     return { state: { rules, pending: others }, verdict: "granted" };
   }
   const expiresAtMs = before?.expiresAtMs ?? nowMs + rules.expiryMs;

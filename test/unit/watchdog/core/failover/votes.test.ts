@@ -8,9 +8,9 @@ import {
 import type { ClusterRequest } from "../../../../../src/wire/ipc/index.ts";
 
 const RULES: VoteRules = {
-  memberCount: 3,
   requiresConsensus: true,
   countsRepetitions: false,
+  halfVotes: false,
   expiryMs: 15_000,
 };
 const DETACH_0: ClusterRequest = {
@@ -23,10 +23,14 @@ const DETACH_0: ClusterRequest = {
 
 type Cast = readonly [from: number, change?: Partial<ClusterRequest>, atMs?: number];
 
-function verdictsOf(rules: Partial<VoteRules>, casts: readonly Cast[]): Verdict[] {
+/** What differs from three members and the usual rules. */
+type Setting = Partial<VoteRules> & { readonly members?: readonly number[] };
+
+function verdictsOf({ members = [0, 1, 2], ...rules }: Setting, casts: readonly Cast[]): Verdict[] {
   let state = startVotes({ ...RULES, ...rules });
   return casts.map(([from, change, atMs]) => {
-    const counted = countVote(state, from, { ...DETACH_0, ...change }, atMs ?? 1000);
+    const vote = { from, request: { ...DETACH_0, ...change }, members };
+    const counted = countVote(state, vote, atMs ?? 1000);
     state = counted.state;
     return counted.verdict;
   });
@@ -35,19 +39,32 @@ function verdictsOf(rules: Partial<VoteRules>, casts: readonly Cast[]): Verdict[
 const BUILDING = "building-consensus";
 
 describe("failover votes", () => {
-  const rows: [string, Partial<VoteRules>, Cast[], Verdict[]][] = [
-    ["one of one is enough", { memberCount: 1 }, [[0]], ["granted"]],
-    ["two of two are needed", { memberCount: 2 }, [[0], [1]], [BUILDING, "granted"]],
+  const rows: [string, Setting, Cast[], Verdict[]][] = [
+    ["one of one is enough", { members: [0] }, [[0]], ["granted"]],
+    ["two of two are needed", { members: [0, 1] }, [[0], [1]], [BUILDING, "granted"]],
     ["two of three are needed", {}, [[0], [2]], [BUILDING, "granted"]],
     [
       "three of four are needed: half is no majority",
-      { memberCount: 4 },
+      { members: [0, 1, 2, 3] },
       [[0], [1], [2]],
       [BUILDING, BUILDING, "granted"],
     ],
     [
+      "half of four is enough where half votes suffice",
+      { members: [0, 1, 2, 3], halfVotes: true },
+      [[0], [1]],
+      [BUILDING, "granted"],
+    ],
+    ["half votes change nothing for three", { halfVotes: true }, [[0], [1]], [BUILDING, "granted"]],
+    [
+      "who is no member does not count",
+      { members: [0, 1] },
+      [[2], [0], [2], [1]],
+      [BUILDING, BUILDING, BUILDING, "granted"],
+    ],
+    [
       "three of five are needed",
-      { memberCount: 5 },
+      { members: [0, 1, 2, 3, 4] },
       [[4], [1], [2]],
       [BUILDING, BUILDING, "granted"],
     ],
@@ -59,7 +76,7 @@ describe("failover votes", () => {
     ],
     [
       "a node that asks again counts again when that is allowed",
-      { countsRepetitions: true, memberCount: 5 },
+      { countsRepetitions: true, members: [0, 1, 2, 3, 4] },
       [[0], [0], [0]],
       [BUILDING, BUILDING, "granted"],
     ],
@@ -119,8 +136,19 @@ describe("failover votes", () => {
   it("keep a bounded number of wishes", () => {
     let state = startVotes(RULES);
     for (let id = 0; id < 1000; id++) {
-      state = countVote(state, 0, { ...DETACH_0, backendIds: [id] }, 1000).state;
+      const request = { ...DETACH_0, backendIds: [id] };
+      state = countVote(state, { from: 0, request, members: [0, 1, 2] }, 1000).state;
     }
     expect(state.pending.length).toBe(256);
+  });
+
+  it("of a node that was removed meanwhile count no more", () => {
+    const first = countVote(
+      startVotes(RULES),
+      { from: 2, request: DETACH_0, members: [0, 1, 2] },
+      1000,
+    );
+    const vote = { from: 0, request: DETACH_0, members: [0, 1] };
+    expect(countVote(first.state, vote, 1001).verdict).toBe(BUILDING);
   });
 });
