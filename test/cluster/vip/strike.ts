@@ -28,7 +28,7 @@ export interface Strike {
   readonly undo: () => Promise<void>;
 }
 
-const CLIENTS_MS = 1_500;
+const CLIENTS_MS = 1_000;
 const STOP_MS = 20_000;
 /** Hours, days and a year ahead: no two nodes of the lab agree on the monotonic time. */
 const CLOCK_OFFSETS_SECONDS = [3_600, 86_400, 1_000_000, 31_536_000];
@@ -77,17 +77,22 @@ export async function strike(stage: Stage, planned: PlannedRound, victim: Host):
 async function stopped(stage: Stage, victim: Host, clockOffsetSeconds: number): Promise<Strike> {
   const everybody = nodeProcesses(victim);
   const targets = partProcesses(victim, "supervisor");
-  const atMs = monotonicNowMs();
+  let atMs = monotonicNowMs();
+  let detail = clockOffsetSeconds === 0 ? "" : `+${clockOffsetSeconds} s`;
   await signalNode(targets, "SIGTERM");
+  // It lets the clients finish, also one whose goodbye was lost in an earlier round.
+  await waitUntilGone(everybody, CLIENTS_MS);
+  if (stage.observer.last?.port === victim.name) {
+    detail = `${detail}${detail === "" ? "" : ", "}SIGINT, as a client stays`;
+    atMs = monotonicNowMs();
+    await signalNode(targets, "SIGINT");
+  }
   const undo = async (): Promise<void> => {
-    // SIGTERM lets the clients finish, also one whose goodbye was lost in an earlier round.
-    if (!(await waitUntilGone(everybody, CLIENTS_MS))) await signalNode(targets, "SIGINT");
     if (!(await waitUntilGone(everybody, STOP_MS))) {
       throw new LabFailure(`the node of ${victim.name} does not stop within ${STOP_MS / 1000} s`);
     }
     startNode(stage.plan, victim, clockOffsetSeconds);
   };
-  const detail = clockOffsetSeconds === 0 ? "" : `+${clockOffsetSeconds} s`;
   return { atMs, detail, undo };
 }
 
