@@ -1,14 +1,15 @@
 /**
  * Commands of the administrator and of the system, as one promise: own process group, bounded
- * time, bounded output, and nothing of them left behind when this process dies.
- *
- *     this process ──pipe──> guard (sh): kills the group when the pipe ends without "done"
- *          └───────────────> the command, leader of its own group
+ * time, bounded output, and, where it is asked for, nothing of them left when this process dies or
+ * when the right to run them is over (`command-guard.ts`).
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Ms } from "../base/index.ts";
+import { monotonicNowMs } from "./clock.ts";
+import { letGo, startGuard, throughStarter, type CommandGuard } from "./command-guard.ts";
+import type { CommandRight } from "./command-right.ts";
 import { systemErrorText } from "./files.ts";
 
 export interface CommandOptions {
@@ -28,6 +29,8 @@ export interface CommandOptions {
    * meant for commands that must never run on without their node.
    */
   readonly killGroup?: boolean;
+  /** Implies `killGroup`. When it ends the group is killed at once, even while we are frozen. */
+  readonly right?: CommandRight;
   /** Written to standard input, which is then closed; without it standard input is empty. */
   readonly input?: string;
 }
@@ -48,27 +51,32 @@ export const LINE_CHARACTERS_MAX = 2000;
 const KILL_AFTER_MS = 2000;
 /** Output still in the pipes when the command has ended is waited for so long. */
 const DRAIN_MS = 200;
-/** Enters: the group's id on a line, later `done`. The end of input instead means we are gone. */
-const GUARD_SCRIPT = 'read -r group || exit 0; read -r word && exit 0; kill -KILL "-$group"';
+/** The longest delay that a timer of Node takes. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
  * Resolves when the command itself has ended; what it left running in the background is neither
  * waited for nor killed (unless the time ran out). Never rejects.
  */
 export async function runCommand(options: CommandOptions): Promise<CommandOutcome> {
+  const { right } = options;
+  if (right !== undefined && right.untilMs <= monotonicNowMs()) return RIGHT_ENDED;
   // Before the command exists, so that there is no moment in which it has no guard.
-  const guard = options.killGroup === true ? startGuard() : null;
+  const isGuarded = options.killGroup === true || right !== undefined;
+  const guard = isGuarded ? startGuard() : null;
   const lines = new LineCollector(options.onLine);
   let child: ChildProcess;
   try {
-    child = start(options);
+    child = start(options, isGuarded);
   } catch (error) {
     guard?.dismiss();
     return { ...NOT_STARTED, startError: systemErrorText(error) };
   }
-  if (child.pid !== undefined) guard?.watch(child.pid);
   const drained = collect(child, lines);
   const group = new Group(child);
+  if (child.pid !== undefined) guard?.watch(child.pid);
+  const ofRight = right === undefined ? null : new RightTimer(right, group, guard);
+  if (isGuarded) letGo(child);
   let timedOut = false;
   const limit = new Limit(options.timeoutMs, () => {
     timedOut = true;
@@ -80,6 +88,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
 
   const ended = await endOf(child);
   limit.cancel();
+  ofRight?.cancel();
   options.signal?.removeEventListener("abort", onAbort);
   group.finish();
   guard?.dismiss();
@@ -88,23 +97,30 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
   return { ...ended, timedOut, lines: lines.finish() };
 }
 
-const NOT_STARTED: CommandOutcome = {
+const NOT_STARTED = {
   exitCode: null,
   signal: null,
   timedOut: false,
   startError: null,
   lines: [],
+} satisfies CommandOutcome;
+
+const RIGHT_ENDED: CommandOutcome = {
+  ...NOT_STARTED,
+  startError: "the right to run it had ended before it was started",
 };
 
 /** Throws what the system refuses at once, such as arguments that are too long. */
-function start(options: CommandOptions): ChildProcess {
+function start(options: CommandOptions, isGuarded: boolean): ChildProcess {
   const [program, ...args] =
     typeof options.command === "string" ? ["/bin/sh", "-c", options.command] : options.command;
-  const child = spawn(program, args, {
+  const [starter, words] = isGuarded ? throughStarter(program, args) : [program, args];
+  const more = isGuarded ? (["pipe"] as const) : [];
+  const child = spawn(starter, words, {
     detached: true,
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...more],
   });
   child.stdin?.on("error", () => undefined); // A command need not read its input.
   child.stdin?.end(options.input);
@@ -150,6 +166,10 @@ class Group {
     this.#killer = setTimeout(() => signalGroup(this.#child, "SIGKILL"), KILL_AFTER_MS);
   }
 
+  kill(): void {
+    signalGroup(this.#child, "SIGKILL");
+  }
+
   /** The command has ended: what is left of a group that had to be ended is killed now. */
   finish(): void {
     if (this.#killer === null) return;
@@ -167,23 +187,32 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-interface Guard {
-  watch(group: number): void;
-  dismiss(): void;
-}
+/** Kills the group when its right ends; the guard does the same while this process cannot. */
+class RightTimer {
+  readonly #group: Group;
+  readonly #guard: CommandGuard | null;
+  readonly #unwatch: () => void;
+  #timer: NodeJS.Timeout | null = null;
 
-function startGuard(): Guard {
-  const guard = spawn("/bin/sh", ["-c", GUARD_SCRIPT], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  guard.on("error", () => undefined);
-  guard.stdin.on("error", () => undefined);
-  guard.unref();
-  return {
-    watch: (group) => void guard.stdin.write(`${group}\n`),
-    dismiss: () => void guard.stdin.end("done\n"),
-  };
+  constructor(right: CommandRight, group: Group, guard: CommandGuard | null) {
+    this.#group = group;
+    this.#guard = guard;
+    this.#unwatch = right.watch((untilMs) => this.#set(untilMs));
+    this.#set(right.untilMs);
+  }
+
+  cancel(): void {
+    this.#unwatch();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #set(untilMs: Ms): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#guard?.allowUntil(untilMs);
+    const leftMs = untilMs - monotonicNowMs();
+    if (leftMs <= 0) this.#group.kill();
+    else if (leftMs < TIMER_MS_MAX) this.#timer = setTimeout(() => this.#group.kill(), leftMs);
+  }
 }
 
 /** Resolves when both pipes have ended. */

@@ -9,7 +9,13 @@ import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
 import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
 import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
-import { BackendPool, Listener, readSettings, type SettingsRead } from "./driver/index.ts";
+import {
+  BackendPool,
+  Listener,
+  readSettings,
+  TimedGate,
+  type SettingsRead,
+} from "./driver/index.ts";
 
 /** Something that only an operator can change keeps this worker from running. */
 const UNUSABLE_STATUS = 3;
@@ -17,10 +23,12 @@ const TICK_MS = 1000;
 /** Sessions end on their own after they were told to; this is for those that do not. */
 const FAST_STOP_WITHIN_MS = 2000;
 const CLASSES_MAX = 10_000;
+/** A failover that takes longer lets the clients know. */
+const WITHOUT_PRIMARY_MS = 10_000;
 const PARSE_BYTES_MAX = 64 * 1024;
 
 const NO_VIEW: ClusterView = {
-  index: 0,
+  index: -1,
   epoch: 0,
   primaryId: null,
   awaitsPrimary: false,
@@ -58,6 +66,10 @@ const pool = new BackendPool({
   resetQueries: config.reset_query_list,
 });
 const selectCounts: number[] = [];
+const gate = new TimedGate(
+  { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
+  () => listener.gateChanged(),
+);
 const listener = new Listener({
   workerId,
   log,
@@ -67,6 +79,7 @@ const listener = new Listener({
   classify: (text) => classifier.classify(text),
   settings: () => settings,
   view: () => view,
+  gate,
   poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 });
@@ -87,7 +100,7 @@ function onMessage(message: ToWorker): void {
     case "view":
       return viewChanged(message.view);
     case "lease":
-      return undefined;
+      return gate.leaseTaken(message.untilMs);
     case "reload":
       return reload();
     case "cancel":
@@ -100,6 +113,7 @@ function onMessage(message: ToWorker): void {
 function viewChanged(next: ClusterView): void {
   const before = view;
   view = next;
+  gate.viewTaken(next);
   for (const backend of before.backends) {
     const now = next.backends.find((one) => one.id === backend.id);
     const isUp = now?.state === "up" || now?.state === "waiting";
@@ -107,6 +121,7 @@ function viewChanged(next: ClusterView): void {
     if (!isUp || isElsewhere) pool.dropBackend(backend.id);
   }
   listener.viewChanged(next);
+  if (next.index !== before.index) tell({ type: "applied", index: next.index });
   // Without a view nobody could be served.
   if (!isListening) void listen();
 }

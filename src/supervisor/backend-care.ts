@@ -29,7 +29,7 @@ import {
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
-import { readTextFile, type Log } from "../os/index.ts";
+import { monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
 import type { ClusterRequest, ClusterView, FromWorker, NodeStatus } from "../wire/ipc/index.ts";
 
 export interface BackendCareOptions {
@@ -40,6 +40,8 @@ export interface BackendCareOptions {
   readonly vote: (request: ClusterRequest) => void;
   /** Why clients must not be served at the moment; null when they may. */
   readonly refusal: () => string | null;
+  /** Commands of a lost leadership were killed and have not ended, or all of them have. */
+  readonly onKilling: (isKilling: boolean) => void;
   /** Something that the view shows has changed. */
   readonly onView: () => void;
 }
@@ -60,6 +62,11 @@ export class BackendCare {
   /** Of that state. */
   #index = 0;
   #failover: FailoverRunner | null = null;
+  /** The watchdog said so last. */
+  #isLeader = false;
+  /** Until when the majority stands behind what this node is; a frozen watchdog does not say more. */
+  #leadUntilMs: Ms = -Infinity;
+  #leadTimer: NodeJS.Timeout | null = null;
   #leads = false;
   #replicationTimer: NodeJS.Timeout | null = null;
   #isReplicationAsked = false;
@@ -85,10 +92,12 @@ export class BackendCare {
       initial: this.#initial,
       log: this.#log,
       propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
+      onKilling: this.#options.onKilling,
     });
     this.#startChecks();
     if (!isLone) return;
     this.#failover.deliver({ type: "committed", index: 0, state: null });
+    this.onConfirmed(Infinity);
     this.onLeadership(true);
   }
 
@@ -118,13 +127,32 @@ export class BackendCare {
     this.#options.onView();
   }
 
+  /** Resolves when nothing is done for the backends any more, and no command runs. */
   async stop(): Promise<void> {
     this.#stopChecks();
-    this.#failover?.stop();
+    if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
+    await this.#failover?.stop();
     await this.#writing;
   }
 
-  onLeadership(leads: boolean): void {
+  onLeadership(isLeader: boolean): void {
+    this.#isLeader = isLeader;
+    this.#lead();
+  }
+
+  /** The majority stands behind what this node is until then, by the monotonic clock. */
+  onConfirmed(untilMs: Ms): void {
+    this.#leadUntilMs = Math.max(this.#leadUntilMs, untilMs);
+    this.#lead();
+  }
+
+  /** Without news this node leads no longer than its lease, whatever it was told before. */
+  #lead(): void {
+    const leftMs = this.#leadUntilMs - monotonicNowMs();
+    const leads = this.#isLeader && leftMs > 0;
+    if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
+    this.#leadTimer = leads && leftMs !== Infinity ? setTimeout(() => this.#lead(), leftMs) : null;
+    if (leads) this.#failover?.mayLeadUntil(this.#leadUntilMs);
     if (leads === this.#leads) return;
     this.#leads = leads;
     this.#failover?.deliver({ type: "leadership", leads, wallMs: Date.now() });
@@ -134,9 +162,9 @@ export class BackendCare {
     const state = value === null ? null : this.#decode(value);
     if (value !== null && state === null) return;
     this.#failover?.deliver({ type: "committed", index, state });
+    this.#index = index;
     if (state === null) return;
     this.#cluster = state;
-    this.#index = index;
     this.#forgetMarksOfDown(state);
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);

@@ -8,6 +8,7 @@ import { fail, succeed, unreachable, VERSION, type Ms, type Result } from "../ba
 import { notActingYet, reloadChanges, formatFindings, type Config } from "../config/index.ts";
 import {
   configEnvironment,
+  CoreRunner,
   loadProcessConfig,
   logOptionsFor,
   monotonicNowMs,
@@ -16,15 +17,23 @@ import {
   type Log,
   type OpenLog,
 } from "../os/index.ts";
-import type {
-  ClusterRequest,
-  ClusterView,
-  FromWatchdog,
-  NodeStatus,
-  WatchdogView,
+import {
+  LEASE_FOR_EVER_MS,
+  type ClusterRequest,
+  type ClusterView,
+  type FromWatchdog,
+  type NodeStatus,
+  type WatchdogView,
 } from "../wire/ipc/index.ts";
 import { startAdminServers, type AdminServers } from "./admin.ts";
 import { BackendCare } from "./backend-care.ts";
+import {
+  appliedViews,
+  NOTHING_APPLIED,
+  type AppliedViewsAction,
+  type AppliedViewsEvent,
+  type AppliedViewsState,
+} from "./core/applied-views.ts";
 import { LoneLink, WatchdogLink, withoutLeader, type ClusterLink } from "./driver/cluster-link.ts";
 import { Workers } from "./driver/workers.ts";
 
@@ -49,9 +58,14 @@ export class Node {
   readonly #care: BackendCare;
   readonly #link: ClusterLink;
   readonly #workers: Workers;
+  /** Which workers route by the newest state, and until when. */
+  readonly #views: CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>;
   readonly #startedAt = Date.now();
   #admin: AdminServers | null = null;
   #watchdogView: WatchdogView | null = null;
+  /** Why the watchdog, which did run, cannot be started again. */
+  #watchdogProblem: string | null = null;
+  #hasWatchdogRun = false;
   #quorumLostAtMs: Ms | null = null;
   #stopping: "smart" | "fast" | null = null;
   #problem: string | null = null;
@@ -75,8 +89,14 @@ export class Node {
       propose: (id, afterIndex, value) => this.#link.propose(id, afterIndex, value),
       vote: (request) => this.#link.vote(request),
       refusal: () => this.#refusal(),
+      onKilling: (isEnding) => this.#views.deliver({ type: "command-ending", isEnding }),
       onView: () => this.#publishSoon(),
     });
+    this.#views = new CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>(
+      appliedViews,
+      NOTHING_APPLIED,
+      { perform: (action) => this.#performOfViews(action) },
+    );
     this.#workers = new Workers({
       count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
       env: this.#env,
@@ -84,6 +104,9 @@ export class Node {
       view: () => this.#care.view,
       onBackendError: (error) => this.#care.onBackendError(error),
       onSelectCounts: (counts) => this.#care.onSelectCounts(counts),
+      onJoined: (id) => this.#views.deliver({ type: "worker-joined", id }),
+      onApplied: (id, index) => this.#views.deliver({ type: "worker-applied", id, index }),
+      onLeft: (id) => this.#views.deliver({ type: "worker-left", id }),
       onUnusable: (reason) => void this.stop("fast", reason),
     });
     const onMessage = (message: FromWatchdog): void => this.#onWatchdog(message);
@@ -105,6 +128,9 @@ export class Node {
       if (!prepared.ok) return fail(`${prepared.error.message}\nHINT:  ${prepared.error.hint}`);
     }
     this.#care.start(!config.use_watchdog);
+    if (!config.use_watchdog) {
+      this.#views.deliver({ type: "confirmed", untilMs: LEASE_FOR_EVER_MS });
+    }
     const admin = await startAdminServers(this, this.#log);
     if (!admin.ok) return fail(`${admin.error.message}\nHINT:  ${admin.error.hint}`);
     this.#admin = admin.value;
@@ -230,8 +256,12 @@ export class Node {
       if (this.#stopping !== "smart") return;
       this.#stopping = "fast";
     }
-    await Promise.all([this.#workers.stop("fast"), this.#link.stop()]);
-    await this.#care.stop();
+    // Whoever leads next may run a command at once, so ours ends before we give up the lead.
+    await Promise.all([
+      this.#workers.stop("fast"),
+      this.#care.stop().then(() => this.#link.stop()),
+    ]);
+    this.#views.stop();
     await this.#admin?.stop();
     this.#log.write("log", "the system is shut down");
     this.#options.onEnd(this.#problem);
@@ -240,15 +270,20 @@ export class Node {
   #onWatchdog(message: FromWatchdog): void {
     switch (message.type) {
       case "ready":
+        this.#hasWatchdogRun = true;
+        this.#watchdogProblem = null;
         this.#onWatchdogStarted();
+        this.#views.deliver({ type: "watchdog-started" });
         return;
       case "view":
         this.#onWatchdogView(message.view);
         return;
       case "committed":
-        this.#care.onCommitted(message.index, message.value);
+        this.#onCommitted(message.index, message.value);
         return;
       case "confirmed":
+        this.#care.onConfirmed(message.untilMs);
+        this.#views.deliver(message);
         return;
       case "settled":
         this.#care.onSettled(message.index);
@@ -263,18 +298,47 @@ export class Node {
         this.#onNotGranted(message.request, message.why);
         return;
       case "died":
-        if (this.#watchdogView !== null) this.#onWatchdogView(withoutLeader(this.#watchdogView));
+        if (this.#watchdogView !== null) {
+          this.#onWatchdogView(withoutLeader(this.#watchdogView, this.#watchdogProblem));
+        }
         return;
       case "fatal":
-        this.#log.write(
-          "fatal",
-          message.message,
-          message.hint === "" ? {} : { hint: message.hint },
-        );
-        void this.stop("fast", `${message.message}\nHINT:  ${message.hint}`);
+        this.#onWatchdogRefused(message.message, message.hint);
         return;
       default:
         unreachable(message);
+    }
+  }
+
+  /** Its workers leave the state of before at once; they are told of other changes in their time. */
+  #onCommitted(index: number, value: unknown): void {
+    this.#care.onCommitted(index, value);
+    this.#publish();
+    // A state that this version cannot read is never applied, so the node's lease ends.
+    if (this.#care.view.index >= index) this.#views.deliver({ type: "committed", index });
+  }
+
+  /** A node that has never run tells whoever starts it; one that ran must not begin to flap. */
+  #onWatchdogRefused(message: string, hint: string): void {
+    this.#log.write("fatal", message, hint === "" ? {} : { hint });
+    if (!this.#hasWatchdogRun) {
+      void this.stop("fast", `${message}\nHINT:  ${hint}`);
+      return;
+    }
+    this.#watchdogProblem = message;
+    this.#log.write("warning", "this node refuses statements until its watchdog runs again");
+  }
+
+  #performOfViews(action: AppliedViewsAction): void {
+    switch (action.type) {
+      case "grant-lease":
+        this.#workers.tellOne(action.id, { type: "lease", untilMs: action.untilMs });
+        return;
+      case "tell-applied":
+        this.#link.applied(action.index);
+        return;
+      default:
+        unreachable(action);
     }
   }
 
@@ -300,6 +364,9 @@ export class Node {
    * primary that the others have replaced.
    */
   #refusal(): string | null {
+    if (this.#watchdogProblem !== null) {
+      return `the watchdog of this pgquorum node cannot run: ${this.#watchdogProblem}`;
+    }
     if (this.#quorumLostAtMs === null) return null;
     if (monotonicNowMs() - this.#quorumLostAtMs < this.#quorumGraceMs()) return null;
     return "this pgquorum node has lost the quorum of its watchdog cluster";
@@ -315,7 +382,11 @@ export class Node {
     this.#isPublishing = true;
     setTimeout(() => {
       this.#isPublishing = false;
-      this.#workers.tell({ type: "view", view: this.#care.refresh() });
+      this.#publish();
     }, 1);
+  }
+
+  #publish(): void {
+    this.#workers.tell({ type: "view", view: this.#care.refresh() });
   }
 }

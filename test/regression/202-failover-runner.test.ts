@@ -54,6 +54,7 @@ class LoneNode {
       propose: ({ state }) => this.#commit(state),
     });
     this.runner.deliver({ type: "committed", index: this.index, state: committed });
+    this.runner.mayLeadUntil(Infinity);
     this.runner.deliver({ type: "leadership", leads: true, wallMs: Date.now() });
   }
 
@@ -73,6 +74,7 @@ class LoneNode {
     this.index += 1;
     this.committed = state;
     this.runner.deliver({ type: "committed", index: this.index, state });
+    this.runner.deliver({ type: "settled", index: this.index });
     for (const waiter of this.#waiters) if (waiter.isReached(state)) waiter.resolve();
   }
 }
@@ -108,7 +110,7 @@ describe("a failover with real servers", () => {
     first.request("detach", [0]);
     await first.until(({ intent }) => intent !== null);
     unfinished = first.committed;
-    first.runner.stop();
+    await first.runner.stop();
     expect(unfinished?.primaryId).toBeNull();
     expect(unfinished?.backends.map(({ state }) => state)).toEqual(["down", "waiting"]);
   });
@@ -120,7 +122,7 @@ describe("a failover with real servers", () => {
       `echo promoting %m; ${standby.promoteCommand}; exit 7`;
     const second = new LoneNode(settingsWith(command), "second", unfinished);
     await second.until(({ primaryId }) => primaryId === 1);
-    second.runner.stop();
+    await second.runner.stop();
     expect(readFileSync(runs, "utf8")).toBe(
       `3 0 127.0.0.1 ${primary.port} ${primary.data} 1 127.0.0.1 0 0\n`,
     );
@@ -151,7 +153,7 @@ describe("a failover with real servers", () => {
     };
     const node = new LoneNode(settingsWith(""), "third", state);
     await node.until(({ primaryId }) => primaryId !== null);
-    node.runner.stop();
+    await node.runner.stop();
     expect(node.committed?.primaryId).toBe(1);
   });
 

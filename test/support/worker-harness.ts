@@ -7,7 +7,13 @@ import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
-import type { BackendView, ClusterView, FromWorker, ToWorker } from "../../src/wire/ipc/index.ts";
+import {
+  LEASE_FOR_EVER_MS,
+  type BackendView,
+  type ClusterView,
+  type FromWorker,
+  type ToWorker,
+} from "../../src/wire/ipc/index.ts";
 import { freePorts, type PostgresCluster } from "./postgres.ts";
 
 const DIST = process.env.PGQUORUM_DIST ?? join(import.meta.dirname, "../../dist");
@@ -158,6 +164,7 @@ async function started(
     },
   };
   harness.tell({ type: "view", view: o.view });
+  harness.tell({ type: "lease", untilMs: LEASE_FOR_EVER_MS });
   await Promise.race([
     harness.message((message) => message.type === "ready"),
     exited.then((code) => {

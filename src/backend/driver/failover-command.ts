@@ -1,7 +1,7 @@
 /** Runs the administrator's commands for failover, failback and following a new primary. */
 import type { CommandKind } from "../core/status/index.ts";
 import { OUTPUT_TAIL_MAX } from "../core/status/index.ts";
-import { runCommand, type Log } from "../../os/index.ts";
+import { runCommand, type CommandRight, type Log } from "../../os/index.ts";
 
 export interface FailoverCommand {
   readonly kind: CommandKind;
@@ -18,18 +18,22 @@ export interface FailoverCommandEnd {
 
 /**
  * Runs it to its end, however long that takes (as Pgpool-II does). It dies with this process, and
- * when `signal` is given: a command that outlived its node could meet the one of the next leader.
+ * with this node's right to lead: a command that outlived that could meet the one of the next
+ * leader.
+ *
+ * @param signal asks it to end: it may clean up for a moment.
  */
 export async function runFailoverCommand(
   command: FailoverCommand,
   log: Log,
+  right: CommandRight,
   signal: AbortSignal,
 ): Promise<FailoverCommandEnd> {
   const outcome = await runCommand({
     command: command.text,
     env: command.env,
     timeoutMs: 0,
-    killGroup: true,
+    right,
     signal,
     onLine: (line) => log.write("log", `${command.kind} command: ${line}`),
   });

@@ -1,6 +1,6 @@
 /** The conductor of failovers, joined to commands and probes. Proposals go to the caller. */
 import type { Ms } from "../../base/index.ts";
-import { CoreRunner, type Log } from "../../os/index.ts";
+import { CommandRight, CoreRunner, type Log } from "../../os/index.ts";
 import {
   conductor,
   newConductor,
@@ -33,30 +33,60 @@ export interface FailoverRunnerOptions {
     readonly afterIndex: number;
     readonly state: ClusterState;
   }) => void;
+  /** Commands of a lost leadership were killed and have not ended, or all of them have. */
+  readonly onKilling?: (isKilling: boolean) => void;
 }
 
 export interface FailoverRunner {
   deliver(event: ConductorEvent): void;
+  /**
+   * This node may lead until then, by the monotonic clock (Infinity: for ever). Commands that run
+   * are killed at that moment, unless it was put off before.
+   */
+  mayLeadUntil(untilMs: Ms): void;
   /** Takes the parameters of a reload. */
   change(change: Pick<FailoverRunnerOptions, "settings" | "login" | "connectTimeoutMs">): void;
   /** The intent, queue and search, for people. */
   readonly state: ConductorState;
-  /** Ends the commands that run. */
-  stop(): void;
+  /** Begins nothing more. Resolves when the commands that ran have ended: they are asked to. */
+  stop(): Promise<void>;
+}
+
+interface RunningCommand {
+  /** Asks it to end. */
+  readonly stop: AbortController;
+  readonly right: CommandRight;
+  readonly ended: Promise<unknown>;
+}
+
+function isKilled(right: CommandRight): boolean {
+  return right.untilMs === -Infinity;
 }
 
 export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRunner {
   let { settings, login, connectTimeoutMs } = options;
   const { log } = options;
-  const stops = new Map<number, AbortController>();
+  const running = new Map<number, RunningCommand>();
+  let leadUntilMs: Ms = -Infinity;
 
   const run = async (action: Extract<ConductorAction, { type: "run-command" }>): Promise<void> => {
     const { commandId } = action;
     const stop = new AbortController();
-    stops.set(commandId, stop);
-    const end = await runFailoverCommand(action, log, stop.signal);
-    stops.delete(commandId);
+    const right = new CommandRight(leadUntilMs);
+    const ended = runFailoverCommand(action, log, right, stop.signal);
+    running.set(commandId, { stop, right, ended });
+    const end = await ended;
+    running.delete(commandId);
+    if (isKilled(right) && ![...running.values()].some((other) => isKilled(other.right))) {
+      options.onKilling?.(false);
+    }
     runner.deliver({ type: "command-finished", commandId, ...end });
+  };
+  const kill = (commandId: number): void => {
+    const command = running.get(commandId);
+    if (command === undefined || isKilled(command.right)) return;
+    command.right.end();
+    options.onKilling?.(true);
   };
   const search = async (
     action: Extract<ConductorAction, { type: "search-primary" }>,
@@ -76,7 +106,8 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
         void run(action);
         return;
       case "stop-command":
-        stops.get(action.commandId)?.abort();
+        if (action.how === "ask") running.get(action.commandId)?.stop.abort();
+        else kill(action.commandId);
         return;
       case "search-primary":
         void search(action);
@@ -92,6 +123,10 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
   );
   return {
     deliver: (event) => runner.deliver(event),
+    mayLeadUntil(untilMs) {
+      leadUntilMs = Math.max(leadUntilMs, untilMs);
+      for (const { right } of running.values()) right.extend(untilMs);
+    },
     change(change) {
       ({ settings, login, connectTimeoutMs } = change);
       runner.deliver({ type: "configured", settings });
@@ -99,9 +134,10 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     get state() {
       return runner.state;
     },
-    stop() {
+    async stop() {
       runner.stop();
-      for (const stop of stops.values()) stop.abort();
+      for (const { stop } of running.values()) stop.abort();
+      await Promise.all([...running.values()].map(({ ended }) => ended));
     },
   };
 }

@@ -86,6 +86,10 @@ export class ClientSession implements SessionPort {
     this.#session.viewChanged(view);
   }
 
+  gateChanged(): void {
+    this.#session.gateChanged();
+  }
+
   /** Ends it from our side. */
   shutDown(why: Failure): void {
     this.#session.shutDown(why);
@@ -144,6 +148,18 @@ export class ClientSession implements SessionPort {
       );
       this.#use(connection, link);
     });
+  }
+
+  mayForward(): boolean {
+    return this.#o.context.gate.isOpen;
+  }
+
+  forwardRefusal(): string | null {
+    return this.#o.context.gate.refusal;
+  }
+
+  awaitsPrimary(): boolean {
+    return this.#o.context.gate.awaitsPrimary;
   }
 
   dropLink(backendId: number, why: string): void {

@@ -6,4 +6,5 @@
 export { BackendPool } from "./backend-pool.ts";
 export { Listener, type ListenError } from "./listener.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
+export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

@@ -68,6 +68,10 @@ export class Listener implements ClientHost {
     for (const connection of this.#connections) connection.session?.viewChanged(view);
   }
 
+  gateChanged(): void {
+    for (const connection of this.#connections) connection.session?.gateChanged();
+  }
+
   /** No new clients; `done` when the last one has left. */
   stopAccepting(done: () => void): void {
     for (const server of this.#servers) server.close();

@@ -5,6 +5,7 @@ import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { SqlClass } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
+import type { TimedGate } from "./timed-gate.ts";
 
 /** What a configuration gives to sessions that start from now on; replaced as a whole by a reload. */
 export interface Settings {
@@ -29,6 +30,7 @@ export interface WorkerContext {
   readonly classify: (text: string) => SqlClass;
   readonly settings: () => Settings;
   readonly view: () => ClusterView;
+  readonly gate: TimedGate;
   readonly tell: (message: FromWorker) => void;
   /** SELECTs sent, by backend id. */
   readonly selectCounts: number[];

@@ -33,13 +33,15 @@ export interface WorkerStanding {
 export type AppliedViewsEvent =
   /** The view of this state is on its way to every worker that has joined. */
   | { readonly type: "committed"; readonly index: number }
-  /** The routing lease, as the watchdog says it; null: what was granted runs out. */
-  | { readonly type: "confirmed"; readonly untilMs: Ms | null }
+  /** The routing lease, as the watchdog says it. */
+  | { readonly type: "confirmed"; readonly untilMs: Ms }
   /** A worker gets its first view now; before that it serves nobody. */
   | { readonly type: "worker-joined"; readonly id: number }
   | { readonly type: "worker-applied"; readonly id: number; readonly index: number }
   /** Its process has ended. */
   | { readonly type: "worker-left"; readonly id: number }
+  /** It knows nothing of what it was told before. */
+  | { readonly type: "watchdog-started" }
   | { readonly type: "command-ending"; readonly isEnding: boolean }
   | { readonly type: "tick" };
 
@@ -75,7 +77,7 @@ function take(state: AppliedViewsState, event: AppliedViewsEvent): AppliedViewsS
     case "committed":
       return { ...state, index: Math.max(state.index, event.index) };
     case "confirmed":
-      return { ...state, confirmedUntilMs: event.untilMs ?? -Infinity };
+      return { ...state, confirmedUntilMs: event.untilMs };
     case "worker-joined": {
       const others = state.workers.filter(({ id }) => id !== event.id);
       const joined = { id: event.id, appliedIndex: -1, leaseUntilMs: -Infinity };
@@ -91,6 +93,8 @@ function take(state: AppliedViewsState, event: AppliedViewsEvent): AppliedViewsS
     }
     case "worker-left":
       return { ...state, workers: state.workers.filter(({ id }) => id !== event.id) };
+    case "watchdog-started":
+      return { ...state, toldIndex: 0 };
     case "command-ending":
       return { ...state, isCommandEnding: event.isEnding };
     case "tick":

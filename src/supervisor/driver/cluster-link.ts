@@ -18,6 +18,8 @@ export interface ClusterLink {
   readonly pid: number | null;
   propose(id: number, afterIndex: number, value: unknown): void;
   vote(request: ClusterRequest): void;
+  /** This node routes by the state of this index. */
+  applied(index: number): void;
   /** Gives up leadership and VIP; resolves when both are gone. */
   stop(): Promise<void>;
 }
@@ -25,8 +27,13 @@ export interface ClusterLink {
 export type ClusterLinkEvents = (message: FromWatchdog) => void;
 
 const STOP_MS: Ms = 8000;
+/** What kept the watchdog from running needs a person, who needs more than a moment. */
+const REFUSED_AGAIN_MS: Ms = 10_000;
 
-/** The watchdog child: restarted when it dies, unless it said that it must not run. */
+/**
+ * The watchdog child: restarted when it dies. One that says it must not run is tried again after
+ * a while, but not when it has never run: then the node does not start.
+ */
 export class WatchdogLink implements ClusterLink {
   readonly #env: Readonly<Record<string, string>>;
   readonly #log: Log;
@@ -34,6 +41,8 @@ export class WatchdogLink implements ClusterLink {
   #child: ChildProcess | null = null;
   #history: RestartHistory = newRestartHistory(monotonicNowMs());
   #isStopping = false;
+  /** It ran, so the node does not depend on whoever started it. */
+  #hasRun = false;
   #isFatal = false;
 
   constructor(env: Readonly<Record<string, string>>, log: Log, onMessage: ClusterLinkEvents) {
@@ -57,6 +66,10 @@ export class WatchdogLink implements ClusterLink {
     if (!this.#send({ type: "vote", request })) {
       this.#onMessage({ type: "not-granted", request, why: "no-quorum" });
     }
+  }
+
+  applied(index: number): void {
+    this.#send({ type: "applied", index });
   }
 
   async stop(): Promise<void> {
@@ -83,6 +96,7 @@ export class WatchdogLink implements ClusterLink {
     const child = fork(program, [], { env: { ...process.env, ...this.#env } });
     this.#child = child;
     child.on("message", (message: FromWatchdog) => {
+      if (message.type === "ready") this.#hasRun = true;
       if (message.type === "fatal") this.#isFatal = true;
       this.#onMessage(message);
     });
@@ -92,10 +106,12 @@ export class WatchdogLink implements ClusterLink {
 
   #onExit(code: number | null, signal: string | null): void {
     this.#child = null;
-    if (this.#isStopping || this.#isFatal) return;
+    if (this.#isStopping || (this.#isFatal && !this.#hasRun)) return;
     this.#onMessage({ type: "died" });
-    const { delayMs, history } = planRestart(this.#history, monotonicNowMs());
-    this.#history = history;
+    const planned = planRestart(this.#history, monotonicNowMs());
+    const delayMs = this.#isFatal ? REFUSED_AGAIN_MS : planned.delayMs;
+    this.#history = planned.history;
+    this.#isFatal = false;
     const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
     this.#log.write("warning", `the watchdog ended ${how}; starting it again`);
     setTimeout(() => {
@@ -128,13 +144,22 @@ export class LoneLink implements ClusterLink {
     this.#onMessage({ type: "granted", request });
   }
 
+  /** It is settled already. */
+  applied(): void {
+    // Nobody else has to know.
+  }
+
   async stop(): Promise<void> {
     await Promise.resolve();
   }
 }
 
-/** What is shown of a watchdog that is not running. */
-export function withoutLeader(view: WatchdogView): WatchdogView {
+/**
+ * What is shown of a watchdog that is not running.
+ *
+ * @param why it cannot; null when it is only being started again.
+ */
+export function withoutLeader(view: WatchdogView, why: string | null): WatchdogView {
   return {
     ...view,
     leaderId: null,
@@ -143,5 +168,6 @@ export function withoutLeader(view: WatchdogView): WatchdogView {
     quorumStatus: -2,
     holdsVip: false,
     guardianPid: null,
+    unfit: why ?? view.unfit,
   };
 }

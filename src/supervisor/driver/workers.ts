@@ -19,6 +19,11 @@ export interface WorkersOptions {
   readonly onBackendError: (error: FromWorker & { readonly type: "backend-error" }) => void;
   /** SELECTs sent, by backend id, summed over all workers, those that ended included. */
   readonly onSelectCounts: (counts: readonly number[]) => void;
+  /** A worker is sent its first view. */
+  readonly onJoined: (number: number) => void;
+  readonly onApplied: (number: number, index: number) => void;
+  /** Its process has ended. */
+  readonly onLeft: (number: number) => void;
   /** A worker found that it cannot run at all. */
   readonly onUnusable: (reason: string) => void;
 }
@@ -73,6 +78,11 @@ export class Workers {
     for (const slot of this.#slots.values()) send(slot.worker, message);
   }
 
+  tellOne(number: number, message: ToWorker): void {
+    const slot = this.#slots.get(number);
+    if (slot !== undefined) send(slot.worker, message);
+  }
+
   /** `smart` waits for the clients for as long as they stay. */
   async stop(mode: "smart" | "fast"): Promise<void> {
     this.#isStopping = true;
@@ -112,6 +122,7 @@ export class Workers {
         if (this.#readyCount >= this.#options.count) this.#onAllReady?.();
         return;
       case "applied":
+        this.#options.onApplied(slot.number, message.index);
         return;
       case "unusable":
         slot.unusable = message.reason;
@@ -126,8 +137,11 @@ export class Workers {
         return;
       case "stats":
         // The first one says that the worker listens: what was sent before is lost.
-        if (!slot.isListening) send(slot.worker, { type: "view", view: this.#options.view() });
-        slot.isListening = true;
+        if (!slot.isListening) {
+          slot.isListening = true;
+          this.#options.onJoined(slot.number);
+          send(slot.worker, { type: "view", view: this.#options.view() });
+        }
         slot.selectCounts = message.selectCounts;
         this.#options.onSelectCounts(this.#sumCounts());
         return;
@@ -143,6 +157,7 @@ export class Workers {
   #onExit(slot: Slot, code: number | null, signal: string | null): void {
     addInto(this.#pastCounts, slot.selectCounts);
     this.#slots.delete(slot.number);
+    this.#options.onLeft(slot.number);
     if (this.#isStopping) return;
     if (slot.unusable !== null) {
       this.#options.onUnusable(slot.unusable);

@@ -47,10 +47,9 @@ export type FromWatchdog =
   /**
    * The routing lease: until then this node's workers may forward statements by the newest state
    * that the node applied. `untilMs` is of CLOCK_MONOTONIC, the one clock of all processes of a
-   * host. Sent at least every sixth of the lease while it moves; null: nothing is confirmed, and
-   * what was confirmed before runs out.
+   * host. Sent at least every sixth of the lease while it moves; it never moves back.
    */
-  | { readonly type: "confirmed"; readonly untilMs: number | null }
+  | { readonly type: "confirmed"; readonly untilMs: number }
   /**
    * Sent on the leader only: every member routes by the committed state of this index, or by a
    * newer one, or its routing lease is over. Said of the newest such index; older ones are

@@ -93,7 +93,7 @@ export class Supervisor {
   }
 
   /** The routing lease. */
-  onConfirmed(untilMs: Ms | null): void {
+  onConfirmed(untilMs: Ms): void {
     this.#count({ type: "confirmed", untilMs });
   }
 
@@ -116,10 +116,7 @@ export class Supervisor {
   }
 
   onWatchdogDied(): void {
-    this.tell((supervisor) => {
-      supervisor.onLeadership(false);
-      supervisor.onConfirmed(null);
-    });
+    this.tell((supervisor) => supervisor.onLeadership(false));
   }
 
   /** An operator asks for it here. */
@@ -311,7 +308,7 @@ function settingsFor(backendIds: readonly number[]): FailoverSettings {
       alwaysPrimary: false,
     })),
     isStreaming: true,
-    failoverCommand: "promote %m",
+    failoverCommand: "promote %m %d %P",
     failbackCommand: "",
     followPrimaryCommand: "follow %d",
     searchPrimaryTimeoutMs: 5000,

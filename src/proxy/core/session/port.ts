@@ -10,6 +10,15 @@ export interface SessionPort {
   resumeClient(): void;
   /** Answered by `Session.linkOpened` or `Session.linkFailed`. */
   openLink(backendId: number): void;
+  /**
+   * The worker's routing lease lasts. Asked right before anything of the client is forwarded; a
+   * change from no to yes, or of the two answers below, is told by `Session.gateChanged`.
+   */
+  mayForward(): boolean;
+  /** Asked when it does not last: why statements are refused, or null while they wait. */
+  forwardRefusal(): string | null;
+  /** A primary will be named soon: what needs one may wait. */
+  awaitsPrimary(): boolean;
   /** Closes that backend's connection; it must not be used again. */
   dropLink(backendId: number, why: string): void;
   /** The client said Terminate. */

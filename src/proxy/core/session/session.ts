@@ -75,7 +75,7 @@ export class Session implements LinkOwner {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
-  #waitsFor: "nothing" | "drained" | "opened" = "nothing";
+  #waitsFor: "nothing" | "drained" | "opened" | "gate" = "nothing";
   #openFailure: Failure | null = null;
   /** Something was said that a backend opened later would not know. */
   #isTouched = false;
@@ -179,12 +179,6 @@ export class Session implements LinkOwner {
     if (this.#ended) return;
     const oldPrimary = this.#primary;
     this.#routing.view = view;
-    if (view.refusal !== null && this.#isBusy()) {
-      // What runs may run on a server that the others have replaced: its success must not be told,
-      // and an answer may never come.
-      this.#end(failure("backend-lost", { detail: view.refusal }));
-      return;
-    }
     if (oldPrimary !== null && view.primaryId !== null && view.primaryId !== oldPrimary.backendId) {
       const detail = `The primary is now backend ${view.primaryId}; it was ${oldPrimary.backendId}.`;
       this.#end(failure("shutting-down", { detail, hint: "Connect again." }));
@@ -200,6 +194,20 @@ export class Session implements LinkOwner {
     if (this.#primary === null && view.primaryId !== null) {
       this.#primary = this.#links.get(view.primaryId) ?? null;
       this.#chooseSpeaker();
+    }
+    this.gateChanged();
+  }
+
+  /** What the port says of the gate may have changed. */
+  gateChanged(): void {
+    if (this.#ended) return;
+    const refusal = this.#port.mayForward() ? null : this.#port.forwardRefusal();
+    if (refusal !== null && this.#isBusy()) {
+      // What runs may run on a server that the others have replaced: its success must not be told,
+      // and an answer may never come.
+      this.#end(failure("backend-lost", { detail: refusal }));
+    } else if (this.#waitsFor === "gate") {
+      this.#resume();
     }
   }
 
@@ -230,6 +238,7 @@ export class Session implements LinkOwner {
     let at = 0;
     while (at < end && this.#waitsFor === "nothing" && !this.#ended) {
       if (this.#bodyBytes > 0) {
+        if (this.#bodyLink !== null && this.#shut(this.#bodyLink) !== null) break;
         const stop = Math.min(end, at + this.#bodyBytes);
         this.#bodyLink?.send(input, at, stop);
         this.#bodyBytes -= stop - at;
@@ -346,6 +355,7 @@ export class Session implements LinkOwner {
   #scanCopy(input: Buffer, at: number, end: number): number {
     const active = this.#active;
     const link = active !== null && !active.pending.isIdle ? active : null;
+    if (link !== null && this.#shut(link) !== null) return at;
     let pos = at;
     while (end - pos >= HEADER_BYTES) {
       const type = input[pos] as number;
@@ -436,17 +446,20 @@ export class Session implements LinkOwner {
   // ---- choosing and claiming links --------------------------------------------------------
 
   #claimFor(sql: SqlClass, text: string): BackendLink[] | "wait" | "failed" {
-    if (this.#batchLink !== null) {
+    const shut = this.#shut(this.#batchLink);
+    if (shut === null && this.#batchLink !== null) {
       this.#routing.notRouted();
       return [this.#batchLink];
     }
-    const to = this.#refusal() ?? this.#routing.ofStatement(sql, text, this.#isInTransaction());
-    const links = this.#claim(to);
+    const links =
+      shut ?? this.#claim(this.#routing.ofStatement(sql, text, this.#isInTransaction()));
     if (links === "failed") this.#tellClient(buildReady(this.#status));
     return links;
   }
 
   #claimForBatch(endsWithSync: boolean): BackendLink[] | "wait" | "failed" {
+    const shut = this.#shut(this.#batchLink);
+    if (shut !== null) return shut;
     if (this.#batchLink !== null) {
       this.#routing.notRouted();
       return [this.#batchLink];
@@ -458,12 +471,9 @@ export class Session implements LinkOwner {
     // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
     const mayMeanOlder = !endsWithSync || this.#batch.usesOlderUnnamed;
     if (mayMeanOlder && this.#isBusy() && this.#statements.isUnsettled) {
-      this.#wait("drained");
-      return "wait";
+      return this.#wait("drained");
     }
-    const to =
-      this.#refusal() ?? this.#routing.ofBatch(this.#batch, endsWithSync, this.#isInTransaction());
-    return this.#claim(to);
+    return this.#claim(this.#routing.ofBatch(this.#batch, endsWithSync, this.#isInTransaction()));
   }
 
   /** Links that may be written to now, the one with the visible reply first. */
@@ -471,7 +481,7 @@ export class Session implements LinkOwner {
     if (to === null) return this.#claimLinks([this.#speaker()]);
     switch (to.kind) {
       case "nowhere":
-        return this.#failStatement(to.failure);
+        return this.#port.awaitsPrimary() ? this.#wait("gate") : this.#failStatement(to.failure);
       case "backend": {
         const link = this.#links.get(to.backendId);
         if (link !== undefined) return this.#claimLinks([link]);
@@ -491,8 +501,7 @@ export class Session implements LinkOwner {
     const active = this.#active;
     const mustDrain = active !== null && active !== first && active.pending.count > 0;
     if (mustDrain || first.pending.count > PIPELINE_MAX) {
-      this.#wait("drained");
-      return "wait";
+      return this.#wait("drained");
     }
     this.#active = first;
     return links;
@@ -503,6 +512,9 @@ export class Session implements LinkOwner {
     const why = this.#openFailure;
     this.#openFailure = null;
     if (why !== null) return this.#failStatement(why);
+    if (primaryId === null && !this.#isTouched && this.#port.awaitsPrimary()) {
+      return this.#wait("gate");
+    }
     if (primaryId === null || this.#isTouched) {
       return this.#failStatement(failure("no-primary", { hint: "Connect again." }));
     }
@@ -511,11 +523,25 @@ export class Session implements LinkOwner {
     return "wait";
   }
 
-  #refusal(): Destination | null {
-    const { refusal } = this.#routing.view;
-    if (refusal === null) return null;
-    const hint = "Another node may hold the majority; try again.";
-    return { kind: "nowhere", failure: failure("no-primary", { message: refusal, hint }) };
+  /**
+   * Null when the client's bytes may be forwarded now; else they wait, or the statement has failed.
+   *
+   * @param link where they belong, because their beginning is there already; null when they are
+   *   still to be routed.
+   */
+  #shut(link: BackendLink | null): "wait" | "failed" | null {
+    if (!this.#port.mayForward()) {
+      const refusal = this.#port.forwardRefusal();
+      if (refusal === null) return this.#wait("gate");
+      const hint = "Another node may hold the majority; try again.";
+      return this.#failStatement(failure("no-primary", { message: refusal, hint }));
+    }
+    // It may be replaced at any moment; what is to be routed finds that out by itself.
+    const isReplaced = link !== null && link === this.#primary && this.#routing.view.awaitsPrimary;
+    if (!isReplaced) return null;
+    if (this.#port.awaitsPrimary()) return this.#wait("gate");
+    this.#end(failure("backend-lost", { detail: "The primary is being replaced." }));
+    return "wait";
   }
 
   /**
@@ -523,10 +549,7 @@ export class Session implements LinkOwner {
    * then the session ends.
    */
   #failStatement(why: Failure): "wait" | "failed" {
-    if (this.#isBusy()) {
-      this.#wait("drained");
-      return "wait";
-    }
+    if (this.#isBusy()) return this.#wait("drained");
     if (this.#status !== READY.idle) this.#end({ ...why, severity: "FATAL" });
     else this.#tellClient(buildError(why));
     return "failed";
@@ -615,9 +638,10 @@ export class Session implements LinkOwner {
 
   // ---- waiting and ending -----------------------------------------------------------------
 
-  #wait(what: "drained" | "opened"): void {
+  #wait(what: "drained" | "opened" | "gate"): "wait" {
     this.#waitsFor = what;
     this.#port.pauseClient();
+    return "wait";
   }
 
   #resumeWhenDrained(): void {

@@ -31,7 +31,7 @@ function words(action: AppliedViewsAction): string {
 }
 
 const committed = (index: number): AppliedViewsEvent => ({ type: "committed", index });
-const confirmed = (untilMs: number | null): AppliedViewsEvent => ({ type: "confirmed", untilMs });
+const confirmed = (untilMs: number): AppliedViewsEvent => ({ type: "confirmed", untilMs });
 const joined = (id: number): AppliedViewsEvent => ({ type: "worker-joined", id });
 const applied = (id: number, index: number): AppliedViewsEvent => ({
   type: "worker-applied",
@@ -96,14 +96,11 @@ describe("the views that this node's workers have applied", () => {
     expect(story.at(11, applied(1, 3), applied(2, 3))).toEqual(["applied 3"]);
   });
 
-  it("extends nothing while nothing is confirmed", () => {
+  it("tells a watchdog that was started again what it has forgotten", () => {
     const story = running();
-    expect(story.at(10, confirmed(null), joined(3), applied(3, 1))).toEqual([]);
-    expect(story.at(20, confirmed(1001))).toEqual([
-      "lease of 1 to 1001",
-      "lease of 2 to 1001",
-      "lease of 3 to 1001",
-    ]);
+    expect(story.at(10, { type: "watchdog-started" })).toEqual(["applied 1"]);
+    expect(story.at(20, committed(2), { type: "watchdog-started" })).toEqual([]);
+    expect(story.at(30, applied(1, 2), applied(2, 2))).toEqual(["applied 2"]);
   });
 });
 

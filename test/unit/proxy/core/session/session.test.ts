@@ -249,8 +249,7 @@ describe("when something fails", () => {
 
   test("a refusal inside a transaction ends the session: its work would be lost unseen", () => {
     const world = new World().client(say.query("begin")).backend(0, says.done, says.ready("T"));
-    world.session.viewChanged({ ...VIEW, refusal: "no quorum" });
-    world.story();
+    world.setGate("refuses").story();
     world.client(say.query("commit"));
     expect(world.story()).toBe("end 57P03 no quorum");
   });
@@ -258,11 +257,8 @@ describe("when something fails", () => {
   test("a refusal ends a session whose statement runs, and leaves an idle one alone", () => {
     const busy = new World().client(say.query(WRITE));
     busy.story();
-    busy.session.viewChanged({ ...VIEW, refusal: "no quorum" });
-    expect(busy.story()).toMatch(/^end 08006/);
-    const idle = new World();
-    idle.session.viewChanged({ ...VIEW, refusal: "no quorum" });
-    expect(idle.story()).toBe("");
+    expect(busy.setGate("refuses").story()).toMatch(/^end 08006/);
+    expect(new World().setGate("refuses").story()).toBe("");
   });
 
   test("another primary ends the session of the old one", () => {
@@ -279,7 +275,105 @@ describe("when something fails", () => {
     expect(new World().client(bytes).story()).toBe(`end 08P01 ${message}`);
   });
 
-  test("Terminate is swallowed", () => {
+  test("Terminate is swallowed, also while statements are held", () => {
+    expect(new World().setGate("holds").client(say.terminate()).story()).toBe("terminated");
     expect(new World().client(say.terminate()).story()).toBe("terminated");
+  });
+});
+
+describe("while the routing lease is over", () => {
+  const held = "pause client";
+
+  test("a statement waits, and goes on with the next lease", () => {
+    const world = new World().setGate("holds").client(say.query(WRITE), say.query(READ));
+    expect(world.story()).toBe(held);
+    expect(world.setGate("holds").story()).toBe(held);
+    expect(world.setGate("open").story()).toBe(`>0 Q(${WRITE})\n>0 Q(${READ})\nresume client`);
+  });
+
+  test("a statement that waited too long is refused with the reason, and the session stays", () => {
+    const world = new World().setGate("holds").client(say.query(WRITE));
+    expect(world.setGate("refuses").story()).toBe(
+      `${held}\n>client E(57P03)\n>client ZI\nresume client`,
+    );
+    world.client(say.parse("", WRITE), say.bind("", ""), say.execute(), say.sync());
+    expect(world.story()).toBe(">client E(57P03)\n>client ZI");
+    expect(world.setGate("open").client(say.query(WRITE)).story()).toBe(`>0 Q(${WRITE})`);
+  });
+
+  test("what runs may end, but nothing is added to it", () => {
+    const world = new World().client(say.query(WRITE)).setGate("holds").client(say.query(WRITE));
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).toBe(`>0 Q(${WRITE})\n${held}\n>client C ZI`);
+  });
+
+  test.each([
+    ["COMMIT", say.query("begin"), "T" as const, say.query("commit")],
+    ["the Sync of an open batch", say.parse("", WRITE), null, say.sync()],
+    ["the end of a COPY", say.query("copy t from stdin"), null, say.copyDone()],
+  ])("%s waits as well", (_, first, status, then) => {
+    const world = new World().client(first, ...(status === null ? [say.flush()] : []));
+    if (status !== null) world.backend(0, says.done, says.ready(status));
+    world.story();
+    expect(world.setGate("holds").client(then).story()).toBe(held);
+    expect(world.setGate("open").story()).toMatch(/^>0 .*\nresume client$/);
+  });
+
+  test("the rest of a long statement waits as well: its last byte would run it", () => {
+    const bytes = say.query(`insert into t values ('${"x".repeat(300_000)}')`);
+    const world = new World().client(bytes.subarray(0, 270_000));
+    world.story();
+    expect(world.setGate("holds").client(bytes.subarray(270_000)).story()).toBe(held);
+    expect(world.setGate("open").story()).toMatch(/^>0 .*\nresume client$/s);
+  });
+
+  test("what this node answers itself does not wait", () => {
+    const world = new World().setGate("holds").client(say.query("show pool_version"));
+    expect(world.story()).toMatch(/^>client T D C ZI/);
+  });
+});
+
+describe("while a failover runs", () => {
+  test("a write waits for the new primary, which is opened then; a read does not wait", () => {
+    const world = new World({ view: { ...VIEW, primaryId: null }, backends: [1] });
+    world.replacePrimary(true).client(say.query(READ));
+    world.backend(1, says.rows, says.done, says.ready()).client(say.query(WRITE));
+    expect(world.story()).toBe(`>1 Q(${READ})\n>client T D C ZI\npause client`);
+    world.session.viewChanged(VIEW);
+    expect(world.story()).toBe("pause client\nopen 0");
+    world.opened(0);
+    expect(world.story()).toBe(`>0 Q(${WRITE})\nresume client`);
+  });
+
+  test("a write that waited too long is refused", () => {
+    const world = new World({ view: { ...VIEW, primaryId: null }, backends: [1] });
+    world.replacePrimary(true).client(say.query(WRITE)).story();
+    world.isPrimaryAwaited = false;
+    world.session.gateChanged();
+    expect(world.story()).toBe(">client E(57P03)\n>client ZI\nresume client");
+  });
+
+  test("a transaction on the old primary waits, and ends with it", () => {
+    const world = new World().client(say.query("begin")).backend(0, says.done, says.ready("T"));
+    world.replacePrimary(true).client(say.query("commit"));
+    expect(world.story()).toBe(">0 Q(begin)\n>client C ZT\npause client");
+    world.session.viewChanged({ ...VIEW, primaryId: 1 });
+    expect(world.story()).toMatch(/^end 57P01/);
+  });
+
+  test("an open batch on the old primary waits, and ends the session when that takes too long", () => {
+    const world = new World().client(say.parse("", WRITE), say.flush());
+    world.replacePrimary(true).story();
+    expect(world.client(say.sync()).story()).toBe("pause client");
+    world.isPrimaryAwaited = false;
+    world.session.gateChanged();
+    expect(world.story()).toMatch(/^end 08006/);
+  });
+
+  test("a session that is spared goes on with the same primary", () => {
+    const world = new World().replacePrimary(true).client(say.query(WRITE));
+    expect(world.story()).toBe("pause client");
+    world.session.viewChanged(VIEW);
+    expect(world.story()).toBe(`>0 Q(${WRITE})\nresume client`);
   });
 });

@@ -65,6 +65,8 @@ export const VIEW: ClusterView = {
 export class World implements SessionPort {
   readonly session: Session;
   readonly links: BackendLink[] = [];
+  gate: "open" | "holds" | "refuses" = "open";
+  isPrimaryAwaited = false;
   #lines: string[] = [];
 
   constructor(o: { readonly view?: ClusterView; readonly backends?: readonly number[] } = {}) {
@@ -104,6 +106,23 @@ export class World implements SessionPort {
     return this;
   }
 
+  setGate(gate: World["gate"]): this {
+    this.gate = gate;
+    this.session.gateChanged();
+    return this;
+  }
+
+  /** A failover has begun, and is still awaited or was given up. */
+  replacePrimary(isAwaited: boolean): this {
+    this.isPrimaryAwaited = isAwaited;
+    this.session.viewChanged({ ...VIEW, primaryId: null, awaitsPrimary: true });
+    return this;
+  }
+
+  awaitsPrimary(): boolean {
+    return this.isPrimaryAwaited;
+  }
+
   opened(id: number): void {
     this.links[id] = this.session.linkOpened(id, new Map(), this.#portOf(id));
   }
@@ -128,6 +147,14 @@ export class World implements SessionPort {
 
   resumeClient(): void {
     this.#lines.push("resume client");
+  }
+
+  mayForward(): boolean {
+    return this.gate === "open";
+  }
+
+  forwardRefusal(): string | null {
+    return this.gate === "refuses" ? "no quorum" : null;
   }
 
   openLink(backendId: number): void {
