@@ -17,6 +17,7 @@ export function checkWatchdog(config: Config, settings: Settings): readonly Find
     ...checkSharedPorts(config, settings),
     ...checkKey(config, settings),
     ...checkTimes(config, settings),
+    ...checkPromises(config, settings),
   ];
 }
 
@@ -184,4 +185,24 @@ function checkTimes(config: Config, settings: Settings): readonly Finding[] {
   const hint =
     "every node would count as dead between two heartbeats: make it several times longer";
   return [finding("error", place, message, hint)];
+}
+
+/** Values that take back what the watchdog promises otherwise. */
+function checkPromises(config: Config, settings: Settings): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (config.enable_consensus_with_half_votes) {
+    const place = placeOf(config, settings, "enable_consensus_with_half_votes");
+    const message =
+      "enable_consensus_with_half_votes is on: two halves of the nodes can each elect a leader, so one holder of the virtual IP is not guaranteed";
+    findings.push(
+      finding("warning", place, message, "set it to off, and use an odd number of nodes"),
+    );
+  }
+  if (config.vip_fence === "none" && config.delegate_ip !== "") {
+    const place = placeOf(config, settings, "vip_fence");
+    const message =
+      "vip_fence is none: a node that freezes keeps the virtual IP, so one holder is not guaranteed";
+    findings.push(finding("warning", place, message, "set it to auto"));
+  }
+  return findings;
 }

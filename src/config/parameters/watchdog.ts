@@ -50,7 +50,8 @@ export const WATCHDOG = {
     context: "init",
     since: "3.5",
     acts: true,
-    about: "Of several nodes that could lead, the one with the larger number stands first.",
+    about:
+      "Of several nodes that could lead, the one with the larger number stands first. Each node's own; a leader stays when one with a larger number comes back.",
   },
   wd_authkey: {
     type: "secret",
@@ -119,16 +120,18 @@ export const WATCHDOG = {
     initial: false,
     context: "init",
     since: "4.1",
-    acts: false,
-    about: "In a cluster of even size, lets half of the votes suffice.",
+    acts: true,
+    about:
+      "In a cluster of even size, lets half of the votes suffice. Two halves may then each elect a leader: the guarantee of one holder of the virtual IP is off.",
   },
   wd_remove_shutdown_nodes: {
     type: "bool",
     initial: false,
     context: "reload",
     since: "4.3",
-    acts: false,
-    about: "A node that was shut down properly no longer counts as member.",
+    acts: true,
+    about:
+      "A node that was shut down properly no longer counts as member, once a majority of the members has agreed.",
   },
   wd_lost_node_removal_timeout: {
     type: "int",
@@ -136,7 +139,7 @@ export const WATCHDOG = {
     initial: 0,
     context: "reload",
     since: "4.3",
-    acts: false,
+    acts: true,
     about: "A node that is lost for so long no longer counts as member; 0 keeps it.",
   },
   wd_no_show_node_removal_timeout: {
@@ -145,7 +148,7 @@ export const WATCHDOG = {
     initial: 0,
     context: "reload",
     since: "4.4",
-    acts: false,
+    acts: true,
     about:
       "A node that did not come within this time after the start does not count as member; 0 keeps it.",
   },
@@ -163,7 +166,8 @@ export const WATCHDOG = {
     context: "reload",
     since: "3.3",
     acts: true,
-    about: "Command that is run when this node takes over as leader.",
+    about:
+      "Command that is run when this node takes over as leader, before the virtual IP comes up; the address waits 5 s for it at most.",
   },
   wd_de_escalation_command: {
     type: "string",
@@ -171,6 +175,7 @@ export const WATCHDOG = {
     context: "reload",
     since: "3.5",
     acts: true,
-    about: "Command that is run when this node gives up leading.",
+    about:
+      "Command that is run when this node gives up leading, after the virtual IP is gone; ended after 60 s, or 5 s when the node stops or leads again.",
   },
 } as const satisfies ParameterRows;

@@ -257,6 +257,21 @@ const WATCHDOG = [
       "warning: if_up_cmd is set, but if_down_cmd is not (set both, or none to let the node move the address itself)",
     ],
   ],
+  [
+    "half of the votes being enough",
+    `${THREE_NODES}enable_consensus_with_half_votes = on`,
+    [
+      "warning: enable_consensus_with_half_votes is on: two halves of the nodes can each elect a leader, so one holder of the virtual IP is not guaranteed (set it to off, and use an odd number of nodes)",
+    ],
+  ],
+  [
+    "a virtual IP without a fence",
+    `${THREE_NODES}delegate_ip = '10.0.0.100'\nvip_fence = none`,
+    [
+      "warning: vip_fence is none: a node that freezes keeps the virtual IP, so one holder is not guaranteed (set it to auto)",
+    ],
+  ],
+  ["no fence where there is no virtual IP", `${THREE_NODES}vip_fence = none`, []],
   ["both commands", `${THREE_NODES}if_up_cmd = 'x'\nif_down_cmd = 'y'`, []],
   [
     "nodes while the watchdog is off",
