@@ -164,10 +164,11 @@ class Watchdog {
     return await ClusterSockets.open({
       ...this.#prepared,
       silenceMs: this.#silenceMs,
-      onHeartbeat: (heartbeat) => this.#peers.step({ type: "heartbeat", heartbeat }),
+      onHeartbeat: (heartbeat) => this.#peers.onHeartbeat(heartbeat),
       onRelease: (secret) => this.#runner.deliver({ type: "release-proven", secret }),
       onConnected: (peer, hello) => this.#peers.onConnected(peer, hello),
-      onDisconnected: (peer) => this.#peers.step({ type: "disconnected", id: peer }),
+      onDisconnected: (peer, isTimeout) =>
+        this.#peers.step({ type: "disconnected", id: peer, isTimeout }),
       onMessage: (from, message) => this.#onPeerMessage(from, message),
       onDuplicateId: (byPeer) => {
         if (!this.#peers.isDuplicate()) return;

@@ -22,7 +22,8 @@ export interface ClusterSocketsOptions extends Pick<
   /** A connection on which nothing is heard for so long is given up. */
   readonly silenceMs: Ms;
   readonly log: Log;
-  readonly onHeartbeat: (heartbeat: Heartbeat) => void;
+  /** What is wrong with it, or null; see HeartbeatSocketOptions. */
+  readonly onHeartbeat: (heartbeat: Heartbeat) => string | null;
   readonly onRelease: (secret: string) => void;
 }
 

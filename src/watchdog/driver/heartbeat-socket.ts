@@ -10,6 +10,7 @@ import {
   encodeReleaseDatagram,
   type Heartbeat,
 } from "../../wire/watchdog/index.ts";
+import { RefusalLog } from "./refusal-log.ts";
 
 /** Sends this node's heartbeat to all peers, and receives theirs and the guardians' last words. */
 export interface HeartbeatSocket {
@@ -30,7 +31,8 @@ export interface HeartbeatSocketOptions {
   readonly bootId: string;
   readonly key: Buffer;
   readonly log: Log;
-  readonly onHeartbeat: (heartbeat: Heartbeat) => void;
+  /** Told of authentic ones only. What else is wrong with it (it is old, or our own), or null. */
+  readonly onHeartbeat: (heartbeat: Heartbeat) => string | null;
   readonly onRelease: (secret: string) => void;
 }
 
@@ -69,14 +71,15 @@ class Heartbeats implements HeartbeatSocket {
   readonly #options: HeartbeatSocketOptions;
   readonly #sockets: readonly Socket[];
   readonly #timer: NodeJS.Timeout;
+  readonly #refusals: RefusalLog;
   #counter = 0;
-  #complaints = 0;
 
   constructor(options: HeartbeatSocketOptions, sockets: readonly Socket[]) {
     this.#options = options;
     this.#sockets = sockets;
+    this.#refusals = new RefusalLog(options.log);
     for (const socket of sockets) {
-      socket.on("message", (bytes) => this.#receive(bytes));
+      socket.on("message", (bytes, { address }) => this.#receive(bytes, address));
       socket.on("error", () => undefined); // Such as a peer whose port is closed: it is not up yet.
     }
     this.#beat();
@@ -107,21 +110,16 @@ class Heartbeats implements HeartbeatSocket {
     }
   }
 
-  #receive(bytes: Buffer): void {
+  #receive(bytes: Buffer, from: string): void {
     const secret = decodeReleaseDatagram(bytes);
     if (secret !== null) {
       this.#options.onRelease(secret);
       return;
     }
     const heartbeat = decodeHeartbeat(bytes, this.#options.key);
-    if (heartbeat.ok) {
-      this.#options.onHeartbeat(heartbeat.value);
-      return;
-    }
-    this.#complaints += 1;
-    // Anybody can send datagrams: a few lines are enough to find a wrong key.
-    if (this.#complaints <= 3) {
-      this.#options.log.write("warning", `heartbeat refused: ${heartbeat.error}`);
-    }
+    const flaw = heartbeat.ok ? this.#options.onHeartbeat(heartbeat.value) : heartbeat.error;
+    if (flaw === null) return;
+    const kind = heartbeat.ok ? "stale" : "forged";
+    this.#refusals.write(kind, "warning", `heartbeat from ${from} refused: ${flaw}`);
   }
 }

@@ -1,7 +1,8 @@
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, type Log } from "../../os/index.ts";
-import type { Hello, HelloReply, SharedSettings } from "../../wire/watchdog/index.ts";
+import type { Heartbeat, Hello, HelloReply, SharedSettings } from "../../wire/watchdog/index.ts";
 import {
+  heartbeatFlaw,
   startLifecheck,
   stepLifecheck,
   type LifecheckEvent,
@@ -97,6 +98,13 @@ export class KnownPeers {
   membersWanted(memberIds: readonly number[]): readonly number[] {
     const { removalPolicy } = this.#options;
     return membersWanted(removalPolicy, memberIds, this.#lives, monotonicNowMs());
+  }
+
+  /** What is wrong with it, for the log; null when it counts or cannot be judged yet. */
+  onHeartbeat(heartbeat: Heartbeat): string | null {
+    const flaw = heartbeatFlaw(this.#lifecheck, heartbeat, monotonicNowMs());
+    if (flaw === null) this.step({ type: "heartbeat", heartbeat });
+    return flaw;
   }
 
   onConnected(id: number, peer: Hello | HelloReply): void {

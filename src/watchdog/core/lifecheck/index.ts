@@ -7,6 +7,8 @@
 import type { Ms } from "../../../base/index.ts";
 import type { Heartbeat } from "../../../wire/watchdog/index.ts";
 
+export { heartbeatFlaw } from "./heartbeat-flaw.ts";
+
 export type PeerLife = "never-seen" | "alive" | "lost" | "shut-down";
 
 /** Pgpool-II's words for why a node is not there; "" while it is, or was never seen. */
