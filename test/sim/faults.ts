@@ -8,6 +8,7 @@
  */
 import type { Ms } from "../../src/base/index.ts";
 import type { Host } from "./model/host.ts";
+import type { Server } from "./model/postgres.ts";
 import { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
@@ -111,15 +112,13 @@ export function describeFault({ number, atMs, kind, hostId, lengthMs }: Fault): 
 /** Everything that can be repaired without a person is repaired now. */
 export function repairAll(world: World, hosts: readonly Host[]): void {
   world.network.heal();
-  for (const server of world.postgres.servers) server.isUp = true;
+  for (const server of world.postgres.servers) startServer(world, server);
   for (const host of hosts) {
     world.clients.join(host.id);
     host.isCutFromPostgres = false;
     host.slowTimersMs = 0;
     host.slowChildrenMs = 0;
-    host.disk.failsUntilMs = 0;
-    host.disk.slowUntilMs = 0;
-    host.disk.tearsNext = null;
+    host.disk.repair();
     host.watchdog?.forgetStalls();
     host.resumeAll();
     // A process whose write failed trusts its disk no more; the next one looks again.
@@ -276,9 +275,13 @@ function backendDown(world: World, _host: Host, lengthMs: Ms, random: Random): v
   const primary = servers.find(({ isUp, isPrimary }) => isUp && isPrimary);
   const server = random.chance(0.7) ? (primary ?? random.pick(servers)) : random.pick(servers);
   server.isUp = false;
-  world.after(lengthMs, () => {
-    server.isUp = true;
-  });
+  world.after(lengthMs, () => startServer(world, server));
+}
+
+function startServer({ nowMs }: World, server: Server): void {
+  if (server.isUp) return;
+  server.isUp = true;
+  server.upSinceMs = nowMs;
 }
 
 function operate(world: World, host: Host, _lengthMs: Ms, random: Random): void {

@@ -2,6 +2,7 @@
  * One run: first everything may fail (safety), then a quorum is healed and has to come back in
  * time (liveness), then a node that was away returns and must not be noticed.
  */
+import { votersOf } from "../../src/watchdog/core/consensus/index.ts";
 import { AssertionFailure, type Ms } from "../../src/base/index.ts";
 import { planFaults, repairAll, strike, type Fault, type FaultKind } from "./faults.ts";
 import type { Host } from "./model/host.ts";
@@ -91,6 +92,7 @@ function comeBack(world: World): void {
   const leftOut = mayLeaveOut ? fit.slice(majority) : [];
   const healed = fit.filter((host) => !leftOut.includes(host));
   world.trace?.(`nodes ${healed.map(({ id }) => id).join(", ")} are healed`);
+  world.absenceMsMax = RESTARTED_WITHIN_MS;
   repairAll(world, healed);
   for (const host of hosts.filter((one) => !healed.includes(one))) isolate(world, host);
   const boundMs = 5 * profile.promiseMs + profile.fence.closeBoundMs;
@@ -107,6 +109,9 @@ function comeBack(world: World): void {
   world.runUntil(world.nowMs + 5 * profile.promiseMs + profile.fence.closeBoundMs);
 }
 
+/** What was told to stop while it could not run stops now, and is back soon. */
+const RESTARTED_WITHIN_MS = 50;
+
 /** Cut off, stopped or restarted while the others go on: its return changes no leader. */
 function returnUnnoticed(world: World): void {
   const { random, profile, nodeCount } = world;
@@ -116,9 +121,13 @@ function returnUnnoticed(world: World): void {
   if (leader === undefined)
     return world.broken("back within 5 P", "no leader after all was healed");
   const away = present.find((host) => host !== leader);
-  if (away === undefined || present.length - 1 <= nodeCount / 2) return;
+  // Who has lost its vote does not come back at once, and so the others may be too few.
+  const state = leader.watchdog?.state ?? null;
+  const areAllVoters = state !== null && votersOf(state).length === nodeCount;
+  if (away === undefined || present.length - 1 <= nodeCount / 2 || !areAllVoters) return;
   const term = leader.watchdog?.state?.durable.term;
   const awayMs = random.between(1, 10) * promiseMs;
+  world.absenceMsMax = Infinity;
   world.trace?.(`node ${away.id} is away for ${awayMs.toFixed(0)} ms`);
   const how = random.below(3);
   if (how === 0) away.killWatchdog(awayMs, true);

@@ -58,6 +58,8 @@ export class World implements Clockwork, Judge {
     writes: 0,
   };
   readonly trace: ((line: string) => void) | null;
+  /** After the healing nothing stays away for longer. */
+  absenceMsMax: Ms = Infinity;
   readonly #queue = new EventQueue();
   #nowMs: Ms = 0;
 

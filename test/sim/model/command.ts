@@ -1,10 +1,12 @@
 /** failover_command or follow_primary_command while it runs: its work is done at some point of it. */
+import type { Ms } from "../../../src/base/index.ts";
 import type { ConductorAction } from "../../../src/backend/core/failover/index.ts";
 import type { Host } from "./host.ts";
 
 export type RunCommand = Extract<ConductorAction, { readonly type: "run-command" }>;
 
 const KILL_MS_MAX = 1;
+const LOOK_MS_MAX = 100;
 const ASK_MS_MAX = 2000;
 
 export class Command {
@@ -13,6 +15,7 @@ export class Command {
   readonly #host: Host;
   readonly #onEnd: (exitCode: number | null, signal: string | null) => void;
   #hasEnded = false;
+  #mayRunUntilMs: Ms = -Infinity;
 
   constructor(
     host: Host,
@@ -27,7 +30,7 @@ export class Command {
     const { world, random } = host;
     world.trace?.(`${host.id} runs ${action.text} of ${action.env.PGQUORUM_EVENT_ID}`);
     world.stats.commands += 1;
-    world.promises.oneCommand.onStarted(this);
+    world.promises.oneCommand.onStarted(this, this.#isWorkVisible());
     if (promotionEpoch !== null) world.promises.noStaleWrite.onPromotion(promotionEpoch);
     const lengthMs = random.magnitude(5, world.profile.commandMsMax);
     const workAtMs = lengthMs * random.next();
@@ -36,6 +39,19 @@ export class Command {
       if (!this.#hasEnded) isDone = this.#work();
     });
     host.after(lengthMs, () => this.#end(isDone ? 0 : 1, null));
+  }
+
+  /**
+   * The right to lead lasts until then, by the clock of the host; at its end a guard of its own
+   * kills the command, whether the supervisor runs or not.
+   */
+  mayRunUntil(untilMs: Ms): void {
+    if (untilMs <= this.#mayRunUntilMs) return;
+    this.#mayRunUntilMs = untilMs;
+    const { localMs, rate } = this.#host;
+    this.#host.after(Math.max(0, untilMs - localMs) / rate, () => {
+      if (this.#mayRunUntilMs === untilMs) this.stop("kill");
+    });
   }
 
   /** SIGKILL to the whole group, or SIGTERM, which it may take its time for. */
@@ -51,11 +67,21 @@ export class Command {
     this.#host.world.promises.oneCommand.onEnded(this);
   }
 
+  /** A look at the candidate, some moments ago, would have shown that it is the primary. */
+  #isWorkVisible(): boolean {
+    const { postgres, nowMs } = this.#host.world;
+    const candidate = postgres.server(Number.parseInt(this.action.text.split(" ")[1] ?? "", 10));
+    if (candidate === null || !candidate.isUp || !candidate.isPrimary) return false;
+    return nowMs - candidate.upSinceMs > LOOK_MS_MAX;
+  }
+
   #work(): boolean {
     const { world } = this.#host;
-    const [verb, word] = this.action.text.split(" ");
+    const [verb, word, lostId, oldPrimaryId] = this.action.text.split(" ");
     const backendId = Number.parseInt(word ?? "", 10);
     if (verb === "promote") {
+      // As every script does: the loss of a standby asks for nothing.
+      if (lostId !== oldPrimaryId) return true;
       const isPromoted = world.postgres.promote(backendId);
       if (isPromoted) world.promises.oneCommand.onPromoted(this);
       return isPromoted;

@@ -30,6 +30,7 @@ export class Disk {
   #number = 2;
   #pending: Durable | null = null;
   #isDamaged = false;
+  #end: () => void = () => undefined;
   slowMs: Ms = 0;
   slowUntilMs: Ms = 0;
   failsUntilMs: Ms = 0;
@@ -50,17 +51,28 @@ export class Disk {
     let isCut = false;
     this.#pending = durable;
     const extraMs = nowMs < this.slowUntilMs ? this.#random.next() * this.slowMs : 0;
-    this.#clockwork.after(0.05 + this.#random.next() * SYNC_MS_MAX + extraMs, () => {
+    const end = (): void => {
       if (isCut) return;
+      isCut = true;
       this.#pending = null;
       const isWritten = this.#clockwork.nowMs >= this.failsUntilMs;
       if (isWritten) this.#store(durable);
       onEnd(isWritten);
-    });
+    };
+    this.#end = end;
+    this.#clockwork.after(0.05 + this.#random.next() * SYNC_MS_MAX + extraMs, end);
     return () => {
       isCut = true;
       this.#cut();
     };
+  }
+
+  /** It works again, and what it was busy with is done. */
+  repair(): void {
+    this.failsUntilMs = 0;
+    this.slowUntilMs = 0;
+    this.tearsNext = null;
+    this.#end();
   }
 
   /** What a starting process reads; null: the file is damaged. */

@@ -13,6 +13,8 @@ const RATE_HALF_SPREAD = 4.99e-4;
 const CHILD_MS_MIN = 1;
 const CHILD_MS_MAX = 8;
 const GUARDIAN_RESTART_MS = 20;
+/** Until a supervisor starts a watchdog again that ended by itself. */
+const RESTART_MS = 50;
 
 export class Host {
   readonly world: World;
@@ -32,6 +34,7 @@ export class Host {
   #childCount = 0;
   #onNoChildren: (() => void)[] = [];
   #powerCycle = 0;
+  #restartMs: Ms = RESTART_MS;
   /** Children (`nft`, `ip`) take up to this long. */
   slowChildrenMs: Ms = 0;
   slowTimersMs: Ms = 0;
@@ -115,8 +118,8 @@ export class Host {
   /** SIGKILL of the watchdog; the supervisor starts another after `downMs`. */
   killWatchdog(downMs: Ms, withGuardian: boolean): void {
     if (withGuardian) this.#killGuardian();
+    this.#restartMs = downMs;
     this.watchdog?.die();
-    this.after(downMs, () => this.startWatchdog());
   }
 
   onWatchdogDead(): void {
@@ -125,6 +128,9 @@ export class Host {
     this.#guardian = null;
     this.#guarded = null;
     this.supervisor?.onWatchdogDied();
+    const restartMs = this.#restartMs;
+    this.#restartMs = RESTART_MS;
+    this.after(Math.min(restartMs, this.world.absenceMsMax), () => this.startWatchdog());
   }
 
   /** SIGKILL of the supervisor: its commands die with it, its watchdog stops in order. */
@@ -132,19 +138,21 @@ export class Host {
     this.supervisor?.die();
     this.supervisor = null;
     this.watchdog?.stop();
-    this.after(downMs, () => this.start());
+    this.#startAfter(downMs);
   }
 
   /** SIGTERM. */
   stopNode(downMs: Ms): void {
     const { supervisor, watchdog } = this;
     if (supervisor === null) return;
-    supervisor.process.run(() => {
-      supervisor.die();
-      this.supervisor = null;
-      watchdog?.stop();
-    });
-    this.after(downMs, () => this.start());
+    supervisor.process.run(() =>
+      supervisor.stop(() => {
+        supervisor.die();
+        this.supervisor = null;
+        watchdog?.stop();
+        this.#startAfter(downMs);
+      }),
+    );
   }
 
   /** No process survives and the kernel forgets; the disk stays. */
@@ -160,7 +168,7 @@ export class Host {
     this.kernel.clearSets();
     this.kernel.deleteAddress();
     this.#clockSinceMs = this.random.next() * 1e6 - this.world.nowMs * this.rate;
-    this.after(downMs, () => this.start());
+    this.#startAfter(downMs);
   }
 
   pauseAll(lengthMs: Ms): void {
@@ -243,6 +251,10 @@ export class Host {
       if (peer === this) continue;
       this.world.network.send(this.id, peer.id, () => peer.watchdog?.onSecret(secret));
     }
+  }
+
+  #startAfter(downMs: Ms): void {
+    this.after(Math.min(downMs, this.world.absenceMsMax), () => this.start());
   }
 
   #startGuardian(): void {

@@ -1,4 +1,5 @@
 /** The PostgreSQL servers, reduced to what a failover sees of them: up or not, role, timeline. */
+import type { Ms } from "../../../src/base/index.ts";
 import {
   choosePrimary,
   type PrimaryChoice,
@@ -8,6 +9,7 @@ import {
 export interface Server {
   readonly id: number;
   isUp: boolean;
+  upSinceMs: Ms;
   isPrimary: boolean;
   timeline: number;
 }
@@ -19,6 +21,7 @@ export class Postgres {
     this.servers = Array.from({ length: count }, (_, id) => ({
       id,
       isUp: true,
+      upSinceMs: 0,
       isPrimary: id === 0,
       timeline: 1,
     }));

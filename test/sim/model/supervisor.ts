@@ -42,6 +42,12 @@ export class Supervisor {
   readonly #fromWorker: Pipe;
   #state: ConductorState;
   #cluster: ClusterState | null = null;
+  /** The watchdog said so last. */
+  #isLeader = false;
+  /** Until when the majority stands behind what this node is. */
+  #leadUntilMs: Ms = -Infinity;
+  #leads = false;
+  #onIdle: () => void = () => undefined;
   #inbox: ConductorEvent[] = [];
   #isRunning = false;
   #timerAtMs: Ms | null = null;
@@ -77,8 +83,14 @@ export class Supervisor {
     this.#fromWorker.send(() => deliver(this));
   }
 
-  onLeadership(leads: boolean): void {
-    this.#deliver({ type: "leadership", leads, wallMs: this.#host.wallMs });
+  onLeadership(isLeader: boolean): void {
+    this.#isLeader = isLeader;
+    this.#lead();
+  }
+
+  /** A watchdog has started: it knows nothing of what the one before was told. */
+  onWatchdogReady(): void {
+    this.#count({ type: "watchdog-started" });
   }
 
   onCommitted(entry: Entry): void {
@@ -94,6 +106,8 @@ export class Supervisor {
 
   /** The routing lease. */
   onConfirmed(untilMs: Ms): void {
+    this.#leadUntilMs = Math.max(this.#leadUntilMs, untilMs);
+    this.#lead();
     this.#count({ type: "confirmed", untilMs });
   }
 
@@ -132,9 +146,17 @@ export class Supervisor {
     this.#commands.clear();
   }
 
+  /** Its commands end before the lead is given up. */
+  stop(onEnd: () => void): void {
+    if (this.#commands.size === 0) return onEnd();
+    this.#onIdle = onEnd;
+    for (const command of this.#commands.values()) command.stop("ask");
+  }
+
   onCommandEnded(commandId: number, exitCode: number | null, signal: string | null): void {
     this.#commands.delete(commandId);
     this.process.run(() => {
+      if (this.#commands.size === 0) this.#onIdle();
       this.#deliver({ type: "command-finished", commandId, exitCode, signal, outputTail: "" });
       if (!this.#killedIds.delete(commandId) || this.#killedIds.size > 0) return;
       this.#count({ type: "command-ending", isEnding: false });
@@ -244,12 +266,31 @@ export class Supervisor {
       const command = new Command(this.#host, action, promotionEpoch, (exitCode, signal) =>
         this.onCommandEnded(action.commandId, exitCode, signal),
       );
+      command.mayRunUntil(this.#leadUntilMs);
       this.#commands.set(action.commandId, command);
     };
     start();
     if (this.#host.world.planted.repeatsCommand === true) {
       this.#host.after(400, () => this.process.run(start));
     }
+  }
+
+  /** Without news this node leads no longer than its lease, whatever it was told before. */
+  #lead(): void {
+    const { localMs, rate, wallMs } = this.#host;
+    const untilMs = this.#leadUntilMs;
+    const leads = this.#isLeader && untilMs > localMs;
+    if (leads) {
+      for (const command of this.#commands.values()) command.mayRunUntil(untilMs);
+      this.#host.after((untilMs - localMs) / rate + 1, () =>
+        this.process.run(() => {
+          if (this.#leads && this.#leadUntilMs === untilMs) this.#lead();
+        }),
+      );
+    }
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    this.#deliver({ type: "leadership", leads, wallMs });
   }
 
   #stop(commandId: number, how: "ask" | "kill"): void {

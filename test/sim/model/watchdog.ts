@@ -103,6 +103,7 @@ export class Watchdog {
       localMs,
     );
     this.#state = world.planted.startState?.(started) ?? started;
+    this.#host.supervisor?.tell((supervisor) => supervisor.onWatchdogReady());
     this.#pump();
     this.#steerLater();
   }
@@ -257,14 +258,15 @@ export class Watchdog {
   #nextEvent(): Event | null {
     const current = this.#state;
     if (current === null) return null;
-    if (!this.#wasTick) {
+    const waiting = this.#inbox[0];
+    if (!this.#wasTick && waiting !== undefined && waiting !== TICK) {
       const dueMs = consensus.wakeAtMs(current);
-      if (dueMs !== null && dueMs <= this.#host.localMs && this.#inbox.length > 0) {
+      if (dueMs !== null && dueMs <= this.#host.localMs) {
         this.#wasTick = true;
         return TICK;
       }
     }
-    this.#wasTick = false;
+    this.#wasTick = waiting === TICK;
     return this.#inbox.shift() ?? null;
   }
 

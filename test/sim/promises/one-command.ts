@@ -13,7 +13,8 @@ export class OneCommand {
     this.#judge = judge;
   }
 
-  onStarted(command: Command): void {
+  /** @param isWorkVisible what it would do has been done, and can be seen. */
+  onStarted(command: Command, isWorkVisible: boolean): void {
     if (command.action.kind === "follow-primary") return;
     for (const other of this.#running) {
       this.#judge.broken(
@@ -22,7 +23,7 @@ export class OneCommand {
           `runs ${nameOf(other)}`,
       );
     }
-    if (this.#promoted.has(nameOf(command))) {
+    if (isWorkVisible && this.#promoted.has(nameOf(command))) {
       this.#judge.broken(PROMISE, `node ${command.hostId} runs ${nameOf(command)} once more`);
     }
     this.#running.add(command);
