@@ -241,7 +241,7 @@ class Watchdog {
     } else if (message.type === "failover-verdict") {
       this.#votes.onVerdict(message.request, message.verdict);
     } else {
-      if (message.type === "leaving") this.#peers.step({ type: "left", id: from });
+      if (message.type === "leaving" && message.stops) this.#peers.step({ type: "left", id: from });
       this.#runner.deliver({ type: "message", from, message });
     }
   }

@@ -84,10 +84,10 @@ describe("the connection between watchdogs", () => {
     await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
     const message: PeerMessage = { type: "released", secret: "12".repeat(32) };
     a.transport.send(1, message);
-    b.transport.send(0, { type: "leaving", term: 1 });
+    b.transport.send(0, { type: "leaving", term: 1, stops: true });
     await until(() => a.received.length > 0 && b.received.length > 0, "received");
     expect(b.received).toEqual([message]);
-    expect(a.received).toEqual([{ type: "leaving", term: 1 }]);
+    expect(a.received).toEqual([{ type: "leaving", term: 1, stops: true }]);
 
     await b.transport.stop();
     await until(() => a.disconnected.includes(1), "a notices");

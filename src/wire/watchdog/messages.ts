@@ -104,6 +104,8 @@ export interface Released {
 export interface Leaving {
   readonly type: "leaving";
   readonly term: number;
+  /** The node is shutting down; else it only gives up leading. */
+  readonly stops: boolean;
 }
 
 /** A follower's wish for a failover, sent to the leader, who counts it. */
@@ -255,7 +257,11 @@ function readPeerMessage(value: Decoded): PeerMessage | null {
       return readRoundReply(value);
     case "released":
       return isHex(value.secret, 64) ? { type: "released", secret: value.secret } : null;
-    case "leaving":
+    case "leaving": {
+      const { term, stops } = value;
+      if (!isCount(term) || typeof stops !== "boolean") return null;
+      return { type: "leaving", term, stops };
+    }
     case "prepare-transfer":
     case "transfer-ready":
       return isCount(value.term) ? { type: value.type, term: value.term } : null;

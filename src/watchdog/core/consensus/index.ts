@@ -209,7 +209,7 @@ function onReleaseHashMade(state: State, hash: string, nowMs: Ms): Step<State, A
   const isOwnPromise = state.promisedTo === state.selfId;
   const free = isOwnPromise ? { promisedTo: null, promisedUntilMs: 0 } : {};
   const next: State = { ...state, ...free, ownReleaseHash: hash };
-  if (state.isStopped) return { state: next, actions: sayLeaving(next) };
+  if (state.isStopped) return { state: next, actions: sayLeaving(next, true) };
   const isOvertaken = state.leading !== null && state.ownReleaseHash !== null;
   return { state: isOvertaken ? retryLater(follow(next, null), nowMs) : next, actions: [] };
 }
@@ -219,6 +219,6 @@ function onStop(state: State): Step<State, Action> {
   const hasVip = state.vip.phase !== "none";
   return {
     state: { ...follow(state, null), isStopped: true },
-    actions: hasVip ? [] : sayLeaving(state),
+    actions: hasVip ? [] : sayLeaving(state, true),
   };
 }

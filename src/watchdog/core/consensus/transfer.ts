@@ -86,11 +86,11 @@ export function onTransferReady(
   if (!isAwaited) return { state, actions: [] };
   const hasVip = state.vip.phase !== "none";
   const resigned = retryLater(follow(state, null), nowMs);
-  return { state: resigned, actions: hasVip ? [] : sayLeaving(state) };
+  return { state: resigned, actions: hasVip ? [] : sayLeaving(state, false) };
 }
 
-export function sayLeaving(state: State): Action[] {
-  const message = { type: "leaving", term: state.durable.term } as const;
+export function sayLeaving(state: State, stops: boolean): Action[] {
+  const message = { type: "leaving", term: state.durable.term, stops } as const;
   return peersOf(state).map((to): Action => ({ type: "send", to, message }));
 }
 

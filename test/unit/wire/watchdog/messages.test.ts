@@ -46,7 +46,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "prepare-transfer", term: 5 },
   { type: "transfer-ready", term: 5 },
   { type: "released", secret: hash },
-  { type: "leaving", term: 5 },
+  { type: "leaving", term: 5, stops: true },
   { type: "failover-vote", request },
   { type: "failover-verdict", request: { ...request, switchoverTo: 1 }, verdict: "granted" },
 ];
@@ -83,8 +83,8 @@ describe("a message between watchdogs", () => {
   });
 
   it("lets nothing through but the fields that were checked", () => {
-    const decoded = decodePeerMessage(bytesOf({ type: "leaving", term: 1, isAdmin: true }));
-    expect(decoded).toEqual({ ok: true, value: { type: "leaving", term: 1 } });
+    const decoded = decodePeerMessage(bytesOf({ type: "leaving", term: 1, stops: false, isAdmin: true }));
+    expect(decoded).toEqual({ ok: true, value: { type: "leaving", term: 1, stops: false } });
   });
 
   it.each(MESSAGES)(
@@ -115,7 +115,7 @@ describe("a message between watchdogs", () => {
 
   it("is refused unread above the bound of a frame", () => {
     const long = Buffer.alloc(FRAME_BYTES_MAX + 1, " ");
-    bytesOf({ type: "leaving", term: 1 }).copy(long);
+    bytesOf({ type: "leaving", term: 1, stops: true }).copy(long);
     expect(decodePeerMessage(long)).toMatchObject({ error: expect.stringContaining("too long") });
     expect(decodePeerMessage(long.subarray(0, FRAME_BYTES_MAX)).ok).toBe(true);
   });

@@ -219,6 +219,7 @@ class Player {
       case "released":
         return { type: verb, secret: words.secret ?? "" };
       case "leaving":
+        return { type: verb, term, stops: words.stops !== "false" };
       case "prepare-transfer":
       case "transfer-ready":
         return { type: verb, term };
@@ -264,6 +265,7 @@ class Player {
       case "released":
         return `released secret=${message.secret}`;
       case "leaving":
+        return `leaving term=${message.term}${message.stops ? "" : " stops=false"}`;
       case "prepare-transfer":
       case "transfer-ready":
         return `${message.type} term=${message.term}`;
