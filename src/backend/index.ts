@@ -9,7 +9,12 @@ export * from "./core/health/index.ts";
 export * from "./core/failover/index.ts";
 export * from "./core/replication-delay/index.ts";
 export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
-export type { ProbeFailure, ServerAddress, ServerLogin } from "./driver/server-session.ts";
+export {
+  withServerSession,
+  type ProbeFailure,
+  type ServerAddress,
+  type ServerLogin,
+} from "./driver/server-session.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";

@@ -5,6 +5,11 @@ export function isIpAddress(text: string): boolean {
   return isIpv4(text) || isIpv6(text);
 }
 
+/** A name or an address, with a zone perhaps; nothing that a shell or a program could take amiss. */
+export function isHostName(text: string): boolean {
+  return /^[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,252}$/.test(text);
+}
+
 /** Only names and addresses that never leave the machine. */
 export function isLoopback(host: string): boolean {
   const name = host.toLowerCase();

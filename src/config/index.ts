@@ -19,6 +19,7 @@ export type {
 } from "./config.ts";
 export { formatFinding, formatFindings } from "./finding.ts";
 export type { Finding } from "./finding.ts";
+export { isHostName } from "./addresses.ts";
 export { PARAMETERS } from "./parameters/table.ts";
 export type { Parameter, ParameterName } from "./parameters/table.ts";
 export { notActingYet } from "./inactive.ts";

@@ -14,3 +14,4 @@ export * from "./unix-socket.ts";
 export * from "./listen.ts";
 export * from "./pid-file.ts";
 export * from "./process-config.ts";
+export * from "./pool-passwd.ts";

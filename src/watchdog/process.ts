@@ -34,6 +34,7 @@ import { heartbeatTargets } from "./driver/member.ts";
 import { initialState, prepare, type Prepared } from "./driver/prepare.ts";
 import { endWith, tell, type Refusal } from "./driver/supervisor-link.ts";
 import { ViewPublisher } from "./driver/view-publisher.ts";
+import { Lifecheck } from "./lifecheck.ts";
 
 const LOOK_EVERY_MS: Ms = 100;
 
@@ -47,6 +48,7 @@ class Watchdog {
   readonly #publisher: ViewPublisher;
   #sockets: ClusterSockets | null = null;
   #vip: VipHolder | null = null;
+  #lifecheck: Lifecheck | null = null;
   #confirmedUntilMs: Ms = 0;
   #isStopping = false;
 
@@ -59,6 +61,10 @@ class Watchdog {
       peerIds: peers.map((peer) => peer.id),
       self: { id: self.id, name, priority: config.wd_priority },
       deadMs: config.wd_heartbeat_deadtime * 1000,
+      rules: {
+        method: config.wd_lifecheck_method,
+        lifePoints: Math.max(config.wd_life_point, 1),
+      },
       settings: sharedSettings(config),
       removalPolicy: removalPolicyOf(config),
       staleMs: 3 * this.#silenceMs,
@@ -110,6 +116,16 @@ class Watchdog {
     const sockets = await this.#openSockets();
     if (!sockets.ok) return sockets;
     this.#sockets = sockets.value;
+    this.#lifecheck = await Lifecheck.start({
+      prepared: this.#prepared,
+      view: () => this.#view(),
+      committed: () => this.#runner.state.durable.entry.value,
+      onPeer: (event) => this.#peers.step(event),
+      onFitness: (unfit) => {
+        this.#runner.deliver({ type: "fitness", isFit: unfit === null });
+        this.#publish();
+      },
+    });
     setInterval(() => {
       this.#peers.step({ type: "tick" });
       this.#steer();
@@ -147,7 +163,7 @@ class Watchdog {
     await this.#vip?.close();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
-    await this.#escalation.close();
+    await Promise.all([this.#escalation.close(), this.#lifecheck?.stop()]);
     await this.#sockets?.stop();
     this.#runner.stop();
     await this.#prepared.stateFile.close();
@@ -266,7 +282,7 @@ class Watchdog {
       holdsVip: this.#vip?.isHeld ?? false,
       fenceReason: "",
       conflict: null,
-      trouble: null,
+      trouble: this.#lifecheck?.unfit ?? null,
       guardianPid: this.#vip?.guardianPid ?? null,
     };
     return watchdogView(this.#runner.state, this.#peers.lifecheck, facts, monotonicNowMs());

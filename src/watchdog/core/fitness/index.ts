@@ -6,6 +6,7 @@
 import type { Ms, Step } from "../../../base/index.ts";
 
 export * from "./links.ts";
+export * from "./trusted-servers.ts";
 
 export type UnfitCause = "network" | "trusted-servers" | "reported" | "proxy";
 

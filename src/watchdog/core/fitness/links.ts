@@ -1,4 +1,4 @@
-/** What `ip -json link` says of the network devices, and what that means for this node. */
+/** What `ip -o link` says of the network devices, and what that means for this node. */
 
 export interface Link {
   readonly name: string;
@@ -7,26 +7,17 @@ export interface Link {
   readonly isUp: boolean;
 }
 
-/** Null when the text is not what `ip -json link` prints. */
-export function parseLinks(json: string): readonly Link[] | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    return null;
-  }
-  if (!Array.isArray(value)) return null;
-  return value.flatMap((item: unknown) => {
-    const { ifname, flags } = item as { readonly ifname?: unknown; readonly flags?: unknown };
-    if (typeof ifname !== "string" || !Array.isArray(flags)) return [];
-    return [
-      {
-        name: ifname,
-        isLoopback: flags.includes("LOOPBACK"),
-        isUp: flags.includes("UP") && flags.includes("LOWER_UP"),
-      },
-    ];
-  });
+/** `2: e0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 …`; null for any other line. */
+export function parseLink(line: string): Link | null {
+  const match = /^\d+:\s+([^\s@]+?)(?:@[^\s]+)?:\s+<([^>]*)>/.exec(line);
+  const [, name, list] = match ?? [];
+  if (name === undefined || list === undefined) return null;
+  const flags = list.split(",");
+  return {
+    name,
+    isLoopback: flags.includes("LOOPBACK"),
+    isUp: flags.includes("UP") && flags.includes("LOWER_UP"),
+  };
 }
 
 /** The word in wd_monitoring_interfaces_list that stands for every device but loopback. */

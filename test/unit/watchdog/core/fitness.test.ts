@@ -3,9 +3,11 @@ import {
   fitnessWakeAtMs,
   hasLink,
   LINK_SETTLE_MS,
-  parseLinks,
+  parseLink,
   startFitness,
   stepFitness,
+  testCommand,
+  trustedServersOf,
   type FitnessEvent,
   type FitnessRules,
 } from "../../../../src/watchdog/core/fitness/index.ts";
@@ -191,29 +193,27 @@ describe("a node that an external lifecheck reports dead", () => {
 });
 
 describe("the links of a host", () => {
-  const JSON_TEXT = JSON.stringify([
-    { ifindex: 1, ifname: "lo", flags: ["LOOPBACK", "UP", "LOWER_UP"] },
-    { ifindex: 2, ifname: "e0", flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"] },
-    { ifindex: 3, ifname: "e1", flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"] },
-    { ifindex: 4, ifname: "e2", flags: ["BROADCAST", "MULTICAST"] },
-    {},
-  ]);
-  const links = parseLinks(JSON_TEXT) ?? [];
+  const links = [
+    "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN mode DEFAULT",
+    "2: e0@if3: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state LOWERLAYERDOWN",
+    "14: bond0.7@bond0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP",
+    "4: e2: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN",
+  ].flatMap((line) => parseLink(line) ?? []);
 
   it("are up when they are switched on and have a carrier", () => {
     expect(links.map(({ name, isUp }) => `${name} ${isUp}`)).toEqual([
       "lo true",
       "e0 false",
-      "e1 true",
+      "bond0.7 true",
       "e2 false",
     ]);
-    expect(parseLinks("Command failed")).toBeNull();
-    expect(parseLinks("{}")).toBeNull();
+    expect(parseLink('Command "link" is unknown, try "ip help".')).toBeNull();
+    expect(parseLink("    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff")).toBeNull();
   });
 
   it.each([
     [["e0"], false],
-    [["e0", "e1"], true],
+    [["e0", "bond0.7"], true],
     [["e2", "absent"], false],
     [["any"], true],
     [["ANY"], true],
@@ -225,4 +225,39 @@ describe("the links of a host", () => {
   it("do not count loopback for `any`", () => {
     expect(hasLink(links.slice(0, 2), ["any"])).toBe(false);
   });
+});
+
+describe("the trusted servers", () => {
+  const config = {
+    trusted_servers: "gateway, 10.0.0.2,,fe80::1%e0",
+    trusted_server_command: "ping -q -c3 %h",
+    ping_path: "/bin",
+    set: new Set<string>(),
+  };
+
+  it("are read from a list with commas, and tested by the command", () => {
+    expect(trustedServersOf(config)).toEqual({
+      hosts: ["gateway", "10.0.0.2", "fe80::1%e0"],
+      command: "ping -q -c3 %h",
+    });
+    expect(trustedServersOf({ ...config, trusted_servers: "" }).hosts).toEqual([]);
+  });
+
+  it("are pinged by the program in ping_path, where a configuration of old names only that", () => {
+    const old = { ...config, ping_path: "/opt/it's", set: new Set(["ping_path"]) };
+    expect(trustedServersOf(old).command).toBe("'/opt/it'\\''s/ping' -q -c3 %h");
+    const both = { ...old, set: new Set(["ping_path", "trusted_server_command"]) };
+    expect(trustedServersOf(both).command).toBe("ping -q -c3 %h");
+  });
+
+  it("stand in the command where %h does", () => {
+    expect(testCommand("ping %h || fping %h", "gateway")).toBe("ping gateway || fping gateway");
+  });
+
+  it.each(["", "-f", "a b", "a;reboot", "$(reboot)", "a'b", "a|b", "a\nb", "`reboot`"])(
+    "never get as far as a shell as %j",
+    (host) => {
+      expect(testCommand("ping %h", host)).toBeNull();
+    },
+  );
 });
