@@ -78,11 +78,16 @@ export interface TestPcpServer {
   readonly options: readonly string[];
 }
 
-/** The real admin server on the loopback and on a socket in `directory`, with canned answers. */
+/**
+ * The real admin server on the loopback and on a socket in `directory`, with canned answers.
+ *
+ * @param own handlers that a test has itself.
+ */
 export async function startTestPcpServer(
   directory: string,
   layout: PcpLayout,
   authenticationTimeoutMs = 60_000,
+  own: Partial<PcpHandlers> = {},
 ): Promise<TestPcpServer> {
   const port = await freePort();
   const calls: string[] = [];
@@ -90,7 +95,7 @@ export async function startTestPcpServer(
   const started = await startPcpServer({
     listen: { addresses: ["127.0.0.1"], port, socketDirectories: [directory] },
     layout,
-    handlers: cannedHandlers(calls),
+    handlers: { ...cannedHandlers(calls), ...own },
     readPcpConf: () => {
       const hash = createHash("md5").update(PCP_PASSWORD).digest("hex");
       return succeed(`# users\n${PCP_USER}:${hash}\n`);
