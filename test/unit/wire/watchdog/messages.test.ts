@@ -83,7 +83,9 @@ describe("a message between watchdogs", () => {
   });
 
   it("lets nothing through but the fields that were checked", () => {
-    const decoded = decodePeerMessage(bytesOf({ type: "leaving", term: 1, stops: false, isAdmin: true }));
+    const decoded = decodePeerMessage(
+      bytesOf({ type: "leaving", term: 1, stops: false, isAdmin: true }),
+    );
     expect(decoded).toEqual({ ok: true, value: { type: "leaving", term: 1, stops: false } });
   });
 
