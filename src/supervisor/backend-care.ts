@@ -3,8 +3,7 @@
  * failovers, committed states and checks make the view that the workers route by.
  */
 import { randomBytes } from "node:crypto";
-import { parsePoolPasswd } from "../auth/index.ts";
-import { Secret, type Ms } from "../base/index.ts";
+import type { Ms } from "../base/index.ts";
 import {
   checkReplication,
   decodeClusterState,
@@ -29,7 +28,7 @@ import {
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
-import { monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
+import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
 import type { ClusterRequest, ClusterView, FromWorker, NodeStatus } from "../wire/ipc/index.ts";
 
 export interface BackendCareOptions {
@@ -270,7 +269,8 @@ export class BackendCare {
   #startChecks(): void {
     for (const backend of this.#config.backends) {
       const { id } = backend;
-      const password = this.#passwordFor(backend.healthCheck.user, backend.healthCheck.password);
+      const { user, password: configured } = backend.healthCheck;
+      const password = ownPassword(this.#config, user, configured);
       const checker = startHealthChecker({
         backend,
         password,
@@ -381,7 +381,7 @@ export class BackendCare {
     const { sr_check_user, sr_check_password, sr_check_database } = this.#config;
     return {
       user: sr_check_user,
-      password: this.#passwordFor(sr_check_user, sr_check_password),
+      password: ownPassword(this.#config, sr_check_user, sr_check_password),
       database: sr_check_database,
     };
   }
@@ -393,16 +393,6 @@ export class BackendCare {
       login: this.#replicationLogin(),
       connectTimeoutMs: config.connect_timeout,
     };
-  }
-
-  /** An empty password parameter means the user's entry in pool_passwd, as in Pgpool-II. */
-  #passwordFor(user: string, configured: Secret): Secret {
-    const path = this.#config.files.poolPasswd;
-    if (!configured.isEmpty || path === null) return configured;
-    const text = readTextFile(path);
-    if (!text.ok) return configured;
-    const entry = parsePoolPasswd(text.value).users.get(user === "" ? "postgres" : user);
-    return entry?.secret.kind === "text" ? entry.secret.secret : configured;
   }
 
   #makeView(): ClusterView {
