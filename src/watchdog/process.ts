@@ -270,7 +270,9 @@ class Watchdog {
     if (state.leading === null) return;
     const voters = votersOf(state);
     const memberIds = this.#peers.membersWanted(voters);
-    if (memberIds !== voters) this.#runner.deliver({ type: "members-wanted", memberIds });
+    const isListed = voters.includes(state.selfId);
+    if (memberIds !== voters || !isListed)
+      this.#runner.deliver({ type: "members-wanted", memberIds });
   }
 
   #view(): WatchdogView {

@@ -175,7 +175,10 @@ export function onMembersWanted(
   const isReady = state.leading !== null && entry.index === state.committedIndex;
   if (!isReady || entry.term !== term) return { state, actions: [] };
   const present = votersOf(state);
-  const joining = wantedIds.find((id) => !present.includes(id) && state.nodeIds.includes(id));
+  // The old list may have elected a leader that the new one leaves out.
+  const joining = [state.selfId, ...wantedIds].find(
+    (id) => !present.includes(id) && state.nodeIds.includes(id),
+  );
   const leaving = present.find((id) => !wantedIds.includes(id) && id !== state.selfId);
   if (joining !== undefined) {
     const members = [...present, joining].sort((a, b) => a - b);
