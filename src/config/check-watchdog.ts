@@ -1,4 +1,5 @@
 import { isIpAddress, isLoopback } from "./addresses.ts";
+import { checkLifecheck } from "./check-lifecheck.ts";
 import type { Config, NodeConfig } from "./config.ts";
 import { finding } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -17,6 +18,7 @@ export function checkWatchdog(config: Config, settings: Settings): readonly Find
     ...checkSharedPorts(config, settings),
     ...checkKey(config, settings),
     ...checkTimes(config, settings),
+    ...checkLifecheck(config, settings),
     ...checkPromises(config, settings),
   ];
 }

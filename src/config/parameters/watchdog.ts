@@ -69,8 +69,9 @@ export const WATCHDOG = {
     initial: "/tmp",
     context: "init",
     since: "3.5",
-    acts: false,
-    about: "Directory of the socket file through which external lifechecks talk to the watchdog.",
+    acts: true,
+    about:
+      "Directory of the socket file through which external lifechecks and wd_cli talk to the watchdog.",
   },
   wd_listen_address: {
     type: "string",

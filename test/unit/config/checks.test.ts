@@ -239,6 +239,34 @@ const WATCHDOG = [
     ],
   ],
   [
+    "a lifecheck by SQL without a user",
+    `${THREE_NODES}wd_lifecheck_method = 'query'\nwd_lifecheck_user = ''`,
+    [
+      "error: wd_lifecheck_method is query, but wd_lifecheck_user is empty (set wd_lifecheck_user: each node logs in to all of them with it)",
+    ],
+  ],
+  [
+    "a lifecheck by SQL",
+    `${THREE_NODES}wd_lifecheck_method = 'query'\nwd_lifecheck_user = 'lifecheck'`,
+    [],
+  ],
+  ["trusted servers", `${THREE_NODES}trusted_servers = 'gateway, 10.0.0.1,fe80::1%eth0'`, []],
+  [
+    "trusted servers that a shell would take amiss",
+    `${THREE_NODES}trusted_servers = 'gateway,$(reboot),-f'`,
+    [
+      'error: "$(reboot)" in trusted_servers is no host name and no address (separate the hosts with commas)',
+      'error: "-f" in trusted_servers is no host name and no address (separate the hosts with commas)',
+    ],
+  ],
+  [
+    "a test of trusted servers that does not say which",
+    `${THREE_NODES}trusted_servers = 'gateway'\ntrusted_server_command = 'ping -c1 10.0.0.1'`,
+    [
+      "warning: trusted_server_command has no %h, so it tests the same thing for every host (write %h where the host belongs)",
+    ],
+  ],
+  [
     "a virtual IP that is no address",
     `${THREE_NODES}delegate_ip = '10.0.0.100/24'`,
     [
