@@ -1,86 +1,32 @@
+import { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Secret } from "../../src/base/index.ts";
-import type { Log } from "../../src/os/index.ts";
+import type { PeerTransport } from "../../src/watchdog/driver/peer-transport.ts";
 import type { PeerMessage } from "../../src/wire/watchdog/index.ts";
-import { deriveMemberKeys } from "../../src/watchdog/driver/member-keys.ts";
 import {
-  startPeerTransport,
-  type PeerTransport,
-} from "../../src/watchdog/driver/peer-transport.ts";
+  startMember,
+  until,
+  type Member,
+  type MemberSettings,
+} from "../support/transport-member.ts";
 
-const PORTS = [29100, 29101];
+const PORTS = [29100, 29101] as const;
 const running: PeerTransport[] = [];
 
 afterEach(async () => {
   for (const transport of running.splice(0)) await transport.stop();
 });
 
-interface Member {
-  transport: PeerTransport;
-  received: PeerMessage[];
-  connected: number[];
-  disconnected: number[];
-  lines: string[];
-  duplicates: number[];
-}
-
-async function startMember(
-  id: number,
-  authkey: string,
-  bootId = "ab".repeat(16),
-  leaseTime = "600 ms",
-): Promise<Member> {
-  const member: Omit<Member, "transport"> = {
-    received: [],
-    connected: [],
-    disconnected: [],
-    lines: [],
-    duplicates: [],
-  };
-  const log: Log = {
-    write: (_level, message, details) =>
-      void member.lines.push(`${message} | ${details?.detail ?? ""} | ${details?.hint ?? ""}`),
-    named: () => log,
-  };
-  const port = (n: number): number => PORTS[n] ?? 0;
-  const peerId = 1 - id;
-  const started = await startPeerTransport({
-    self: { id, hostname: "127.0.0.1", port: port(id) },
-    peers: [{ id: peerId, hostname: "127.0.0.1", port: port(peerId) }],
-    keys: await deriveMemberKeys(new Secret(authkey), "test", id, [0, 1]),
-    hello: {
-      type: "hello",
-      nodeId: id,
-      bootId,
-      version: "0",
-      name: `node ${id}`,
-      priority: 1,
-      settings: { wd_lease_time: leaseTime },
-    },
-    silenceMs: 600,
-    log,
-    onConnected: (peer) => void member.connected.push(peer),
-    onDisconnected: (peer) => void member.disconnected.push(peer),
-    onMessage: (_from, message) => void member.received.push(message),
-    onDuplicateId: (by) => void member.duplicates.push(by),
-  });
-  if (!started.ok) throw new Error(started.error);
-  running.push(started.value);
-  return { ...member, transport: started.value };
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+async function start(id: 0 | 1, more: Partial<MemberSettings> = {}): Promise<Member> {
+  const other = id === 0 ? PORTS[1] : PORTS[0];
+  const member = await startMember({ id, port: PORTS[id], peerPort: other, ...more });
+  running.push(member.transport);
+  return member;
 }
 
 describe("the connection between watchdogs", () => {
   it("carries messages both ways between nodes that share the key, also after a restart", async () => {
-    const a = await startMember(0, "secret");
-    const b = await startMember(1, "secret");
+    const a = await start(0);
+    const b = await start(1);
     await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
     const message: PeerMessage = { type: "released", secret: "12".repeat(32) };
     a.transport.send(1, message);
@@ -91,15 +37,15 @@ describe("the connection between watchdogs", () => {
 
     await b.transport.stop();
     await until(() => a.disconnected.includes(1), "a notices");
-    const again = await startMember(1, "secret", "cd".repeat(16));
+    const again = await start(1, { bootId: "cd".repeat(16) });
     await until(() => a.transport.isConnected(1), "connected again");
     a.transport.send(1, message);
     await until(() => again.received.length > 0, "received after the restart");
   });
 
   it("keeps a quiet connection for longer than any of its time limits", async () => {
-    const a = await startMember(0, "secret");
-    const b = await startMember(1, "secret");
+    const a = await start(0);
+    const b = await start(1);
     await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
     const before = a.connected.length;
     await new Promise((resolve) => setTimeout(resolve, 3000));
@@ -107,8 +53,8 @@ describe("the connection between watchdogs", () => {
   });
 
   it("carries a state of 200 kB in one message", async () => {
-    const a = await startMember(0, "secret");
-    const b = await startMember(1, "secret");
+    const a = await start(0);
+    const b = await start(1);
     await until(() => a.transport.isConnected(1), "connected");
     const value = "x".repeat(200_000);
     a.transport.send(1, {
@@ -125,8 +71,8 @@ describe("the connection between watchdogs", () => {
   });
 
   it("refuses a node with another key, and says so in the log of both", async () => {
-    const a = await startMember(0, "secret");
-    const b = await startMember(1, "another secret");
+    const a = await start(0);
+    const b = await start(1, { authkey: "another secret" });
     const hasSaid = (member: Member): boolean =>
       member.lines.some((line) => line.includes("wd_authkey"));
     await until(() => hasSaid(a) && hasSaid(b), "both logs name wd_authkey");
@@ -135,8 +81,8 @@ describe("the connection between watchdogs", () => {
   });
 
   it("refuses a node with another lease time, and names it in the log of both", async () => {
-    const a = await startMember(0, "secret");
-    const b = await startMember(1, "secret", "cd".repeat(16), "5000 ms");
+    const a = await start(0);
+    const b = await start(1, { bootId: "cd".repeat(16), leaseTime: "5000 ms" });
     const hasSaid = (member: Member): boolean =>
       member.lines.some((line) => /wd_lease_time is "\d+ ms" here and "\d+ ms" there/.test(line));
     await until(() => hasSaid(a) && hasSaid(b), "both logs name wd_lease_time");
@@ -144,12 +90,34 @@ describe("the connection between watchdogs", () => {
   });
 
   it("tells a second process with the same id that the id is taken", async () => {
-    const a = await startMember(0, "secret");
-    await startMember(1, "secret");
+    const a = await start(0);
+    await start(1);
     await until(() => a.connected.includes(1), "the first is in");
-    PORTS[1] = 29102;
-    const second = await startMember(1, "secret", "cd".repeat(16));
-    PORTS[1] = 29101;
+    const second = await start(1, { bootId: "cd".repeat(16), port: 29102 });
     await until(() => second.duplicates.includes(0), "the second is refused");
+  });
+});
+
+/** Node keeps the state of TCP_NODELAY of a socket under a symbol; the kernel shows it nowhere. */
+function isNoDelay(socket: Socket): boolean {
+  const symbol = Object.getOwnPropertySymbols(socket).find(
+    ({ description }) => description === "kSetNoDelay",
+  );
+  return symbol !== undefined && Reflect.get(socket, symbol) === true;
+}
+
+describe("the sockets between watchdogs", () => {
+  it("send a small message at once, at both ends: a delay of 40 ms would eat a lease", async () => {
+    const a = await start(0);
+    const b = await start(1);
+    await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
+    const all = (process as unknown as { _getActiveHandles: () => unknown[] })._getActiveHandles();
+    const ends = all
+      .filter((handle) => handle instanceof Socket)
+      .filter(({ localPort, remotePort }) =>
+        PORTS.some((port) => port === localPort || port === remotePort),
+      );
+    expect(ends).toHaveLength(4);
+    expect(ends.map(isNoDelay)).toEqual([true, true, true, true]);
   });
 });
