@@ -4,7 +4,8 @@
  */
 import { setPriority } from "node:os";
 import { succeed, unreachable, type Ms, type Result } from "../base/index.ts";
-import { CoreRunner, monotonicNowMs } from "../os/index.ts";
+import { reloadChanges } from "../config/index.ts";
+import { CoreRunner, loadProcessConfig, monotonicNowMs } from "../os/index.ts";
 import { openConfiguredVip, vipLifetimeSeconds, type VipHolder } from "../vip/index.ts";
 import type { ToWatchdog, WatchdogView } from "../wire/ipc/index.ts";
 import type { PeerMessage } from "../wire/watchdog/index.ts";
@@ -13,6 +14,7 @@ import {
   consensus,
   lifetimeFence,
   mayHoldVipUntilMs,
+  nftFence,
   NO_FENCE,
   timingFor,
   votersOf,
@@ -48,6 +50,8 @@ class Watchdog {
   readonly #publisher: ViewPublisher;
   #sockets: ClusterSockets | null = null;
   #vip: VipHolder | null = null;
+  /** Of the last `arm-vip`. */
+  #armId = 0;
   #lifecheck: Lifecheck | null = null;
   #confirmedUntilMs: Ms = 0;
   #isStopping = false;
@@ -101,6 +105,13 @@ class Watchdog {
       peers: membership.peers.flatMap(heartbeatTargets),
       log,
       mayHoldUntilMs: () => mayHoldVipUntilMs(this.#runner.state),
+      fences: {
+        nft: nftFence(this.#timing),
+        lifetime: lifetimeFence(vipLifetimeSeconds(config.wd_lease_time)),
+        none: NO_FENCE,
+      },
+      onArmed: () => this.#runner.deliver({ type: "vip-armed", id: this.#armId }),
+      onLost: () => this.#runner.deliver({ type: "vip-lost" }),
       onNewHash: (hash) => this.#runner.deliver({ type: "release-hash-made", hash }),
       onReleased: (secret) => this.#sockets?.spreadRelease(secret),
       onChange: () => this.#publish(),
@@ -108,9 +119,7 @@ class Watchdog {
     if (!vip.ok) return vip;
     this.#vip = vip.value;
     if (vip.value !== null) {
-      const lifetimeSeconds = vipLifetimeSeconds(config.wd_lease_time);
-      const fence = config.vip_fence === "none" ? NO_FENCE : lifetimeFence(lifetimeSeconds);
-      this.#runner.deliver({ type: "fence-known", fence });
+      this.#runner.deliver({ type: "fence-known", fence: vip.value.fence });
       this.#runner.deliver({ type: "release-hash-made", hash: vip.value.hash });
     }
     const sockets = await this.#openSockets();
@@ -147,6 +156,9 @@ class Watchdog {
       case "applied":
         this.#runner.deliver(message);
         return;
+      case "reload":
+        this.#reload();
+        return;
       case "stop":
         void this.stop();
         return;
@@ -155,12 +167,27 @@ class Watchdog {
     }
   }
 
+  /** Takes what a reload may change; mistakes and what waits for a restart the supervisor tells. */
+  #reload(): void {
+    const { config } = loadProcessConfig(process.env);
+    if (config === null) return;
+    const changed = reloadChanges(this.#prepared.config, config).config;
+    const settings = sharedSettings(changed);
+    this.#escalation.configure({
+      up: changed.wd_escalation_command,
+      down: changed.wd_de_escalation_command,
+    });
+    this.#peers.configure(settings, removalPolicyOf(changed));
+    this.#sockets?.announceSettings(settings);
+    this.#publish();
+  }
+
   /** Gives up the VIP, proves it, and only then says goodbye, so that peers elect at once. */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#prepared.log.write("log", "Watchdog is shutting down");
-    await this.#vip?.close();
+    await this.#vip?.stop();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
     await Promise.all([this.#escalation.close(), this.#lifecheck?.stop()]);
@@ -186,6 +213,7 @@ class Watchdog {
       onDisconnected: (peer, isTimeout) =>
         this.#peers.step({ type: "disconnected", id: peer, isTimeout }),
       onMessage: (from, message) => this.#onPeerMessage(from, message),
+      onRefused: (byPeer) => this.#peers.onRefused(byPeer),
       onDuplicateId: (byPeer) => {
         if (!this.#peers.isDuplicate()) return;
         const message = `another running node has the id ${id}, says node ${byPeer}`;
@@ -211,13 +239,15 @@ class Watchdog {
         tell(action);
         return;
       case "arm-vip":
-        this.#runner.deliver({ type: "vip-armed", id: action.id });
+        this.#armId = action.id;
+        if (this.#vip === null) this.#runner.deliver({ type: "vip-armed", id: action.id });
+        else this.#vip.arm();
         return;
       case "renew-vip":
-        if (this.#escalation.mayRaiseVip) void this.#vip?.reconcile();
+        if (this.#escalation.mayRaiseVip) this.#vip?.renew();
         return;
       case "close-vip":
-        void this.#closeVip();
+        void this.#vip?.close();
         return;
       default:
         unreachable(action);
@@ -236,12 +266,6 @@ class Watchdog {
     return false;
   }
 
-  async #closeVip(): Promise<void> {
-    if (this.#vip === null) return;
-    await this.#vip.reconcile();
-    this.#runner.deliver({ type: "release-hash-made", hash: this.#vip.hash });
-  }
-
   #onState(): void {
     const untilMs = confirmedUntilMs(this.#runner.state);
     if (untilMs !== this.#confirmedUntilMs) {
@@ -256,6 +280,8 @@ class Watchdog {
       this.#votes.onPeerVote(from, message.request);
     } else if (message.type === "failover-verdict") {
       this.#votes.onVerdict(message.request, message.verdict);
+    } else if (message.type === "settings") {
+      this.#peers.onSettings(from, message.settings);
     } else {
       if (message.type === "leaving" && message.stops) this.#peers.step({ type: "left", id: from });
       this.#runner.deliver({ type: "message", from, message });
@@ -282,8 +308,8 @@ class Watchdog {
       members: nodes,
       vip: delegate_ip === "" ? null : delegate_ip,
       holdsVip: this.#vip?.isHeld ?? false,
-      fenceReason: "",
-      conflict: null,
+      fenceReason: this.#vip?.fenceReason ?? "",
+      conflict: this.#vip?.conflict ?? null,
       trouble: this.#lifecheck?.unfit ?? null,
       guardianPid: this.#vip?.guardianPid ?? null,
     };

@@ -2,25 +2,38 @@ import type { Ms } from "../../base/index.ts";
 
 /** What is known of this node's hold on the virtual IP. */
 export interface Observed {
-  /** The guardian has the secret and would let go if this process died. */
-  readonly isArmed: boolean;
+  /** A filter keeps the address shut: it may be there before anybody may use it. */
+  readonly isFenced: boolean;
+  /** The guardian that runs now has the secret and would let go if this process died. */
+  readonly isGuarded: boolean;
+  /** The present secret was handed out: when the address is gone, it must be shown. */
+  readonly isClaimed: boolean;
+  /** The filter has a permit of the present attempt. Without a filter: a renewal was asked for. */
+  readonly isPermitted: boolean;
   /**
    * Whether the kernel has the address. From the first attempt to bring it up until it was read
-   * back it is unknown, and so it is when somebody else took it away.
+   * back it is unknown.
    */
   readonly address: "gone" | "unknown" | "there";
-  /** Neighbours have been told since the address was assigned. */
-  readonly isAnnounced: boolean;
+  /** Consensus knows that everything is ready for renewals. */
+  readonly isReported: boolean;
+  /** The filter stops what goes to and from the address. */
+  readonly isGated: boolean;
 }
 
 export type VipCommand =
   /** Hand the secret to the guardian: before the address exists, never after. */
-  | "arm"
+  | "arm-guardian"
+  /** Give the filter a permit, which opens nothing by itself. */
+  | "permit"
   | "if-up"
-  | "announce"
+  /** Tell consensus: from the next round on, renewals have an effect. */
+  | "report-armed"
   | "if-down"
   /** Show the secret to the peers: only when the address is read back as gone. */
-  | "prove-release";
+  | "prove-release"
+  /** Let packets pass by that are another holder's. */
+  | "ungate";
 
 /**
  * The next command towards the wanted state, or null when it is reached. Asked again after each
@@ -29,11 +42,18 @@ export type VipCommand =
 export function planVip(wanted: "held" | "released", observed: Observed): VipCommand | null {
   if (wanted === "released") {
     if (observed.address !== "gone") return "if-down";
-    return observed.isArmed ? "prove-release" : null;
+    if (observed.isClaimed) return "prove-release";
+    return observed.isFenced && observed.isGated ? "ungate" : null;
   }
-  if (!observed.isArmed) return "arm";
-  if (observed.address !== "there") return "if-up";
-  return observed.isAnnounced ? null : "announce"; // Gratuitous ARP: neighbours have the old MAC.
+  if (!observed.isGuarded) return "arm-guardian";
+  if (observed.isFenced) {
+    if (!observed.isPermitted) return "permit";
+    if (observed.address !== "there") return "if-up";
+    return observed.isReported ? null : "report-armed";
+  }
+  // Without a filter the address itself is what opens: not before a renewal says so.
+  if (!observed.isReported) return "report-armed";
+  return observed.isPermitted && observed.address !== "there" ? "if-up" : null;
 }
 
 /** When, after taking over, neighbours are told: ARP has no answer, so it is said again. */
@@ -50,16 +70,6 @@ export function announcementDueMs(announced: number): Ms {
   if (scheduled !== undefined) return scheduled;
   const last = ANNOUNCE_AT_MS[ANNOUNCE_AT_MS.length - 1] ?? 0;
   return last + (announced - ANNOUNCE_AT_MS.length + 1) * ANNOUNCE_EVERY_MS;
-}
-
-/**
- * `valid_lft` of each renewal, in whole seconds as the kernel wants it. Short, because a successor
- * that has no proof of release must wait for it; long enough that a busy host renews in time.
- *
- * @param promiseMs wd_lease_time.
- */
-export function vipLifetimeSeconds(promiseMs: Ms): number {
-  return Math.max(1, Math.ceil(promiseMs / 2000));
 }
 
 /**

@@ -1,34 +1,62 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, runCommand, type Log } from "../../os/index.ts";
-import { announcementDueMs, planVip, type Observed, type VipCommand } from "../core/plan.ts";
-import {
-  AddressRenewer,
-  findAddress,
-  removeAddress,
-  type AddressPlace,
-} from "./address-commands.ts";
+import type { Fence } from "../core/fence.ts";
+import { planVip, type Observed, type VipCommand } from "../core/plan.ts";
+import type { Addresses, AddressPlace, NetworkDevice } from "./addresses.ts";
 import { startGuardian, type Guardian } from "./guardian.ts";
+import type { Neighbours } from "./neighbours.ts";
+import type { NftFence } from "./nft-fence.ts";
 
 /**
- * Holds the virtual IP for exactly as long as it is told it may. Each renewal gives the address a
- * short life in the kernel, so that a process that stops running loses it without doing anything.
+ * Holds the virtual IP for exactly as long as it is told it may.
+ *
+ *     arm ──▶ guardian armed ─▶ permit (nft) ─▶ address behind the shut fence ─▶ onArmed
+ *     renew ─▶ one datagram: open for K from now, if the permit still lives
+ *     close ─▶ one datagram: shut ─▶ address deleted ─▶ read back ─▶ secret shown
+ *
+ * Why a process that stops between any two of these lines cannot answer for the address too long
+ * (`nft`): only a renewal opens, and the kernel obeys it only while the permit of the present arm
+ * lives, which is K after the arm or the renewal before. Consensus asks for a renewal only for a
+ * round begun after that. So however late the datagram is sent, it is obeyed at most K after the
+ * round began, and what it opens is shut K later: within 2 K <= T.
+ *
+ * - Frozen before `onArmed`: a permit that nobody uses, an address that nobody can reach.
+ * - An arm of an earlier attempt that ends late sets a permit of another number, which no renewal
+ *   of a later attempt fits; and this process does one thing at a time, so that an attempt begins
+ *   when the one before has ended.
+ * - `close` while an arm is under way: the datagram is sent at once; what the arm still does opens
+ *   nothing; then the plan says "if-down", sends the datagram again and reads back. A new arm
+ *   begins only when that release is complete.
+ * - Killed at any point: nobody renews; the guardian shuts, deletes, reads back and only then
+ *   shows the secret. Requests for the address end with this process or hold the guardian's lifeline.
+ * - Guardian dead: no renewal until another has confirmed; within K that is a pause, else the fence
+ *   shuts and consensus arms again.
+ *
+ * With `lifetime` the address itself is what opens. The clock is looked at right before each
+ * renewal; a freeze between look and renewal may revive it, which is why that level is second best.
  */
 export interface VipHolderOptions {
   readonly vip: string;
   readonly device: string;
   readonly prefixLength: number;
-  /** What one renewal grants, or null for no limit (`vip_fence = none`). */
+  readonly fence: Fence;
+  /** In words, when the fence is less than what was asked for; else empty. */
+  readonly fenceReason: string;
+  /** `valid_lft` of each renewal, or null for no limit (`vip_fence = none`). */
   readonly lifetimeSeconds: number | null;
-  /** Words of if_up_cmd, if_down_cmd and arping_cmd when the administrator set them. */
+  /** Words of if_up_cmd and if_down_cmd when the administrator set them. */
   readonly upCommand: readonly [string, ...string[]] | null;
   readonly downCommand: readonly [string, ...string[]] | null;
-  readonly arpingCommand: readonly [string, ...string[]] | null;
   /** Where peers listen for the proof of release: `host/port`. */
   readonly peers: readonly string[];
   readonly log: Log;
-  /** Until when the address may be held; null: not at all. Asked right before every renewal. */
+  /** Until when the address may be held; null: not at all. Asked right before what opens it. */
   readonly mayHoldUntilMs: () => Ms | null;
+  /** Renewals have an effect from now on. */
+  readonly onArmed: () => void;
+  /** Permit, guardian or address is gone for good: to be armed again. */
+  readonly onLost: () => void;
   /** This node's next secret has this hash. Told before the old secret is shown. */
   readonly onNewHash: (hash: string) => void;
   /** To be shown to all peers: the address is gone from here. */
@@ -36,56 +64,84 @@ export interface VipHolderOptions {
   readonly onChange: () => void;
 }
 
-const COMMAND_TIMEOUT_MS = 5000;
-/** How often the kernel is asked whether it still has the address. */
-const LOOK_MS = 1000;
+/** What `open-vip.ts` puts together for a holder. */
+export interface VipParts {
+  readonly addresses: Addresses;
+  readonly neighbours: Neighbours;
+  /** Null unless the level is `nft`. */
+  readonly nft: NftFence | null;
+}
+
+const COMMAND_TIMEOUT_MS: Ms = 5000;
+/** How often the kernel is asked whether it still has the address, and the guardian whether it lives. */
+const LOOK_MS: Ms = 1000;
+/** Looks because of news are at least so far apart: our own renewals make news as well. */
+const NEWS_MS: Ms = 300;
+/** A command that failed is planned again after this. */
+const AGAIN_MS: Ms = 100;
+/** A renewal that near to the end of the permit may have come too late: the kernel counts in ticks. */
+const EARLY_MS: Ms = 10;
+const STOP_MS: Ms = 10_000;
 
 export class VipHolder {
   readonly #options: VipHolderOptions;
-  readonly #renewer: AddressRenewer;
+  readonly #parts: VipParts;
   readonly #guardian: Guardian;
   /** Where the address is to be; where it is, when if_up_cmd decides that. */
   #places: readonly AddressPlace[];
-  #guardianPid: number | null = null;
   #secret = newSecret();
-  #isArmed = false;
+  #wanted: "held" | "released" = "released";
+  #isReleasing = false;
+  #isStopped = false;
+  #isClaimed = false;
+  #isPermitted = false;
+  #isReported = false;
+  #isOpen = false;
+  #isGated = true;
+  /** Counts calls of `arm`: a permit that was asked for before does not count. */
+  #attempt = 0;
   #address: Observed["address"];
-  #announced = 0;
-  #takenAtMs = 0;
-  #lookedAtMs = 0;
-  #isWorking = false;
-  #isClosing = false;
+  /** The kernel's permit lives at least until then, or longer. */
+  #permitUntilMs: Ms = 0;
+  #putAtMs: Ms = -Infinity;
+  #lookedAtMs: Ms = -Infinity;
+  #isNewsAwaited = false;
+  #work: Promise<void> | null = null;
   readonly #timer: NodeJS.Timeout;
 
-  /** Resolves when an address left over from an earlier run is gone. */
-  static async open(options: VipHolderOptions): Promise<VipHolder> {
-    const left = await findAddress(options.vip);
+  /** Resolves when an address left over from an earlier run is gone, behind the shut fence. */
+  static async open(options: VipHolderOptions, parts: VipParts): Promise<VipHolder> {
+    const left = await parts.addresses.find();
     if (left.ok && left.value.length > 0) {
       options.log.write("warning", `removing the virtual IP ${options.vip} left by an earlier run`);
     }
-    const isGone = await removeAddress(options.vip);
-    return new VipHolder(options, isGone ? "gone" : "unknown");
+    const isGone = await parts.addresses.remove();
+    return new VipHolder(options, parts, isGone ? "gone" : "unknown");
   }
 
-  private constructor(options: VipHolderOptions, address: Observed["address"]) {
+  private constructor(options: VipHolderOptions, parts: VipParts, address: Observed["address"]) {
     this.#options = options;
+    this.#parts = parts;
     this.#address = address;
     this.#places = [{ device: options.device, prefixLength: options.prefixLength }];
-    this.#renewer = new AddressRenewer(options.vip, options.lifetimeSeconds ?? 0, options.log);
     this.#guardian = startGuardian({
       vip: options.vip,
       peers: options.peers,
       downCommand: options.downCommand ?? [],
       log: options.log,
-      onPid: (pid) => {
-        this.#guardianPid = pid;
-        // Its renewals hold the lifeline of a guardian that is gone; the next holds the new one's.
-        if (pid === null) void this.#renewer.stop();
-        options.onChange();
-      },
+      onPid: (pid) => this.#onGuardian(pid),
     });
-    const lifetimeMs = (options.lifetimeSeconds ?? 1) * 1000;
-    this.#timer = setInterval(() => void this.reconcile(), Math.min(250, lifetimeMs / 4));
+    parts.addresses.watch(() => this.#onNews());
+    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+    this.#continue();
+  }
+
+  get fence(): Fence {
+    return this.#options.fence;
+  }
+
+  get fenceReason(): string {
+    return this.#options.fenceReason;
   }
 
   /** SHA-256 of the secret that will prove the release of the next (or present) hold. */
@@ -93,113 +149,277 @@ export class VipHolder {
     return createHash("sha256").update(this.#secret, "utf8").digest("hex");
   }
 
+  /** This host answers for the address now, as far as this process can know. */
   get isHeld(): boolean {
-    return this.#address === "there";
+    if (this.#address !== "there" || !this.#isOpen) return false;
+    return this.#parts.nft === null || monotonicNowMs() < this.#permitUntilMs;
   }
 
   get guardianPid(): number | null {
-    return this.#guardianPid;
+    return this.#guardian.pid;
   }
 
-  /** Compares what is wanted with what is there, and acts until they agree. */
-  async reconcile(): Promise<void> {
-    if (this.#isWorking) return;
-    this.#isWorking = true;
-    try {
-      if (this.isHeld) await this.#keep();
-      for (let command = this.#plan(); command !== null; command = this.#plan()) {
-        if (!(await this.#perform(command))) break; // Tried again at the next tick.
-      }
-    } finally {
-      this.#isWorking = false;
-    }
+  /** Another host claims the address: its hardware address; null: nobody does. */
+  get conflict(): string | null {
+    return null;
   }
 
-  /** Gives the address up and proves it; the guardian leaves. */
+  /** Prepares for renewals; `onArmed` says when. Opens nothing. */
+  arm(): void {
+    if (this.#isStopped) return;
+    this.#wanted = "held";
+    this.#attempt += 1;
+    this.#isPermitted = false;
+    this.#isReported = false;
+    this.#isOpen = this.isHeld;
+    this.#continue();
+  }
+
+  /** Opens, or keeps open. What it does is done, or under way, when it returns. */
+  renew(): void {
+    if (this.#wanted !== "held" || this.#isReleasing || !this.#isReported) return;
+    if (this.#parts.nft === null) this.#renewLifetime();
+    else this.#renewLease(this.#parts.nft);
+  }
+
+  /**
+   * Shuts at once; then deletes, reads back and shows the secret, also of a hold that did not get
+   * as far as the address. Resolves when that is done or has failed for now; it goes on by itself.
+   */
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#parts.nft?.close();
+    this.#wanted = "released";
+    this.#isClaimed = true;
+    this.#isReleasing = true;
+    this.#isReported = false;
+    this.#isOpen = false;
+    this.#parts.neighbours.stop();
+    this.#continue();
+    await this.#work;
+  }
+
+  /** Another host may have spoken for the address: tells the neighbours again. */
+  announceAgain(): void {
+    if (this.isHeld) this.#parts.neighbours.again();
+  }
+
+  /** Gives the address up, proves it, and takes guardian and fence out of the system. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
-    while (this.#isWorking) await new Promise((resolve) => setTimeout(resolve, 5));
-    await this.reconcile();
-    await this.#renewer.stop();
+    const limitMs = monotonicNowMs() + STOP_MS;
+    if (this.#wanted === "held" || this.#plan() !== null) await this.close();
+    while (this.#plan() !== null && monotonicNowMs() < limitMs) {
+      this.#continue();
+      await this.#work;
+    }
     this.#guardian.stop();
+    if (this.#address === "gone") await this.#parts.nft?.remove();
+    this.#parts.addresses.stop();
   }
 
   #mayHold(): boolean {
-    const untilMs = this.#isClosing ? null : this.#options.mayHoldUntilMs();
-    return untilMs !== null && monotonicNowMs() < untilMs;
+    const untilMs = this.#options.mayHoldUntilMs();
+    return this.#wanted === "held" && untilMs !== null && monotonicNowMs() < untilMs;
+  }
+
+  #renewLease(nft: NftFence): void {
+    const beforeMs = monotonicNowMs();
+    if (this.#address === "there" && this.#guardian.isArmed) {
+      nft.renew();
+      // Looked at after the datagram: this process may have slept before it.
+      if (monotonicNowMs() < this.#permitUntilMs - EARLY_MS) {
+        this.#permitUntilMs = beforeMs + (this.#options.fence.kernelLeaseMs ?? 0);
+        if (!this.#isOpen) this.#onOpened();
+        const lifetimeMs = (this.#options.lifetimeSeconds ?? 0) * 1000;
+        if (beforeMs - this.#putAtMs >= lifetimeMs / 3) this.#extend();
+        return;
+      }
+    }
+    if (monotonicNowMs() >= this.#permitUntilMs - EARLY_MS) this.#lose("was not renewed in time");
+  }
+
+  #renewLifetime(): void {
+    this.#isPermitted = true;
+    if (this.#address !== "there") return this.#continue();
+    const lifetimeMs = (this.#options.lifetimeSeconds ?? Infinity) * 1000;
+    if (monotonicNowMs() - this.#putAtMs >= lifetimeMs / 4) this.#extend();
+  }
+
+  /** `valid_lft` from now; what opens by it asks the clock at the last moment. */
+  #extend(): void {
+    const { lifeline, isArmed } = this.#guardian;
+    // A guardian that is gone could not let go for us: then the address may run out.
+    if (this.#options.lifetimeSeconds === null || lifeline === null || !isArmed) return;
+    this.#putAtMs = monotonicNowMs();
+    for (const place of this.#places) {
+      if (!this.#mayHold()) return;
+      void this.#parts.addresses.put(place, this.#options.lifetimeSeconds, lifeline);
+    }
+  }
+
+  #onOpened(): void {
+    this.#isOpen = true;
+    this.#parts.neighbours.start();
+    const { vip, log, onChange } = this.#options;
+    log.write("log", `successfully acquired the delegate IP:"${vip}"`);
+    onChange();
+  }
+
+  #lose(why: string): void {
+    const { vip, log, onLost, onChange } = this.#options;
+    log.write("warning", `the hold on the virtual IP ${vip} ${why}; arming again`);
+    this.#isPermitted = false;
+    this.#isReported = false;
+    this.#isOpen = false;
+    onLost();
+    onChange();
+  }
+
+  /** The table was flushed by somebody: it is being loaded again, shut. */
+  onBypassed(): void {
+    const hint = 'Leave the table "pgquorum_…" out of what flushes the rule set.';
+    this.#options.log.write("warning", "somebody removed the fence of the virtual IP", { hint });
+    if (this.#wanted === "held" && this.#isReported) this.#lose("lost its fence");
+  }
+
+  #onGuardian(pid: number | null): void {
+    // Its renewals hold the lifeline of a guardian that is gone; the next holds the new one's.
+    if (pid === null) void this.#parts.addresses.settle();
+    this.#options.onChange();
+    this.#continue();
+  }
+
+  #onNews(): void {
+    if (this.#isNewsAwaited) return;
+    this.#isNewsAwaited = true;
+    const waitMs = Math.max(0, this.#lookedAtMs + NEWS_MS - monotonicNowMs());
+    setTimeout(() => {
+      this.#isNewsAwaited = false;
+      void this.#look();
+    }, waitMs).unref();
+  }
+
+  /** Reads again and compares: the address, the devices, the guardian. */
+  async #look(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#lookedAtMs = monotonicNowMs();
+    const gated = await this.#parts.nft?.followDevices();
+    if (gated?.ok === false) {
+      const hint = "The fence does not cover every device; the next look tries again.";
+      this.#options.log.write("error", "could not fence a device", { detail: gated.error, hint });
+    }
+    if (this.#address !== "there" || this.#isReleasing) return;
+    // One that is frozen is replaced, while there is a process that can do so.
+    void this.#guardian.arm(this.#duty());
+    const found = await this.#parts.addresses.find();
+    if (this.#address !== "there" || !found.ok || found.value.length > 0) return;
+    this.#options.log.write("warning", `the virtual IP ${this.#options.vip} is gone from here`);
+    this.#address = "unknown"; // A renewal on its way may bring it back.
+    this.#continue();
   }
 
   #plan(): VipCommand | null {
-    return planVip(this.#mayHold() ? "held" : "released", {
-      isArmed: this.#isArmed,
+    return planVip(this.#isReleasing ? "released" : this.#wanted, {
+      isFenced: this.#parts.nft !== null,
+      isGuarded: this.#guardian.isArmed,
+      isClaimed: this.#isClaimed,
+      isPermitted: this.#isPermitted,
       address: this.#address,
-      isAnnounced: this.#announced > 0,
+      isReported: this.#isReported,
+      isGated: this.#isGated,
     });
   }
 
-  /** Renews, announces again when due, and notices when somebody took the address away. */
-  async #keep(): Promise<void> {
-    const nowMs = monotonicNowMs();
-    if (nowMs - this.#lookedAtMs >= LOOK_MS) {
-      this.#lookedAtMs = nowMs;
-      const found = await findAddress(this.#options.vip);
-      if (found.ok && found.value.length === 0) {
-        this.#options.log.write("warning", `the virtual IP ${this.#options.vip} is gone from here`);
-        this.#address = "unknown"; // A renewal on its way may bring it back.
-        return;
-      }
-      // One that is frozen is replaced, while there is a process that can do so.
-      void this.#guardian.arm(this.#secret);
-    }
-    if (!this.#mayHold()) return;
-    this.#renew();
-    if (nowMs - this.#takenAtMs >= announcementDueMs(this.#announced)) this.#announce();
+  /** Starts to work towards what is wanted, unless that is being done. */
+  #continue(): void {
+    // Not at once: whoever calls may be in the middle of a step.
+    this.#work ??= Promise.resolve()
+      .then(() => this.#workOn())
+      .finally(() => {
+        this.#work = null;
+      });
   }
 
-  #renew(): void {
-    const { lifeline } = this.#guardian;
-    // A guardian that is gone could not let go for us: then the address may run out.
-    if (this.#options.lifetimeSeconds === null || lifeline === null) return;
-    for (const place of this.#places) {
-      if (this.#mayHold()) this.#renewer.renew(place, lifeline);
+  async #workOn(): Promise<void> {
+    for (let command = this.#plan(); command !== null; command = this.#plan()) {
+      if (await this.#perform(command)) continue;
+      setTimeout(() => this.#continue(), AGAIN_MS).unref();
+      return;
     }
   }
 
   async #perform(command: VipCommand): Promise<boolean> {
     switch (command) {
-      case "arm":
-        this.#isArmed = await this.#guardian.arm(this.#secret);
-        return this.#isArmed;
+      case "arm-guardian":
+        this.#isClaimed = true;
+        return await this.#guardian.arm(this.#duty());
+      case "permit":
+        return await this.#permit();
       case "if-up":
         return await this.#bringUp();
-      case "announce":
-        this.#announce();
+      case "report-armed":
+        this.#isReported = true;
+        this.#options.onArmed();
         return true;
       case "if-down":
         return await this.#takeDown();
       case "prove-release":
         this.#proveRelease();
         return true;
+      case "ungate":
+        this.#isGated = (await this.#parts.nft?.ungate())?.ok !== true;
+        return !this.#isGated;
     }
   }
 
+  #duty() {
+    const [place = { device: this.#options.device, prefixLength: this.#options.prefixLength }] =
+      this.#places;
+    return { secret: this.#secret, place, closePort: this.#parts.nft?.closePort ?? null };
+  }
+
+  async #permit(): Promise<boolean> {
+    const attempt = this.#attempt;
+    const beforeMs = monotonicNowMs();
+    this.#isGated = true; // From here on it may appear at any moment.
+    const armed = await this.#parts.nft?.arm();
+    if (armed?.ok !== true) {
+      const detail = armed?.error ?? "no filter";
+      this.#options.log.write("error", "could not arm the fence of the virtual IP", { detail });
+      return false;
+    }
+    this.#permitUntilMs = beforeMs + (this.#options.fence.kernelLeaseMs ?? 0);
+    this.#isPermitted = attempt === this.#attempt;
+    return true;
+  }
+
   async #bringUp(): Promise<boolean> {
-    const { vip, device, prefixLength, upCommand, lifetimeSeconds, log, onChange } = this.#options;
+    const { vip, device, upCommand, lifetimeSeconds, log } = this.#options;
+    const isFenced = this.#parts.nft !== null;
+    const { lifeline } = this.#guardian;
+    if (lifeline === null) return false;
+    if (!isFenced && !this.#mayHold()) {
+      this.#isPermitted = false; // Only a renewal says so again.
+      return true;
+    }
     // From here on it may appear at any moment: only if-down can say that it is gone.
     this.#address = "unknown";
     if (upCommand !== null) {
       await this.#run(upCommand, "if_up_cmd");
-      const found = await findAddress(vip);
+      const found = await this.#parts.addresses.find();
       // The command chooses device and prefix; a renewal of another would leave it without end.
       if (found.ok && found.value.length > 0) this.#places = found.value;
-    } else if (lifetimeSeconds === null) {
-      await this.#run(["ip", "addr", "replace", `${vip}/${prefixLength}`, "dev", device], "ip");
+      void this.#guardian.arm(this.#duty());
     }
-    this.#renew();
-    const isThere = await this.#readBack();
-    if (!isThere && !this.#mayHold()) return true; // Overtaken: the next command is if-down.
-    if (!isThere) {
+    for (const place of this.#places) {
+      if (!isFenced && !this.#mayHold()) return true;
+      this.#putAtMs = monotonicNowMs();
+      const put = await this.#parts.addresses.put(place, lifetimeSeconds, lifeline);
+      if (!put.ok) log.write("warning", `could not add ${vip} to ${place.device}: ${put.error}`);
+    }
+    if (!(await this.#readBack())) {
+      if (this.#wanted === "released") return true; // Overtaken: the next command is if-down.
       log.write("warning", `failed to acquire the delegate IP address ${vip}`, {
         detail: `the kernel does not show it on ${device}`,
         hint: "The node needs root or CAP_NET_ADMIN; check vip_interface and if_up_cmd.",
@@ -207,39 +427,48 @@ export class VipHolder {
       return false;
     }
     this.#address = "there";
-    this.#announced = 0;
-    this.#takenAtMs = monotonicNowMs();
-    this.#lookedAtMs = this.#takenAtMs;
-    log.write("log", 'successfully acquired the delegate IP:"' + vip + '"');
-    onChange();
+    await this.#tellNeighboursDevices();
+    this.#parts.neighbours.probe();
+    if (!isFenced) this.#onOpened();
     return true;
+  }
+
+  async #tellNeighboursDevices(): Promise<void> {
+    const names = new Set(this.#places.map(({ device }) => device));
+    const devices = await this.#parts.addresses.devices();
+    const all: readonly NetworkDevice[] = devices.ok ? devices.value : [];
+    this.#parts.neighbours.devices = all.filter(({ name }) => names.has(name));
   }
 
   /** The batch runs beside us, so the address may come a moment later. */
   async #readBack(): Promise<boolean> {
     for (let attempt = 0; attempt < 10; attempt++) {
-      const found = await findAddress(this.#options.vip);
+      const found = await this.#parts.addresses.find();
       if (found.ok && found.value.length > 0) return true;
-      if (!this.#mayHold()) return false;
+      if (this.#wanted === "released") return false;
     }
     return false;
   }
 
   async #takeDown(): Promise<boolean> {
     const { vip, downCommand, log, onChange } = this.#options;
-    const wasHeld = this.isHeld;
-    await this.#renewer.stop();
-    const found = await findAddress(vip);
+    this.#parts.nft?.close();
+    this.#isOpen = false;
+    await this.#parts.addresses.settle();
+    const found = await this.#parts.addresses.find();
     const isThere = !found.ok || found.value.length > 0;
     if (downCommand !== null && isThere) await this.#run(downCommand, "if_down_cmd");
-    if (!(await removeAddress(vip))) {
+    if (!(await this.#parts.addresses.remove())) {
       log.write("error", `could not remove the virtual IP ${vip}; trying again`, {
         hint: "The node needs root or CAP_NET_ADMIN.",
       });
       return false;
     }
+    const wasThere = this.#address === "there";
     this.#address = "gone";
-    if (wasHeld) log.write("log", `released the delegate IP:"${vip}"`);
+    this.#isPermitted = false;
+    if (wasThere) log.write("log", `released the delegate IP:"${vip}"`);
+    if (!this.#isClaimed) this.#isReleasing = false;
     onChange();
     return true;
   }
@@ -247,38 +476,18 @@ export class VipHolder {
   #proveRelease(): void {
     const shown = this.#secret;
     this.#secret = newSecret();
-    this.#isArmed = false;
+    this.#isClaimed = false;
+    this.#isReleasing = false;
     this.#guardian.disarm();
+    this.#isPermitted = false;
     this.#options.onNewHash(this.hash);
     this.#options.onReleased(shown);
   }
 
-  /** In the background: `arping` stays for a second, the address serves at once. */
-  #announce(): void {
-    this.#announced += 1;
-    const againMs = announcementDueMs(this.#announced) - (monotonicNowMs() - this.#takenAtMs);
-    setTimeout(() => void this.reconcile(), Math.max(againMs, 10)).unref();
-    const { vip, arpingCommand } = this.#options;
-    const isIPv6 = vip.includes(":");
-    if (isIPv6 && arpingCommand === null) return; // The kernel sends the unsolicited advertisement.
-    const command: readonly [string, ...string[]] = arpingCommand ?? [
-      "arping",
-      "-U",
-      "-c",
-      "1",
-      "-w",
-      "1",
-      "-I",
-      this.#places[0]?.device ?? this.#options.device,
-      vip,
-    ];
-    void this.#run(command, "arping_cmd");
-  }
-
   async #run(command: readonly [string, ...string[]], name: string): Promise<void> {
-    const outcome = await runCommand({ command, timeoutMs: COMMAND_TIMEOUT_MS });
-    // arping -U hears no answer and says so with exit status 1.
-    if (outcome.exitCode === 0 || (name === "arping_cmd" && outcome.exitCode === 1)) return;
+    // Killed with this process: it must not bring the address up after the guardian has looked.
+    const outcome = await runCommand({ command, timeoutMs: COMMAND_TIMEOUT_MS, killGroup: true });
+    if (outcome.exitCode === 0) return;
     this.#options.log.write("warning", `${name} failed: ${command.join(" ")}`, {
       detail: outcome.startError ?? `exit status ${outcome.exitCode}: ${outcome.lines.join(" ")}`,
     });
