@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { build } from "esbuild";
 import {
+  CommandRight,
   lockFile,
+  monotonicNowMs,
   openLog,
   readTextFile,
   runCommand,
@@ -202,6 +204,55 @@ describe("a command", () => {
     expect(isAlive(pid)).toBe(true);
     parent.kill("SIGKILL");
     await until(() => !isAlive(pid));
+  });
+
+  it("is not even started by a right that has ended", async () => {
+    const right = new CommandRight(monotonicNowMs() - 1);
+    const outcome = await runCommand({ command: "echo started", timeoutMs: 0, right });
+    expect(outcome.startError).toContain("right");
+    expect(outcome.lines).toEqual([]);
+  });
+
+  it("lives as long as its right is extended, and is killed with its children when that ends", async () => {
+    const right = new CommandRight(monotonicNowMs() + 300);
+    const extending = setInterval(() => right.extend(monotonicNowMs() + 300), 50);
+    const startedMs = performance.now();
+    const command =
+      'trap "" TERM; sh -c \'trap "" TERM; sleep 60\' & echo $!; sleep 0.8; echo lives; wait';
+    const onLine = (line: string): void => {
+      if (line === "lives") clearInterval(extending);
+    };
+    const outcome = await runCommand({ command, timeoutMs: 0, right, onLine });
+    expect(outcome).toMatchObject({ exitCode: null, signal: "SIGKILL" });
+    expect(outcome.lines[1]).toBe("lives");
+    expect(performance.now() - startedMs).toBeLessThan(1900); // No time for a TERM before.
+    await until(() => !isAlive(Number(outcome.lines[0])));
+  });
+
+  it("is killed at once by a right that is taken away, and no extension brings that back", async () => {
+    const right = new CommandRight(Infinity);
+    const ended = runCommand({ command: "sleep 60", timeoutMs: 0, right });
+    right.end();
+    right.extend(Infinity);
+    expect(await ended).toMatchObject({ signal: "SIGKILL", timedOut: false });
+  });
+
+  it("is killed when its right ends while whoever started it is frozen", async () => {
+    const parent = await startProgram(`
+      import { CommandRight, monotonicNowMs, runCommand } from "./os/index.ts";
+      const right = new CommandRight(monotonicNowMs() + 1000);
+      setInterval(() => right.extend(monotonicNowMs() + 1000), 50);
+      const command = "sleep 60 & echo $!; wait";
+      await runCommand({ command, timeoutMs: 0, right, onLine: console.log });
+    `);
+    const pid = Number(await firstOutput(parent));
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1500);
+    });
+    expect(isAlive(pid)).toBe(true);
+    parent.kill("SIGSTOP");
+    await until(() => !isAlive(pid));
+    parent.kill("SIGKILL");
   });
 });
 
