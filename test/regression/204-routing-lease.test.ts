@@ -143,6 +143,44 @@ async function untilPrimaryIs(id: number, nodes: readonly LoopbackNode[]): Promi
   primaryId = id;
 }
 
+describe("a watchdog that cannot be started again", () => {
+  it("leaves its node running, which says why it refuses statements, until it can", async () => {
+    const leader = await cluster.leader();
+    const node = cluster.nodes.find((other) => other !== leader);
+    if (node === undefined) throw new Error("all lead");
+    const before = await node.status();
+    const idFile = join(node.home, "pgpool_node_id");
+    const id = readFileSync(idFile, "utf8");
+    writeFileSync(idFile, "99\n");
+    process.kill(before?.pids.watchdog ?? 0, "SIGKILL");
+    const client = node.client();
+    await client.connect();
+    try {
+      await until("statements are refused", async () => {
+        const outcome = await client.query("select 1").catch((error: unknown) => error);
+        return outcome instanceof Error && outcome.message.includes("watchdog of this pgquorum");
+      });
+      writeFileSync(idFile, id); // It is tried again only after a while.
+      const now = await node.status();
+      expect(now?.pids.supervisor).toBe(before?.pids.supervisor);
+      expect(now?.pids.workers).toEqual(before?.pids.workers);
+      expect(now?.watchdog).toMatchObject({
+        hasQuorum: false,
+        unfit: expect.stringContaining("99"),
+      });
+    } finally {
+      writeFileSync(idFile, id);
+    }
+    await until("statements run again", async () => {
+      return await client.query("select 1").then(
+        () => true,
+        () => false,
+      );
+    });
+    await client.end();
+  });
+});
+
 describe("a failover that a frozen follower does not hear of", () => {
   it.each([["supervisor"], ["watchdog"]] as const)(
     "promotes only when nothing goes to the old primary through it any more (its %s is frozen)",

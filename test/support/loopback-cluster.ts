@@ -103,13 +103,14 @@ export class LoopbackCluster {
 export class LoopbackNode {
   readonly port: number;
   readonly #programs: string;
-  readonly #home: string;
+  /** Of its configuration and its work_dir. */
+  readonly home: string;
   readonly #pcpPort: number;
   #child: ChildProcess | null = null;
 
   constructor(programs: string, home: string, port: number, pcpPort: number) {
     this.#programs = programs;
-    this.#home = home;
+    this.home = home;
     this.port = port;
     this.#pcpPort = pcpPort;
     const log = openSync(join(home, "log"), "a");
@@ -126,13 +127,13 @@ export class LoopbackNode {
       "status",
       "--json",
       "-f",
-      join(this.#home, "pgpool.conf"),
+      join(this.home, "pgpool.conf"),
     ]);
     return asked.exitCode === 0 ? (JSON.parse(asked.stdout) as NodeStatus) : null;
   }
 
   async pcp(name: string, backendId: number): Promise<Ended> {
-    const env = { PCPPASSFILE: join(this.#home, "pcppass") };
+    const env = { PCPPASSFILE: join(this.home, "pcppass") };
     const where = ["-h", "127.0.0.1", "-p", String(this.#pcpPort), "-U", "pcp", "-w"];
     const program = join(this.#programs, "bin", name);
     return await run(program, [...where, "-n", String(backendId)], { env });
@@ -146,7 +147,7 @@ export class LoopbackNode {
   }
 
   get log(): string {
-    return readFileSync(join(this.#home, "log"), "utf8");
+    return readFileSync(join(this.home, "log"), "utf8");
   }
 
   /** SIGKILL to supervisor, watchdog, workers and commands: they are one session. */
