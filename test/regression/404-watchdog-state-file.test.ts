@@ -18,7 +18,18 @@ import {
   SECTOR_BYTES,
   slotSectorsFor,
 } from "../../src/watchdog/driver/state-file-slots.ts";
-import { NOTHING_DURABLE, type Durable } from "../../src/watchdog/core/consensus/index.ts";
+import type { Step } from "../../src/base/index.ts";
+import {
+  consensus,
+  NO_FENCE,
+  NOTHING_DURABLE,
+  startState,
+  timingFor,
+  type Action,
+  type Durable,
+  type State,
+} from "../../src/watchdog/core/consensus/index.ts";
+import type { ConsensusMessage } from "../../src/wire/watchdog/index.ts";
 
 const DURABLE: Durable = {
   term: 7,
@@ -359,5 +370,113 @@ describe.runIf(isRoot)(`a disk without room${WHY}`, () => {
     expect(spawnSync("mount", ["-o", "remount,rw", directory]).status).toBe(0);
     expect(statSync(path()).size).toBe(size);
     expect((await open()).initial).toEqual(DURABLE);
+  });
+});
+
+describe("a vote", () => {
+  const TIMING = timingFor(600);
+
+  function begin(durable: Durable, mute: string | null): State {
+    return startState(
+      {
+        selfId: 0,
+        nodeIds: [0, 1, 2],
+        timing: TIMING,
+        fence: NO_FENCE,
+        halfVotes: false,
+        durable,
+        mute,
+        ownReleaseHash: null,
+        seed: 1,
+      },
+      0,
+    );
+  }
+
+  /** A candidate whose log is newer than all; long after the silence of a start. */
+  function ask(state: State, from: number, term: number): Step<State, Action> {
+    const last = { term, index: 1_000_000 };
+    const message: ConsensusMessage = {
+      type: "vote-request",
+      term,
+      last,
+      proof: null,
+      asksPromise: false,
+    };
+    return consensus.step(state, { type: "message", from, message }, 10_000 + term * 1000);
+  }
+
+  /** Performs as the process does: what could not be stored is not answered. */
+  async function grants(
+    step: Step<State, Action>,
+    persist: (durable: Durable) => boolean | Promise<boolean>,
+  ): Promise<boolean> {
+    for (const action of step.actions) {
+      if (action.type === "persist" && !(await persist(action.durable))) return false;
+      if (action.type !== "send") continue;
+      if (action.message.type === "vote-reply" && action.message.granted) return true;
+    }
+    return false;
+  }
+
+  async function votesFor(file: StateFile, candidate: number): Promise<boolean> {
+    const state = begin(file.initial, file.damaged?.message ?? null);
+    const step = ask(state, candidate, DURABLE.term);
+    return await grants(step, async (durable) => (await file.write(durable)).ok);
+  }
+
+  it("for node 2 is not given to node 1 as well, whatever became of the file", async () => {
+    await (await open()).write(DURABLE);
+    await opened.pop()?.close();
+    const whole = readFileSync(path());
+    const damages: Buffer[] = [];
+    for (let at = 0; at < whole.length; at += 331) damages.push(whole.subarray(0, at));
+    for (let at = 0; at < whole.length; at += 331) {
+      const changed = Buffer.from(whole);
+      changed.writeUInt8(changed.readUInt8(at) ^ (1 << (at % 8)), at);
+      damages.push(changed);
+    }
+    for (const bytes of [whole, ...damages]) {
+      writeFileSync(path(), bytes);
+      expect(await votesFor(await open(), 1)).toBe(false);
+      await opened.pop()?.close();
+    }
+    // A file that was not hurt votes, for the one it voted for, and in a later term for anybody.
+    writeFileSync(path(), whole);
+    expect(await votesFor(await open(), 2)).toBe(true);
+  });
+
+  it("is given once a term through any number of crashes in the middle of writes", async () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const random = randomFrom(seed);
+      const disk = new PretendedDisk(random, Buffer.from(formatState(NOTHING_DURABLE), "utf8"));
+      const votes = new Map<number, number>();
+      let term = 1;
+      for (let start = 0; start < 10; start++) {
+        const record = decodeFile(0, disk.bytes);
+        if (!record.ok) throw new Error(`seed ${seed}: ${record.error}`);
+        const initial = parseState(record.value.payload.toString("utf8"));
+        if (!initial.ok) throw new Error(`seed ${seed}: ${initial.error}`);
+        let state = begin(initial.value, null);
+        let { number } = record.value;
+        const run = { isDown: false };
+        while (!run.isDown) {
+          term += random() < 0.4 ? 1 : 0;
+          const candidate = 1 + Math.floor(random() * 2);
+          const step = ask(state, candidate, term);
+          const isGranted = await grants(step, (durable) => {
+            run.isDown = random() < 0.3;
+            disk.write(number, Buffer.from(formatState(durable), "utf8"), run.isDown);
+            number += 1;
+            return !run.isDown;
+          });
+          state = step.state;
+          if (!isGranted) continue;
+          expect(votes.get(term) ?? candidate, `seed ${seed} term ${term}`).toBe(candidate);
+          votes.set(term, candidate);
+        }
+      }
+      expect(votes.size).toBeGreaterThan(3);
+    }
   });
 });
