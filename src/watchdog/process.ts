@@ -3,6 +3,7 @@
  * and the VIP with what consensus allows. No client byte ever enters this process.
  */
 import { setPriority } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { succeed, unreachable, type Ms, type Result } from "../base/index.ts";
 import { reloadChanges } from "../config/index.ts";
 import { CoreRunner, loadProcessConfig, monotonicNowMs } from "../os/index.ts";
@@ -38,6 +39,9 @@ import { endWith, tell, type Refusal } from "./driver/supervisor-link.ts";
 import { ViewPublisher } from "./driver/view-publisher.ts";
 import { Lifecheck } from "./lifecheck.ts";
 
+/** How long a leader that stops waits for its successor. */
+const HAND_OVER_MS: Ms = 1000;
+const STOP_LOOK_MS: Ms = 5;
 const LOOK_EVERY_MS: Ms = 100;
 
 class Watchdog {
@@ -50,10 +54,11 @@ class Watchdog {
   readonly #publisher: ViewPublisher;
   #sockets: ClusterSockets | null = null;
   #vip: VipHolder | null = null;
-  /** Of the last `arm-vip`. */
-  #armId = 0;
   #lifecheck: Lifecheck | null = null;
   #confirmedUntilMs: Ms = 0;
+  /** The newest request to arm, which is the one that the holder answers. */
+  #armId = 0;
+  #isRetiring = false;
   #isStopping = false;
 
   constructor(prepared: Prepared) {
@@ -131,7 +136,7 @@ class Watchdog {
       committed: () => this.#runner.state.durable.entry.value,
       onPeer: (event) => this.#peers.step(event),
       onFitness: (unfit) => {
-        this.#runner.deliver({ type: "fitness", isFit: unfit === null });
+        this.#runner.deliver({ type: "fitness", isFit: unfit === null && !this.#isRetiring });
         this.#publish();
       },
     });
@@ -155,6 +160,10 @@ class Watchdog {
         return;
       case "applied":
         this.#runner.deliver(message);
+        return;
+      case "retire":
+        this.#isRetiring = true;
+        this.#runner.deliver({ type: "fitness", isFit: false });
         return;
       case "reload":
         this.#reload();
@@ -182,19 +191,32 @@ class Watchdog {
     this.#publish();
   }
 
-  /** Gives up the VIP, proves it, and only then says goodbye, so that peers elect at once. */
+  /** Hands over; gives up the VIP, proves it, and only then says goodbye. */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#prepared.log.write("log", "Watchdog is shutting down");
-    await this.#vip?.stop();
+    await this.#handOver();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
+    await this.#vip?.stop();
     await Promise.all([this.#escalation.close(), this.#lifecheck?.stop()]);
     await this.#sockets?.stop();
     this.#runner.stop();
     await this.#prepared.stateFile.close();
     process.exit(0);
+  }
+
+  /** Resolves when another leads, elected with a vote of ours should it need one, or cannot. */
+  async #handOver(): Promise<void> {
+    if (this.#runner.state.leading === null) return;
+    this.#runner.deliver({ type: "transfer-requested", to: null });
+    const limitMs = monotonicNowMs() + HAND_OVER_MS;
+    while (monotonicNowMs() < limitMs) {
+      const { leading, leaderId } = this.#runner.state;
+      if (leading === null ? leaderId !== null : leading.transfer === null) return;
+      await delay(STOP_LOOK_MS);
+    }
   }
 
   /** A connection on which nothing is heard for so long is given up. */
@@ -240,8 +262,7 @@ class Watchdog {
         return;
       case "arm-vip":
         this.#armId = action.id;
-        if (this.#vip === null) this.#runner.deliver({ type: "vip-armed", id: action.id });
-        else this.#vip.arm();
+        this.#vip?.arm();
         return;
       case "renew-vip":
         if (this.#escalation.mayRaiseVip) this.#vip?.renew();
@@ -319,7 +340,7 @@ class Watchdog {
   #publish(): void {
     const view = this.#view();
     this.#publisher.publish(view, monotonicNowMs());
-    void this.#escalation.follow(view.isLeader && view.hasQuorum && !this.#isStopping);
+    void this.#escalation.follow(view.isLeader && view.hasQuorum);
   }
 }
 

@@ -17,6 +17,8 @@ export type ToWatchdog =
    * could not before their routing lease had ended.
    */
   | { readonly type: "applied"; readonly index: number }
+  /** This node is about to stop: it hands the lead over now, and does not take it again. */
+  | { readonly type: "retire" }
   | { readonly type: "stop" };
 
 export type RequestKind = "detach" | "attach" | "promote";
