@@ -75,9 +75,12 @@ program
 
 program
   .command("gen-authkey")
-  .description("print a random key for wd_authkey; all nodes of a cluster share it")
-  .action(() => {
-    process.stdout.write(`${randomBytes(AUTH_KEY_BYTES).toString("hex")}\n`);
+  .description("print a line for pgpool.conf with a random wd_authkey; all nodes share it")
+  .option(...jsonOption)
+  .action(({ json }: { json?: boolean }) => {
+    const wd_authkey = randomBytes(AUTH_KEY_BYTES).toString("hex");
+    const text = json === true ? JSON.stringify({ wd_authkey }) : `wd_authkey = '${wd_authkey}'`;
+    process.stdout.write(`${text}\n`);
   });
 
 program

@@ -91,8 +91,12 @@ describe("pgquorum", () => {
 
   it("makes another key each time, long enough for wd_authkey", async () => {
     const [one, two] = [await pgquorum("gen-authkey"), await pgquorum("gen-authkey")];
-    expect(one.stdout).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(one.stdout).toMatch(/^wd_authkey = '[0-9a-f]{64}'\n$/);
     expect(one.stdout).not.toBe(two.stdout);
+    const three = JSON.parse((await pgquorum("gen-authkey", "--json")).stdout) as unknown;
+    expect(three).toEqual({ wd_authkey: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    const help = await pgquorum("gen-authkey", "--help");
+    expect([help.exitCode, help.stdout]).toEqual([0, expect.stringContaining("pgpool.conf")]);
   });
 
   it("says which socket it tried when the node does not run, and exits with 3", async () => {
