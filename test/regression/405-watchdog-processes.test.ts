@@ -145,6 +145,7 @@ wd_de_escalation_command = 'sleep 2'
 arping_path = '/bin'
 arping_cmd = 'true'
 work_dir = '${home}'
+wd_ipc_socket_dir = '${home}'
 log_destination = 'stderr'
 backend_hostname0 = '10.98.0.10'
 backend_port0 = 5432
@@ -191,7 +192,7 @@ describe.runIf(isRoot)(`three watchdogs, each on a host of its own${WHY}`, () =>
     await until("all addresses are gone", () => holders().length === 0).catch(() => 0);
     for (const name of [...IDS.map(namespaceOf), SWITCH]) {
       for (const pid of run(`ip netns pids ${name}`).split("\n").filter(Boolean)) {
-        process.kill(Number(pid), "SIGKILL");
+        run(`kill -KILL ${pid}`); // It may have ended meanwhile.
       }
       run(`ip netns del ${name}`);
     }

@@ -215,7 +215,7 @@ describe.runIf(isRoot)(`three nodes${WHY}`, () => {
   afterAll(async () => {
     await stopAll();
     for (const pid of sh(`ip netns pids ${NAMESPACE}`).split("\n").filter(Boolean)) {
-      process.kill(Number(pid), "SIGKILL");
+      sh(`kill -KILL ${pid}`); // It may have ended meanwhile.
     }
     sh(`ip netns del ${NAMESPACE}`);
     await postgres.remove();
