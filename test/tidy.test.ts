@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { stripSource } from "./support/source-text.ts";
 import { checkSources, importsOf } from "./support/tidy-rules.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -131,6 +132,17 @@ describe("the project", () => {
         `${file} is pure and may not import node:net: see docs/ARCHITECTURE.md`,
       ]);
     }
+  });
+
+  it("knows no date where leases and the VIP are decided, so setting the clock changes nothing", () => {
+    const deciding = /^src\/(?:watchdog|vip)\/|^src\/os\/(?:clock|core-runner)\.ts$/;
+    const files = sourceFiles.filter((file) => deciding.test(file));
+    expect(files.length).toBeGreaterThan(40);
+    const dated = /\bDate\b|\bperformance\s*\.\s*timeOrigin\b|\bhrtime\b/;
+    const bad = files.filter((file) => dated.test(stripSource(textOf(file)).bare));
+    // The one place that asks for the time at all, and it asks the monotonic clock.
+    expect(bad).toEqual(["src/os/clock.ts"]);
+    expect(textOf("src/os/clock.ts")).not.toMatch(/\bDate\b/);
   });
 
   it("tells in the header of every module what it is for", () => {

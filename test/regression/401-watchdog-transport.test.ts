@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { PeerTransport } from "../../src/watchdog/driver/peer-transport.ts";
 import type { PeerMessage } from "../../src/wire/watchdog/index.ts";
 import {
@@ -50,6 +50,29 @@ describe("the connection between watchdogs", () => {
     const before = a.connected.length;
     await new Promise((resolve) => setTimeout(resolve, 3000));
     expect([a.connected.length, a.disconnected, b.disconnected]).toEqual([before, [], []]);
+  });
+
+  it("does not notice when somebody sets the clock by years", async () => {
+    const a = await start(0);
+    const b = await start(1);
+    await until(() => a.transport.isConnected(1) && b.transport.isConnected(0), "connected");
+    const before = [a.connected.length, b.connected.length];
+    const year = 365 * 24 * 3_600_000;
+    // The date of everything in this process, the libraries too; timers stay the real ones.
+    vi.useFakeTimers({ toFake: ["Date"] });
+    try {
+      for (const jump of [10, -20, 30, -30]) {
+        vi.setSystemTime(Date.now() + jump * year);
+        a.transport.send(1, { type: "released", secret: "12".repeat(32) });
+        b.transport.send(0, { type: "released", secret: "12".repeat(32) });
+        await new Promise((resolve) => setTimeout(resolve, 700));
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    await until(() => a.received.length === 4 && b.received.length === 4, "all messages");
+    expect([a.connected.length, b.connected.length]).toEqual(before);
+    expect([a.disconnected, b.disconnected]).toEqual([[], []]);
   });
 
   it("carries a state of 200 kB in one message", async () => {
