@@ -238,6 +238,7 @@ export class Node {
     }
     this.#care.configure(changes.config);
     this.#workers.tell({ type: "reload" });
+    this.#link.reload();
   }
 
   /**

@@ -93,6 +93,7 @@ use_watchdog = on
 wd_authkey = 'a key for the nodes of one test'
 wd_lease_time = 600
 wd_priority = ${id === 1 ? 5 : 1}
+wd_remove_shutdown_nodes = on
 pgpool_compat_version = '4.3'
 `,
   );
@@ -117,10 +118,15 @@ async function statusOf(id: Id): Promise<NodeStatus | null> {
 
 /** The states that a node tells, its own first; empty while it does not answer. */
 async function statesOf(id: Id): Promise<readonly string[]> {
+  return [...(await infoOf(id)).matchAll(/^Status Name {7}: (.*)$/gm)].map(
+    (found) => found[1] ?? "",
+  );
+}
+
+async function infoOf(id: Id): Promise<string> {
   const options = ["-h", "127.0.0.1", "-p", String(pcpPorts[id]), "-U", "pcp", "-w", "-v"];
   const env = { PCPPASSFILE: join(homeOf(id), "pcppass") };
-  const { stdout } = await run(oracle("pcp_watchdog_info"), options, { env });
-  return [...stdout.matchAll(/^Status Name {7}: (.*)$/gm)].map((match) => match[1] ?? "");
+  return (await run(oracle("pcp_watchdog_info"), options, { env })).stdout;
 }
 
 async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
@@ -206,5 +212,50 @@ describe("three nodes, asked by Pgpool-II's own client", () => {
     const late = seen.filter(({ id, beganMs }) => id === old && beganMs > (first?.endedMs ?? 0));
     expect(first).toBeDefined();
     expect(late).toEqual([]);
+  });
+
+  it("notice a difference that a reload makes, and one that it mends", async () => {
+    const text = readFileSync(configOf(0), "utf8");
+    const differing = async (isDifferent: boolean): Promise<true | null> => {
+      const differences = (await statusOf(1))?.watchdog?.differences ?? [];
+      const found = differences.find(({ name }) => name === "wd_lost_node_removal_timeout");
+      return (found !== undefined) === isDifferent ? true : null;
+    };
+    writeFileSync(configOf(0), `${text}wd_lost_node_removal_timeout = 90\n`);
+    await pgpool(0, "reload");
+    await until("the other node says so", () => differing(true));
+    expect(logOf(1)).toContain(
+      '"wd_lost_node_removal_timeout" on this node is 0 while on "127.0.0.1:',
+    );
+    writeFileSync(configOf(0), text);
+    await pgpool(0, "reload");
+    await until("the other node says no more", () => differing(false));
+  });
+
+  it("count a node no more that was shut down, and count it again when it is back", async () => {
+    const leader = await untilAgreed();
+    const [standby, other] = IDS.filter((id) => id !== leader);
+    if (standby === undefined || other === undefined) throw new Error("three nodes");
+    await pgpool(standby, "-m", "fast", "stop");
+    await until("it is removed", async () => {
+      const infos = await Promise.all([leader, other].map(infoOf));
+      const isRemoved = infos.every((info) => info.includes(": REVOKED-SHUTDOWN\n"));
+      return isRemoved && infos.every((info) => /^Member Remote Nodes {6}: 1$/m.test(info))
+        ? true
+        : null;
+    });
+    expect(await statusOf(leader)).toMatchObject({
+      watchdog: {
+        members: [leader, other].sort((a, b) => a - b),
+        neededForQuorum: 2,
+        isLeader: true,
+      },
+    });
+    await startNode(standby);
+    await until("it counts again", async () => {
+      const infos = await Promise.all(IDS.map(infoOf));
+      return infos.every((info) => /^Member Remote Nodes {6}: 2$/m.test(info)) ? true : null;
+    });
+    expect(await untilAgreed()).toBe(leader);
   });
 });

@@ -120,6 +120,7 @@ export class World implements Clockwork, Judge {
     if (!decoded.ok) return this.broken("messages survive the wire", decoded.error);
     const { value } = decoded;
     if (value.type === "failover-vote" || value.type === "failover-verdict") return message;
+    if (value.type === "settings") return message;
     return value;
   }
 }

@@ -20,6 +20,8 @@ export interface ClusterLink {
   vote(request: ClusterRequest): void;
   /** This node routes by the state of this index. */
   applied(index: number): void;
+  /** The configuration files have changed. */
+  reload(): void;
   /** Gives up leadership and VIP; resolves when both are gone. */
   stop(): Promise<void>;
 }
@@ -70,6 +72,10 @@ export class WatchdogLink implements ClusterLink {
 
   applied(index: number): void {
     this.#send({ type: "applied", index });
+  }
+
+  reload(): void {
+    this.#send({ type: "reload" });
   }
 
   async stop(): Promise<void> {
@@ -147,6 +153,10 @@ export class LoneLink implements ClusterLink {
   /** It is settled already. */
   applied(): void {
     // Nobody else has to know.
+  }
+
+  reload(): void {
+    // Nobody else reads the files.
   }
 
   async stop(): Promise<void> {

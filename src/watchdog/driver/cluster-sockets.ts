@@ -1,7 +1,7 @@
 import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import type { Log } from "../../os/index.ts";
-import type { Heartbeat, PeerMessage } from "../../wire/watchdog/index.ts";
+import type { Heartbeat, Hello, PeerMessage, SharedSettings } from "../../wire/watchdog/index.ts";
 import { sharedSettings } from "../core/shared-settings.ts";
 import { openHeartbeatSocket, type HeartbeatSocket } from "./heartbeat-socket.ts";
 import { deriveMemberKeys } from "./member-keys.ts";
@@ -15,7 +15,7 @@ import type { Refusal } from "./supervisor-link.ts";
 
 export interface ClusterSocketsOptions extends Pick<
   PeerTransportOptions,
-  "onConnected" | "onDisconnected" | "onMessage" | "onDuplicateId"
+  "onConnected" | "onDisconnected" | "onMessage" | "onDuplicateId" | "onRefused"
 > {
   readonly config: Config;
   readonly membership: Membership;
@@ -27,9 +27,13 @@ export interface ClusterSocketsOptions extends Pick<
   readonly onRelease: (secret: string) => void;
 }
 
+/** The transport sends it as it is at that moment. */
+type OwnHello = Omit<Hello, "settings"> & { settings: SharedSettings };
+
 /** All by which this node reaches the others: encrypted connections, and datagrams beside them. */
 export class ClusterSockets {
   readonly #peerIds: readonly number[];
+  readonly #hello: OwnHello;
   readonly #heartbeat: HeartbeatSocket;
   readonly #transport: PeerTransport;
 
@@ -58,21 +62,21 @@ export class ClusterSockets {
       const hint = `Is this host node ${self.id}, as pgpool_node_id says, and heartbeat_port${self.id} free?`;
       return fail({ message: heartbeat.error, hint });
     }
-    const priority = config.wd_priority;
+    const hello: OwnHello = {
+      type: "hello",
+      nodeId: self.id,
+      bootId,
+      version: "1",
+      name,
+      priority: config.wd_priority,
+      settings: sharedSettings(config),
+    };
     const transport = await startPeerTransport({
       ...options,
       self: { id: self.id, hostname: self.hostname, port: self.wdPort },
       peers: peers.map((peer) => ({ id: peer.id, hostname: peer.hostname, port: peer.wdPort })),
       keys,
-      hello: {
-        type: "hello",
-        nodeId: self.id,
-        bootId,
-        version: "1",
-        name,
-        priority,
-        settings: sharedSettings(config),
-      },
+      hello,
       silenceMs,
     });
     if (!transport.ok) {
@@ -81,15 +85,17 @@ export class ClusterSockets {
       return fail({ message: transport.error, hint });
     }
     const ids = peers.map((peer) => peer.id);
-    return succeed(new ClusterSockets(ids, heartbeat.value, transport.value));
+    return succeed(new ClusterSockets(ids, hello, heartbeat.value, transport.value));
   }
 
   private constructor(
     peerIds: readonly number[],
+    hello: OwnHello,
     heartbeat: HeartbeatSocket,
     transport: PeerTransport,
   ) {
     this.#peerIds = peerIds;
+    this.#hello = hello;
     this.#heartbeat = heartbeat;
     this.#transport = transport;
   }
@@ -105,6 +111,12 @@ export class ClusterSockets {
   spreadRelease(secret: string): void {
     this.#heartbeat.sendRelease(secret);
     for (const id of this.#peerIds) this.send(id, { type: "released", secret });
+  }
+
+  /** Tells the peers what this node's configuration says now, and those that connect later. */
+  announceSettings(settings: SharedSettings): void {
+    this.#hello.settings = settings;
+    for (const id of this.#peerIds) this.send(id, { type: "settings", settings });
   }
 
   async stop(): Promise<void> {

@@ -1,11 +1,14 @@
 import type { Ms } from "../../base/index.ts";
 import { runCommand, type Log } from "../../os/index.ts";
 
-export interface EscalationOptions {
+export interface EscalationCommands {
   /** wd_escalation_command; empty: none. */
   readonly up: string;
   /** wd_de_escalation_command; empty: none. */
   readonly down: string;
+}
+
+export interface EscalationOptions extends EscalationCommands {
   readonly log: Log;
   /** The virtual IP, which was kept back for the command, may come up now. */
   readonly onMayRaiseVip: () => void;
@@ -27,6 +30,7 @@ const COMMAND_MS: Ms = 60_000;
 export class Escalation {
   readonly #options: EscalationOptions;
   readonly #patienceMs: Ms;
+  #commands: EscalationCommands;
   #isWanted = false;
   /** Which command was begun last. */
   #isEscalated = false;
@@ -40,6 +44,7 @@ export class Escalation {
   constructor(options: EscalationOptions) {
     this.#options = options;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.#commands = options;
     this.#mayRaiseVip = options.up === "";
   }
 
@@ -52,12 +57,18 @@ export class Escalation {
   async follow(isWanted: boolean): Promise<void> {
     if (isWanted !== this.#isWanted) {
       this.#isWanted = isWanted;
-      if (!isWanted) this.#mayRaiseVip = this.#options.up === "";
+      if (!isWanted) this.#mayRaiseVip = this.#commands.up === "";
       if (isWanted === this.#isEscalated) this.#relax();
       else if (this.#isDriving) this.#endSoon();
     }
     if (!this.#isDriving) this.#driving = this.#drive();
     await this.#driving;
+  }
+
+  /** Other commands hold from the next change on. */
+  configure(commands: EscalationCommands): void {
+    this.#commands = commands;
+    if (!this.#isWanted) this.#mayRaiseVip = commands.up === "";
   }
 
   /** Ceases to lead for good, in bounded time: a command that hangs is ended. */
@@ -77,7 +88,8 @@ export class Escalation {
   }
 
   async #run(isUp: boolean): Promise<void> {
-    const { log, up, down } = this.#options;
+    const { log } = this.#options;
+    const { up, down } = this.#commands;
     const what = isUp ? "escalation" : "de-escalation";
     if (isUp) log.write("log", "I am the cluster leader node. Starting escalation process");
     const command = isUp ? up : down;

@@ -43,6 +43,8 @@ const LIFE_WORDS: Readonly<Record<PeerLife, string | null>> = {
   "shut-down": "is shutting down",
 };
 
+const REFUSED_MS: Ms = 2000;
+
 type Shown = Pick<ViewFacts, "names" | "priorities" | "unwelcomedBy" | "differences">;
 type Difference = ViewFacts["differences"][number];
 
@@ -50,8 +52,12 @@ type Difference = ViewFacts["differences"][number];
 export class KnownPeers {
   readonly #names = new Map<number, string>();
   readonly #priorities = new Map<number, number>();
-  readonly #unwelcomedBy = new Set<number>();
+  /** When each of them refused this node last; it tries several times a second. */
+  readonly #refusedAtMs = new Map<number, Ms>();
   readonly #differences = new Map<number, readonly Difference[]>();
+  readonly #theirSettings = new Map<number, SharedSettings>();
+  #settings: SharedSettings;
+  #removalPolicy: RemovalPolicy;
   #lives: readonly NodeLife[];
   readonly #options: KnownPeersOptions;
   #lifecheck: LifecheckState;
@@ -60,6 +66,8 @@ export class KnownPeers {
   constructor(options: KnownPeersOptions) {
     this.#options = options;
     const { peerIds, deadMs, rules } = options;
+    this.#settings = options.settings;
+    this.#removalPolicy = options.removalPolicy;
     this.#lifecheck = startLifecheck(peerIds, {
       deadMs,
       ...(rules ?? { method: "heartbeat", lifePoints: 1 }),
@@ -75,10 +83,13 @@ export class KnownPeers {
 
   /** For the view: what peers have said, and what has come of it. */
   get shown(): Shown {
+    const nowMs = monotonicNowMs();
     return {
       names: this.#names,
       priorities: this.#priorities,
-      unwelcomedBy: this.#unwelcomedBy,
+      unwelcomedBy: new Set(
+        [...this.#refusedAtMs].filter(([, atMs]) => nowMs - atMs < REFUSED_MS).map(([id]) => id),
+      ),
       differences: [...this.#differences.keys()]
         .sort((a, b) => a - b)
         .flatMap((id) => this.#differences.get(id) ?? []),
@@ -96,8 +107,7 @@ export class KnownPeers {
 
   /** For a leader: who should count next; see core/membership.ts. */
   membersWanted(memberIds: readonly number[]): readonly number[] {
-    const { removalPolicy } = this.#options;
-    return membersWanted(removalPolicy, memberIds, this.#lives, monotonicNowMs());
+    return membersWanted(this.#removalPolicy, memberIds, this.#lives, monotonicNowMs());
   }
 
   /** What is wrong with it, for the log; null when it counts or cannot be judged yet. */
@@ -111,18 +121,36 @@ export class KnownPeers {
     if (peer.type === "refused") return;
     this.#names.set(id, peer.name);
     this.#priorities.set(id, peer.priority);
-    this.#unwelcomedBy.delete(id);
-    if (peer.type === "hello") this.#compare(id, peer);
+    this.#refusedAtMs.delete(id);
+    if (peer.type === "hello") this.onSettings(id, peer.settings);
     this.#duplicateSinceMs = null;
     this.step({ type: "connected", id, bootId: peer.bootId });
   }
 
-  /** Whether a peer that was reached just now refused this node. */
-  onDialled(id: number, isRefused: boolean): void {
-    if (isRefused === this.#unwelcomedBy.has(id)) return;
-    if (isRefused) this.#unwelcomedBy.add(id);
-    else this.#unwelcomedBy.delete(id);
-    this.#options.onChange();
+  /** A peer that was reached does not accept this node. */
+  onRefused(id: number): void {
+    this.#refusedAtMs.set(id, monotonicNowMs());
+  }
+
+  /** This node's own configuration was read again. */
+  configure(settings: SharedSettings, removalPolicy: RemovalPolicy): void {
+    this.#settings = settings;
+    this.#removalPolicy = removalPolicy;
+    for (const [id, theirs] of this.#theirSettings) this.onSettings(id, theirs);
+  }
+
+  /** Each difference is told once, and again when a value of it has changed. */
+  onSettings(id: number, theirs: SharedSettings): void {
+    const { log } = this.#options;
+    this.#theirSettings.set(id, theirs);
+    const known = new Set((this.#differences.get(id) ?? []).map((each) => JSON.stringify(each)));
+    const differences = differencesFrom(id, this.#settings, theirs);
+    this.#differences.set(id, differences);
+    for (const difference of differences) {
+      if (known.has(JSON.stringify(difference))) continue;
+      const { message, detail } = differenceLine(difference, this.#nameOf(id));
+      log.write("warning", message, { detail });
+    }
   }
 
   /** A peer refuses us for our id. True when that can no longer be our own last run. */
@@ -145,19 +173,6 @@ export class KnownPeers {
       this.#options.log.write("log", `remote node "${name}" ${words}`, details);
     }
     this.#options.onChange();
-  }
-
-  /** Each difference is told once, and again when a value of it has changed. */
-  #compare(id: number, hello: Hello): void {
-    const { settings, log } = this.#options;
-    const known = new Set((this.#differences.get(id) ?? []).map((each) => JSON.stringify(each)));
-    const differences = differencesFrom(id, settings, hello.settings);
-    this.#differences.set(id, differences);
-    for (const difference of differences) {
-      if (known.has(JSON.stringify(difference))) continue;
-      const { message, detail } = differenceLine(difference, this.#nameOf(id));
-      log.write("warning", message, { detail });
-    }
   }
 
   #nameOf(id: number): string {

@@ -49,6 +49,8 @@ export interface PeerTransportOptions {
   /** `isSilent`: it was given up because nothing came any more. */
   readonly onDisconnected: (id: number, isSilent: boolean) => void;
   readonly onMessage: (from: number, message: PeerMessage) => void;
+  /** A member does not accept this node, and says so at each try. */
+  readonly onRefused?: (byPeer: number) => void;
   /** A member says that another process uses our node id. */
   readonly onDuplicateId: (byPeer: number) => void;
 }
@@ -201,6 +203,7 @@ class Members implements PeerTransport {
   }
 
   #onRefused(peer: PeerAddress, { reason, detail }: HelloReply & { type: "refused" }): string {
+    this.#options.onRefused?.(peer.id);
     switch (reason) {
       case "duplicate-id":
         this.#options.onDuplicateId(peer.id);

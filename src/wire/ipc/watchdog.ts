@@ -19,6 +19,8 @@ export type ToWatchdog =
   | { readonly type: "applied"; readonly index: number }
   /** This node is about to stop: it hands the lead over now, and does not take it again. */
   | { readonly type: "retire" }
+  /** Read the configuration files again. */
+  | { readonly type: "reload" }
   | { readonly type: "stop" };
 
 export type RequestKind = "detach" | "attach" | "promote";

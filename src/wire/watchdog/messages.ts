@@ -129,7 +129,13 @@ export type ConsensusMessage =
   | TransferReady
   | Released
   | Leaving;
-export type PeerMessage = ConsensusMessage | FailoverVote | FailoverVerdict;
+/** The sender has read its configuration again; what its hello said of it holds no longer. */
+export interface SettingsRead {
+  readonly type: "settings";
+  readonly settings: SharedSettings;
+}
+
+export type PeerMessage = ConsensusMessage | FailoverVote | FailoverVerdict | SettingsRead;
 
 /** First frame on a connection, from the side that dialled. */
 export interface Hello {
@@ -268,6 +274,11 @@ function readPeerMessage(value: Decoded): PeerMessage | null {
     case "failover-vote": {
       const request = readRequest(value.request);
       return request === null ? null : { type: "failover-vote", request };
+    }
+    case "settings": {
+      const settings = readSettings(value.settings);
+      const isEmpty = settings === null || Object.keys(settings).length === 0;
+      return isEmpty ? null : { type: "settings", settings };
     }
     case "failover-verdict":
       return readVerdict(value);

@@ -49,6 +49,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "leaving", term: 5, stops: true },
   { type: "failover-vote", request },
   { type: "failover-verdict", request: { ...request, switchoverTo: 1 }, verdict: "granted" },
+  { type: "settings", settings: { max_pool: "4", ssl: "off" } },
 ];
 const HELLO: Hello = {
   type: "hello",
