@@ -18,7 +18,7 @@ export class TimedGate {
   }
 
   get isOpen(): boolean {
-    return this.#gate.isOpen(this.#nowMs());
+    return this.#gate.isOpenForEver || this.#gate.isOpen(this.#nowMs());
   }
 
   get refusal(): string | null {
@@ -61,9 +61,9 @@ export class TimedGate {
 }
 
 /**
- * CLOCK_MONOTONIC at the origin of `performance.now()`, which reads the same clock, costs a
- * fraction of `process.hrtime()` and allocates nothing. Read in this order, a pause in between
- * lets a lease end too early rather than too late.
+ * CLOCK_MONOTONIC at the origin of `performance.now()`, which reads the same clock and, unlike
+ * `process.hrtime()`, allocates nothing. Read in this order, a pause in between lets a lease end
+ * too early rather than too late.
  */
 function originOfPerformanceMs(): Ms {
   const beforeMs = performance.now();

@@ -52,6 +52,11 @@ export class ForwardingGate {
     this.#setOpen();
   }
 
+  /** No need to look at the clock. */
+  get isOpenForEver(): boolean {
+    return this.#openUntilMs === LEASE_FOR_EVER_MS;
+  }
+
   isOpen(nowMs: Ms): boolean {
     return nowMs < this.#openUntilMs;
   }

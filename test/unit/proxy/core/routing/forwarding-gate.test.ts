@@ -45,9 +45,13 @@ describe("the gate of a worker", () => {
   it("is shut by a refusal of the supervisor, whatever the lease, and tells its reason", () => {
     const gate = gateAt(0, { refusal: "no watchdog" });
     gate.leaseTaken(LEASE_FOR_EVER_MS);
-    expect([gate.isOpen(1), gate.refusal(1)]).toEqual([false, "no watchdog"]);
+    expect([gate.isOpen(1), gate.isOpenForEver, gate.refusal(1)]).toEqual([
+      false,
+      false,
+      "no watchdog",
+    ]);
     gate.viewTaken(VIEW, 2);
-    expect(gate.isOpen(3)).toBe(true);
+    expect([gate.isOpen(3), gate.isOpenForEver]).toEqual([true, true]);
   });
 
   it("holds for a primary while a failover runs, but not for ever", () => {
