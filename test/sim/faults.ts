@@ -7,6 +7,7 @@
  * in rate by more than 1e-3, a hypervisor that stops a guest's clock.
  */
 import type { Ms } from "../../src/base/index.ts";
+import type { ConsensusMessage } from "../../src/wire/watchdog/index.ts";
 import type { Host } from "./model/host.ts";
 import type { Server } from "./model/postgres.ts";
 import { Random } from "./random.ts";
@@ -48,6 +49,12 @@ const KINDS = {
   "pause supervisor": [1, (_world, host, lengthMs) => host.supervisor?.process.pause(lengthMs)],
   "pause worker": [1, (_world, host, lengthMs) => host.supervisor?.worker.process.pause(lengthMs)],
   "pause between actions": [8, stall],
+  "pause around a renewal": [5, pauseAroundRenewal],
+  "pause all nodes": [2, pauseAll],
+  "cut off at a proposal": [5, cutOffAtProposal],
+  "crash after a vote": [4, crashAfterVote],
+  "crash at a commit": [2, crashAtCommit],
+  "restart the others": [3, restartOthers],
   "slow disk": [3, slowDisk],
   "failing disk": [1, failDisk],
   "crash in a write": [4, (_world, host) => crashInWrite(host, null)],
@@ -143,7 +150,9 @@ function cutLinks(
   links: readonly (readonly [from: number, to: number])[],
 ): void {
   for (const [from, to] of links) world.network.cut(from, to);
+  const { era } = world.network;
   world.after(lengthMs, () => {
+    if (era !== world.network.era) return;
     for (const [from, to] of links) world.network.join(from, to);
   });
 }
@@ -229,6 +238,87 @@ function doubleMessages(world: World, _host: Host, lengthMs: Ms, random: Random)
 
 function stall(_world: World, host: Host, lengthMs: Ms, random: Random): void {
   host.watchdog?.stallBefore(1 + random.below(12), lengthMs);
+}
+
+/** Frozen between the answers of a quorum and the renewal, and again right after it. */
+function pauseAroundRenewal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog } = leaderOr(world, host);
+  if (watchdog === null) return;
+  const shortMs = random.between(0.05, 1.1) * world.profile.promiseMs;
+  watchdog.setTrap({
+    isFor: ({ type }) => type === "renew-vip",
+    before: () => watchdog.process.pause(shortMs),
+    after: () => watchdog.process.pause(lengthMs),
+  });
+}
+
+/** All wake at the same moment, and stand at the same moment. */
+function pauseAll(world: World, _host: Host, _lengthMs: Ms, random: Random): void {
+  const lengthMs = random.between(0.2, 3) * world.profile.promiseMs;
+  for (const { watchdog } of world.hosts) watchdog?.process.pause(lengthMs);
+}
+
+/** A new entry leaves the leader for some of the others, or for none. */
+function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const struck = leaderOr(world, host);
+  const share = random.pick([0.5, 0.8, 1]);
+  const links = peersOf(world, struck)
+    .filter(() => random.next() < share)
+    .flatMap((id) => [[struck.id, id] as const, [id, struck.id] as const]);
+  struck.watchdog?.setTrap({
+    isFor: (action) => action.type === "send" && bringsEntry(action.message),
+    before: () => cutLinks(world, lengthMs, links),
+    after: null,
+  });
+}
+
+function bringsEntry(message: ConsensusMessage): boolean {
+  return (
+    message.type === "round" &&
+    message.entry !== null &&
+    message.entry.index > message.committedIndex &&
+    message.committedIndex > 0
+  );
+}
+
+/** It has voted, is started again at once, and hears once more what it heard before. */
+function crashAfterVote(world: World, host: Host, _lengthMs: Ms, random: Random): void {
+  const downMs = random.between(0, 30);
+  host.watchdog?.setTrap({
+    isFor: (action) =>
+      action.type === "send" && action.message.type === "vote-reply" && action.message.granted,
+    before: null,
+    after: () => {
+      host.killWatchdog(downMs, random.chance(0.5));
+      world.network.replayTo(host.id, downMs + 10 + world.profile.promiseMs);
+    },
+  });
+}
+
+function crashAtCommit(world: World, host: Host, lengthMs: Ms): void {
+  const struck = leaderOr(world, host);
+  struck.watchdog?.setTrap({
+    isFor: ({ type }) => type === "commit",
+    before: () => struck.killWatchdog(lengthMs, true),
+    after: null,
+  });
+}
+
+/** All but one have forgotten what they promised it, and it is cut off. */
+function restartOthers(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const spared = leaderOr(world, host);
+  const links = peersOf(world, spared).flatMap((id) => [
+    [spared.id, id] as const,
+    [id, spared.id] as const,
+  ]);
+  cutLinks(world, lengthMs, links);
+  for (const other of world.hosts) {
+    if (other !== spared) other.killWatchdog(random.between(0, 30), true);
+  }
+}
+
+function leaderOr(world: World, host: Host): Host {
+  return world.hosts.find(({ watchdog }) => watchdog?.leads === true) ?? host;
 }
 
 function slowDisk(world: World, host: Host, lengthMs: Ms, random: Random): void {

@@ -24,4 +24,6 @@ export interface Planted {
   readonly neverProbes?: boolean;
   readonly ignoresLease?: boolean;
   readonly forgetsDamagedFile?: boolean;
+  readonly armOpens?: boolean;
+  readonly neverKills?: boolean;
 }

@@ -7,8 +7,11 @@ import {
   acceptsAnyProof,
   believesAnyAck,
   believesAnyStore,
+  countsUncommittedMembers,
   electsOldLogs,
   forgetsPromise,
+  renewsAlways,
+  settlesAtOnce,
   skipsPreVote,
 } from "./wrong-steps.ts";
 
@@ -36,7 +39,11 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "no-boot-silence": {
     about: "votes at once after a start",
     planted: {
-      startState: (state) => ({ ...state, silentUntilMs: 0 }),
+      startState: (state) => ({
+        ...state,
+        silentUntilMs: 0,
+        electionAtMs: state.electionAtMs - state.timing.promiseMs,
+      }),
     },
   },
   "kernel-lease-over-half-T": {
@@ -59,6 +66,18 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     about: "a paused process arms and renews before it asks",
     planted: { renewsOnWaking: true },
   },
+  "arming-opens": {
+    about: "the permit that a child sets, however late, opens",
+    planted: { armOpens: true },
+  },
+  "renewal-for-an-old-round": {
+    about: "renews at every tick, whatever a quorum has answered",
+    planted: { step: renewsAlways },
+  },
+  "members-not-committed": {
+    about: "counts the quorum on a list that was only written",
+    planted: { step: countsUncommittedMembers },
+  },
   "intent-not-committed": {
     about: "acts on an intent when it is proposed",
     planted: { actsOnUncommitted: true },
@@ -70,6 +89,18 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "command-without-probe": {
     about: "runs an inherited intent's command without looking first",
     planted: { neverProbes: true },
+  },
+  "command-outlives-lead": {
+    about: "lets its command run on when it leads no longer",
+    planted: { neverKills: true },
+  },
+  "epoch-not-checked": {
+    about: "a worker forwards without a routing lease",
+    planted: { ignoresLease: true },
+  },
+  "settled-at-commit": {
+    about: "promotes before all have left the old epoch",
+    planted: { step: settlesAtOnce },
   },
   "proof-of-another-term": {
     about: "takes any secret for the holder's",

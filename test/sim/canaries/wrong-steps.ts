@@ -56,6 +56,51 @@ export const believesAnyAck: Wrong = (step) => (state, event, nowMs) =>
 export const believesAnyStore: Wrong = (step) => (state, event, nowMs) =>
   withReplies(step, step(state, event, nowMs), nowMs, "entry");
 
+/** Opens the VIP as long as it thinks that it leads. */
+export const renewsAlways: Wrong = (step) => (state, event, nowMs) => {
+  const done = step(state, event, nowMs);
+  const { leading, vip } = done.state;
+  if (event.type !== "tick" || leading === null || vip.phase !== "armed") return done;
+  return { state: done.state, actions: [...done.actions, { type: "renew-vip" }] };
+};
+
+/** A commit is all that it waits for. */
+export const settlesAtOnce: Wrong = (step) => (state, event, nowMs) => {
+  const done = step(state, event, nowMs);
+  const actions = done.actions.flatMap((action): readonly Action[] =>
+    action.type === "commit" ? [action, { type: "settled", index: action.entry.index }] : [action],
+  );
+  return { state: done.state, actions };
+};
+
+/** Takes all absent nodes off the list at once, and believes in the list that it has written. */
+export const countsUncommittedMembers: Wrong = (step) => (state, event, nowMs) => {
+  if (event.type !== "members-wanted") return step(state, event, nowMs);
+  let done: Step<State, Action> = { state, actions: [] };
+  for (const _id of state.nodeIds) {
+    const next = step(done.state, event, nowMs);
+    if (next.actions.length === 0) break;
+    done = { state: trusting(next.state), actions: [...done.actions, ...next.actions.map(alone)] };
+  }
+  return done;
+};
+
+function trusting(state: State): State {
+  const entry = { ...state.durable.entry, before: null };
+  return { ...state, durable: { ...state.durable, entry }, committedIndex: entry.index };
+}
+
+function alone(action: Action): Action {
+  if (action.type === "persist") {
+    const entry = { ...action.durable.entry, before: null };
+    return { ...action, durable: { ...action.durable, entry } };
+  }
+  if (action.type !== "send" || action.message.type !== "round") return action;
+  const { entry } = action.message;
+  if (entry === null) return action;
+  return { ...action, message: { ...action.message, entry: { ...entry, before: null } } };
+}
+
 /** Whatever was shown counts as the secret of the holder on record. */
 export const acceptsAnyProof: Wrong = (step) => (state, event, nowMs) => {
   const secret = secretOf(event);

@@ -56,6 +56,7 @@ export class Command {
 
   /** SIGKILL to the whole group, or SIGTERM, which it may take its time for. */
   stop(how: "ask" | "kill"): void {
+    if (this.#host.world.planted.neverKills === true) return;
     const lengthMs = this.#host.random.next() * (how === "kill" ? KILL_MS_MAX : ASK_MS_MAX);
     this.#host.after(lengthMs, () => this.#end(null, how === "kill" ? "SIGKILL" : "SIGTERM"));
   }

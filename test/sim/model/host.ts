@@ -13,6 +13,7 @@ const RATE_HALF_SPREAD = 4.99e-4;
 const CHILD_MS_MIN = 1;
 const CHILD_MS_MAX = 8;
 const GUARDIAN_RESTART_MS = 20;
+const GUARDIAN_ANSWERS_MS = 1000;
 /** Until a supervisor starts a watchdog again that ended by itself. */
 const RESTART_MS = 50;
 
@@ -26,7 +27,8 @@ export class Host {
   watchdog: Watchdog | null = null;
   supervisor: Supervisor | null = null;
   #guardian: Guardian | null = null;
-  #guarded: string | null = null;
+  /** What the guardian was told last, and who waits for its answer. */
+  #guarded: { readonly secret: string; readonly onArmed: () => void } | null = null;
   #clockSinceMs: Ms;
   #wallStepMs: Ms = 0;
   #bootCount = 0;
@@ -192,14 +194,13 @@ export class Host {
   /** Its watchdog notices, starts another and tells it what to guard. */
   killGuardian(): void {
     const { watchdog } = this;
-    const secret = this.#guarded;
     this.#killGuardian();
     if (watchdog === null) return;
     this.after(GUARDIAN_RESTART_MS, () =>
       watchdog.process.run(() => {
         if (this.#guardian !== null) return;
         this.#startGuardian();
-        if (secret !== null && watchdog.holder.isArmed) this.armGuardian(secret, () => undefined);
+        if (this.#guarded !== null) this.armGuardian(this.#guarded.secret, this.#guarded.onArmed);
       }),
     );
   }
@@ -208,13 +209,27 @@ export class Host {
     return this.#guardian !== null;
   }
 
+  /** One that does not answer is replaced, and asked again. */
   armGuardian(secret: string, onArmed: () => void): void {
     const { watchdog } = this;
-    this.#guarded = secret;
+    let isAnswered = false;
+    const answer = (): void => {
+      if (isAnswered) return;
+      isAnswered = true;
+      this.#guarded = { secret, onArmed: () => undefined };
+      onArmed();
+    };
+    this.#guarded = { secret, onArmed: answer };
+    const guardian = this.#guardian;
     this.after(this.random.between(0.1, 1), () =>
-      this.#guardian?.arm(secret, () =>
-        this.after(this.random.between(0.1, 1), () => watchdog?.process.run(onArmed)),
+      guardian?.arm(secret, () =>
+        this.after(this.random.between(0.1, 1), () => watchdog?.process.run(answer)),
       ),
+    );
+    this.after(GUARDIAN_ANSWERS_MS, () =>
+      watchdog?.process.run(() => {
+        if (!isAnswered && guardian !== null && guardian === this.#guardian) this.killGuardian();
+      }),
     );
   }
 

@@ -24,7 +24,8 @@ export interface KernelOptions {
 
 export class Kernel {
   readonly #options: KernelOptions;
-  #permitUntilMs: Ms = 0;
+  /** By number: a renewal fits only the permit of its own. */
+  readonly #permits = new Map<number, Ms>();
   #leaseUntilMs: Ms = 0;
   #addressUntilMs: Ms = 0;
 
@@ -45,28 +46,24 @@ export class Kernel {
     return this.#addressUntilMs > this.#options.nowMs();
   }
 
-  get hasPermit(): boolean {
-    return this.#permitUntilMs > this.#options.nowMs();
-  }
-
   /** `nft -f`: one transaction. It opens nothing. */
-  permit(kernelLeaseMs: Ms): void {
-    this.#permitUntilMs = this.#elementEnd(kernelLeaseMs);
+  permit(kernelLeaseMs: Ms, number: number): void {
+    this.#permits.set(number, this.#elementEnd(kernelLeaseMs));
   }
 
   /** The datagram: only while the address is here (it is routed by it) and the permit lives. */
-  renewByDatagram(kernelLeaseMs: Ms): boolean {
-    if (!this.hasAddress) return false;
-    if (!this.hasPermit && !this.#options.isRevivable) return false;
-    this.#permitUntilMs = this.#elementEnd(kernelLeaseMs);
-    this.#leaseUntilMs = this.#permitUntilMs;
+  renewByDatagram(kernelLeaseMs: Ms, number: number): void {
+    if (!this.hasAddress) return;
+    const isPermitted = (this.#permits.get(number) ?? 0) > this.#options.nowMs();
+    if (!isPermitted && !this.#options.isRevivable) return;
+    this.#leaseUntilMs = this.#elementEnd(kernelLeaseMs);
+    this.#permits.set(number, this.#leaseUntilMs);
     this.#options.onOpening();
-    return true;
   }
 
   closeByDatagram(): void {
     if (!this.hasAddress) return;
-    this.#permitUntilMs = 0;
+    this.#permits.clear();
     this.#leaseUntilMs = 0;
   }
 
@@ -84,7 +81,7 @@ export class Kernel {
 
   /** `nft delete element` of both, as root. */
   clearSets(): void {
-    this.#permitUntilMs = 0;
+    this.#permits.clear();
     this.#leaseUntilMs = 0;
   }
 

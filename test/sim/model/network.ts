@@ -34,6 +34,11 @@ export class Network {
     this.#clockwork = clockwork;
   }
 
+  /** Grows when all is healed: cuts of before are over then. */
+  get era(): number {
+    return this.#era;
+  }
+
   cut(from: number, to: number): void {
     const key = keyOf(from, to);
     this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
@@ -69,6 +74,14 @@ export class Network {
     for (let done = 0; done < count && this.#recorded.length > 0; done++) {
       const { from, to, deliver } = this.#random.pick(this.#recorded);
       this.#put(this.#clockwork.nowMs + this.#random.next() * 500, from, to, deliver);
+    }
+  }
+
+  /** What was sent to one host lately reaches it again after a while. */
+  replayTo(hostId: number, afterMs: Ms): void {
+    for (const { from, to, deliver } of this.#recorded) {
+      if (to !== hostId) continue;
+      this.#put(this.#clockwork.nowMs + afterMs * (1 + this.#random.next()), from, to, deliver);
     }
   }
 

@@ -37,6 +37,13 @@ import { Process } from "./process.ts";
 const INBOX_MAX = 20_000;
 const STEER_EVERY_MS = 250;
 
+/** What happens right before or right after an action of a kind; once. */
+export interface Trap {
+  readonly isFor: (action: Action) => boolean;
+  readonly before: (() => void) | null;
+  readonly after: (() => void) | null;
+}
+
 export class Watchdog {
   readonly process: Process;
   readonly holder: Holder;
@@ -58,6 +65,7 @@ export class Watchdog {
   #lives: readonly NodeLife[] = [];
   /** The process is stopped for `ms` before its `count`-th next action. */
   #stall: { count: number; readonly ms: Ms } | null = null;
+  #trap: Trap | null = null;
   #wasPaused = false;
   /** Its next write is its last act. */
   diesInWrite = false;
@@ -117,8 +125,14 @@ export class Watchdog {
     this.#stall = { count: actionCount, ms };
   }
 
+  /** The next action of that kind finds the trap; a later trap takes the place of this one. */
+  setTrap(trap: Trap): void {
+    this.#trap = trap;
+  }
+
   forgetStalls(): void {
     this.#stall = null;
+    this.#trap = null;
     this.diesInWrite = false;
   }
 
@@ -221,8 +235,18 @@ export class Watchdog {
       const action = this.#actions[0];
       if (action !== undefined) {
         if (this.#stallsNow()) break;
+        const trap = this.#trap?.isFor(action) === true ? this.#trap : null;
+        if (trap !== null) {
+          this.#trap = null;
+          trap.before?.();
+          if (!this.process.canRun) {
+            this.#trap = { ...trap, before: null };
+            break;
+          }
+        }
         this.#actions.shift();
         this.#perform(action);
+        trap?.after?.();
         continue;
       }
       const event = this.#nextEvent();
