@@ -25,6 +25,7 @@ import {
   type NodeStatus,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
+import { viewOfDeadWatchdog } from "../pcp/core/index.ts";
 import { startAdminServers, type AdminServers } from "./admin.ts";
 import { BackendCare } from "./backend-care.ts";
 import {
@@ -34,7 +35,7 @@ import {
   type AppliedViewsEvent,
   type AppliedViewsState,
 } from "./core/applied-views.ts";
-import { LoneLink, WatchdogLink, withoutLeader, type ClusterLink } from "./driver/cluster-link.ts";
+import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { Workers } from "./driver/workers.ts";
 
 export interface NodeOptions {
@@ -300,7 +301,8 @@ export class Node {
         return;
       case "died":
         if (this.#watchdogView !== null) {
-          this.#onWatchdogView(withoutLeader(this.#watchdogView, this.#watchdogProblem));
+          const view = viewOfDeadWatchdog(this.#watchdogView, this.#watchdogProblem);
+          this.#onWatchdogView(view);
         }
         return;
       case "fatal":

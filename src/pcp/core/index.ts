@@ -4,4 +4,4 @@
  */
 export * from "./connection.ts";
 export type { Answer, Command } from "./answer.ts";
-export { watchdogViewAt } from "./watchdog-at.ts";
+export { viewOfDeadWatchdog, watchdogViewAt } from "./watchdog-at.ts";

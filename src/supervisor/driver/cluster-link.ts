@@ -2,12 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, type Log } from "../../os/index.ts";
-import type {
-  ClusterRequest,
-  FromWatchdog,
-  ToWatchdog,
-  WatchdogView,
-} from "../../wire/ipc/index.ts";
+import type { ClusterRequest, FromWatchdog, ToWatchdog } from "../../wire/ipc/index.ts";
 import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
 
 /**
@@ -162,22 +157,4 @@ export class LoneLink implements ClusterLink {
   async stop(): Promise<void> {
     await Promise.resolve();
   }
-}
-
-/**
- * What is shown of a watchdog that is not running.
- *
- * @param why it cannot; null when it is only being started again.
- */
-export function withoutLeader(view: WatchdogView, why: string | null): WatchdogView {
-  return {
-    ...view,
-    leaderId: null,
-    isLeader: false,
-    hasQuorum: false,
-    quorumStatus: -2,
-    holdsVip: false,
-    guardianPid: null,
-    unfit: why ?? view.unfit,
-  };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { watchdogViewAt } from "../../../../src/pcp/core/index.ts";
+import { viewOfDeadWatchdog, watchdogViewAt } from "../../../../src/pcp/core/index.ts";
 import type { WatchdogView } from "../../../../src/wire/ipc/index.ts";
 import { threeNodes } from "../../../support/pcp-views.ts";
 
@@ -46,5 +46,26 @@ describe("the last view of a watchdog", () => {
 
   it("does not claim that the address is gone where nothing takes it away", () => {
     expect(watchdogViewAt({ ...LEADS, fence: "none" }, 5000).holdsVip).toBe(true);
+  });
+});
+
+describe("the last view of a watchdog that has died", () => {
+  it("claims nothing any more, however long its lease had to run", () => {
+    const dead = viewOfDeadWatchdog({ ...LEADS, knownUntilMs: 1e9, fence: "none" }, null);
+    expect(dead).toMatchObject({
+      leaderId: null,
+      isLeader: false,
+      quorumStatus: -2,
+      holdsVip: false,
+      guardianPid: null,
+      unfit: null,
+    });
+    expect(states(dead)).toEqual(["LOST", "JOINING", "DEAD"]);
+  });
+
+  it("says why it does not run again, and is lost whatever it was doing", () => {
+    const standing = { ...n0, state: "STANDING FOR LEADER" as const };
+    const dead = viewOfDeadWatchdog({ ...LEADS, nodes: [standing, n1, n2] }, "wd_port0 is taken");
+    expect([dead.nodes[0]?.state, dead.unfit]).toEqual(["LOST", "wd_port0 is taken"]);
   });
 });
