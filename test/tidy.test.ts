@@ -174,6 +174,19 @@ describe("the project", () => {
     expect(bad).toEqual([]);
   });
 
+  it("names tests that exist where it says how its promises are tested", () => {
+    const named = [...textOf("docs/safety.md").matchAll(/`(test\/[\w./-]+)`/g)].map(
+      ([, path]) => path,
+    );
+    const folder = "test/unit/watchdog/core/consensus";
+    const stories = [...textOf("docs/safety.md").matchAll(/`([\w-]+\.txt)`/g)].map(
+      ([, name]) => `${folder}/${name}`,
+    );
+    expect([named.length > 10, stories.length > 5]).toEqual([true, true]);
+    const absent = [...named, ...stories].filter((path) => !existsSync(join(ROOT, path ?? "")));
+    expect(absent).toEqual([]);
+  });
+
   it("tells a reader of the README the two commands that show and prove it", () => {
     if (!existsSync(join(ROOT, "README.md"))) return;
     expect(textOf("README.md")).toContain("scripts/lab demo");
