@@ -20,6 +20,7 @@ import {
   type NodeStatus,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
+import { loadingView } from "./core/loading-view.ts";
 
 /** What the node offers to its administrators. */
 export interface AdminNode {
@@ -103,8 +104,8 @@ function handlersOf(node: AdminNode): PcpHandlers {
   return {
     view: () => node.view,
     watchdog: () => {
-      const view = node.watchdogView;
-      return view === null ? null : watchdogViewAt(view, monotonicNowMs());
+      if (!node.config.use_watchdog) return null;
+      return watchdogViewAt(node.watchdogView ?? loadingView(node.config), monotonicNowMs());
     },
     workerPids: () => node.workerPids,
     poolStatus: () => showPoolStatus(node.config, node.config.pgpool_compat_version),

@@ -78,7 +78,10 @@ class Watchdog {
       removalPolicy: removalPolicyOf(config),
       staleMs: 3 * this.#silenceMs,
       log,
-      onChange: () => this.#publish(),
+      onChange: () => {
+        this.#steer();
+        this.#publish();
+      },
     });
     this.#votes = new FailoverVotes({
       rules: voteRulesOf(config),

@@ -248,7 +248,6 @@ describe("three nodes, asked by Pgpool-II's own client", () => {
       watchdog: {
         members: [leader, other].sort((a, b) => a - b),
         neededForQuorum: 2,
-        isLeader: true,
       },
     });
     await startNode(standby);
@@ -256,6 +255,30 @@ describe("three nodes, asked by Pgpool-II's own client", () => {
       const infos = await Promise.all(IDS.map(infoOf));
       return infos.every((info) => /^Member Remote Nodes {6}: 2$/m.test(info)) ? true : null;
     });
-    expect(await untilAgreed()).toBe(leader);
+    await untilAgreed();
+  });
+
+  it("show a node that they refuse for its wd_lease_time, as it shows them", async () => {
+    const leader = await untilAgreed();
+    const refused = IDS.find((id) => id !== leader);
+    if (refused === undefined) throw new Error("three nodes");
+    const text = readFileSync(configOf(refused), "utf8");
+    await pgpool(refused, "-m", "fast", "stop");
+    writeFileSync(configOf(refused), text.replace("wd_lease_time = 600", "wd_lease_time = 700"));
+    await startNode(refused);
+    await until("it shows two nodes that do not add it", async () =>
+      (await statesOf(refused)).filter((state) => state === "ADD MESSAGE SENT").length === 2
+        ? true
+        : null,
+    );
+    expect((await statesOf(refused))[0]).not.toBe("LEADER");
+    await until("the leader shows it so too", async () =>
+      (await statesOf(leader)).includes("ADD MESSAGE SENT") ? true : null,
+    );
+    expect(logOf(leader)).toContain('wd_lease_time is "600 ms" here and "700 ms" there');
+    await pgpool(refused, "-m", "fast", "stop");
+    writeFileSync(configOf(refused), text);
+    await startNode(refused);
+    await untilAgreed();
   });
 });
