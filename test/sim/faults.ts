@@ -50,11 +50,14 @@ const KINDS = {
   "pause worker": [1, (_world, host, lengthMs) => host.supervisor?.worker.process.pause(lengthMs)],
   "pause between actions": [8, stall],
   "pause around a renewal": [5, pauseAroundRenewal],
+  "cut off before a renewal": [3, cutOffBeforeRenewal],
   "pause all nodes": [2, pauseAll],
   "cut off at a proposal": [5, cutOffAtProposal],
   "crash after a vote": [4, crashAfterVote],
   "crash at a commit": [2, crashAtCommit],
   "restart the others": [3, restartOthers],
+  "swap the sides": [2, swapSides],
+  "strike at a command": [4, strikeAtCommand],
   "slow disk": [3, slowDisk],
   "failing disk": [1, failDisk],
   "crash in a write": [4, (_world, host) => crashInWrite(host, null)],
@@ -157,7 +160,7 @@ function cutLinks(
   });
 }
 
-function peersOf(world: World, host: Host): readonly number[] {
+function peersOf(world: World, host: { readonly id: number }): readonly number[] {
   return world.hosts.map(({ id }) => id).filter((id) => id !== host.id);
 }
 
@@ -252,6 +255,19 @@ function pauseAroundRenewal(world: World, host: Host, lengthMs: Ms, random: Rand
   });
 }
 
+/** Nobody answers any more; whatever is renewed then is the last that it does. */
+function cutOffBeforeRenewal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog, id } = leaderOr(world, host);
+  if (watchdog === null) return;
+  cutLinks(world, lengthMs, bothWays([id], peersOf(world, { id })));
+  let restCount = 1 + random.below(6);
+  watchdog.setTrap({
+    isFor: ({ type }) => type === "renew-vip" && (restCount -= 1) === 0,
+    before: null,
+    after: () => watchdog.process.pause(lengthMs),
+  });
+}
+
 /** All wake at the same moment, and stand at the same moment. */
 function pauseAll(world: World, _host: Host, _lengthMs: Ms, random: Random): void {
   const lengthMs = random.between(0.2, 3) * world.profile.promiseMs;
@@ -262,9 +278,8 @@ function pauseAll(world: World, _host: Host, _lengthMs: Ms, random: Random): voi
 function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random: Random): void {
   const struck = leaderOr(world, host);
   const share = random.pick([0.5, 0.8, 1]);
-  const links = peersOf(world, struck)
-    .filter(() => random.next() < share)
-    .flatMap((id) => [[struck.id, id] as const, [id, struck.id] as const]);
+  const cutIds = peersOf(world, struck).filter(() => random.next() < share);
+  const links = bothWays([struck.id], cutIds);
   struck.watchdog?.setTrap({
     isFor: (action) => action.type === "send" && bringsEntry(action.message),
     before: () => cutLinks(world, lengthMs, links),
@@ -307,14 +322,64 @@ function crashAtCommit(world: World, host: Host, lengthMs: Ms): void {
 /** All but one have forgotten what they promised it, and it is cut off. */
 function restartOthers(world: World, host: Host, lengthMs: Ms, random: Random): void {
   const spared = leaderOr(world, host);
-  const links = peersOf(world, spared).flatMap((id) => [
-    [spared.id, id] as const,
-    [id, spared.id] as const,
-  ]);
-  cutLinks(world, lengthMs, links);
+  cutLinks(world, lengthMs, bothWays([spared.id], peersOf(world, spared)));
   for (const other of world.hosts) {
     if (other !== spared) other.killWatchdog(random.between(0, 30), true);
   }
+}
+
+/**
+ * A minority is away until it is taken off the list. As the list without it goes out, it comes
+ * back, and some of the others go: now a majority of all stands against one of the new list.
+ */
+function swapSides(world: World, host: Host, lengthMs: Ms): void {
+  const leader = leaderOr(world, host);
+  const peers = peersOf(world, leader);
+  const away = peers.slice(0, Math.floor((world.nodeCount - 1) / 2));
+  const present = peers.filter((id) => !away.includes(id));
+  const listLength = 1 + present.length;
+  const allies = present.slice(0, Math.floor(listLength / 2));
+  const others = [...present.filter((id) => !allies.includes(id)), ...away];
+  const awayMs = (world.profile.removesAfterMs ?? 0) + 1000 * away.length;
+  const { network } = world;
+  const links = bothWays(away, [leader.id, ...present]);
+  cutLinks(world, awayMs, links);
+  leader.watchdog?.setTrap({
+    isFor: (action) =>
+      action.type === "send" &&
+      action.message.type === "round" &&
+      action.message.entry?.members.length === listLength,
+    before: () => {
+      for (const [from, to] of links) network.restore(from, to);
+      cutLinks(world, lengthMs, bothWays([leader.id, ...allies], others));
+    },
+    after: null,
+  });
+}
+
+/** The leader loses its lead, or is thought to have lost it, while its command runs. */
+function strikeAtCommand(world: World, _host: Host, lengthMs: Ms, random: Random): void {
+  const how = random.below(5);
+  const afterMs = random.magnitude(1, 500);
+  const { era } = world.network;
+  world.atNextCommand = (host) =>
+    world.after(afterMs, () => {
+      if (era !== world.network.era) return;
+      if (how === 0) cutLinks(world, lengthMs, bothWays([host.id], peersOf(world, host)));
+      else if (how === 1) host.watchdog?.process.pause(lengthMs);
+      else if (how === 2) host.pauseAll(lengthMs);
+      else if (how === 3) host.killWatchdog(lengthMs, random.chance(0.5));
+      else host.watchdog?.handOver();
+    });
+}
+
+function bothWays(
+  some: readonly number[],
+  others: readonly number[],
+): readonly (readonly [number, number])[] {
+  return some.flatMap((one) =>
+    others.flatMap((other) => [[one, other] as const, [other, one] as const]),
+  );
 }
 
 function leaderOr(world: World, host: Host): Host {

@@ -40,7 +40,7 @@ export function profileFor(random: Random, planted: Planted): Profile {
     timing,
     fence: planted.fence?.(fence, timing) ?? fence,
     lifetimeMs: lifetimeSeconds * 1000,
-    commandMsMax: random.magnitude(100, 3000),
+    commandMsMax: random.magnitude(100, 8000),
     removesAfterMs: removes ? random.between(2, 8) * promiseMs : null,
   };
 }

@@ -60,6 +60,8 @@ export class World implements Clockwork, Judge {
   readonly trace: ((line: string) => void) | null;
   /** After the healing nothing stays away for longer. */
   absenceMsMax: Ms = Infinity;
+  /** Told of the host that runs the next failover command; once. */
+  atNextCommand: ((host: Host) => void) | null = null;
   readonly #queue = new EventQueue();
   #nowMs: Ms = 0;
 
@@ -107,6 +109,13 @@ export class World implements Clockwork, Judge {
 
   broken(promise: string, detail: string): never {
     throw new BrokenPromise(promise, detail, this.#nowMs);
+  }
+
+  onCommand(host: Host): void {
+    this.stats.commands += 1;
+    const tell = this.atNextCommand;
+    this.atNextCommand = null;
+    tell?.(host);
   }
 
   onTakeOver(host: Host): void {

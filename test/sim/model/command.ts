@@ -29,7 +29,7 @@ export class Command {
     this.#onEnd = onEnd;
     const { world, random } = host;
     world.trace?.(`${host.id} runs ${action.text} of ${action.env.PGQUORUM_EVENT_ID}`);
-    world.stats.commands += 1;
+    world.onCommand(host);
     world.promises.oneCommand.onStarted(this, this.#isWorkVisible());
     if (promotionEpoch !== null) world.promises.noStaleWrite.onPromotion(promotionEpoch);
     const lengthMs = random.magnitude(5, world.profile.commandMsMax);

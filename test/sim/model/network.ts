@@ -51,6 +51,11 @@ export class Network {
     else this.#cuts.delete(key);
   }
 
+  /** However often it was cut. */
+  restore(from: number, to: number): void {
+    this.#cuts.delete(keyOf(from, to));
+  }
+
   isCut(from: number, to: number): boolean {
     return this.#cuts.size > 0 && this.#cuts.has(keyOf(from, to));
   }

@@ -27,8 +27,8 @@ describe("the simulator", { timeout: 30_000 }, () => {
     expect(sum(({ stats }) => stats.writes)).toBeGreaterThan(100);
   });
 
-  it("finds a proof of release that comes before the address is gone, and shortens the way", () => {
-    const planted = plantedBy("proof-before-deletion");
+  it("finds a process that renews on waking, and shortens the way to it", () => {
+    const planted = plantedBy("renews-on-waking");
     const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
     const found = seeds.map((seed) => runSeed(options(seed, { planted })));
     const failed = found.find(({ breach }) => breach?.promise === "at most one open VIP");
