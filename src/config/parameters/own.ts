@@ -49,10 +49,9 @@ export const OWN = {
     initial: "auto",
     context: "init",
     since: "pgquorum",
-    inactiveValues: ["nft"],
     acts: true,
     about:
-      "How the kernel takes the virtual IP out of use when the process that holds it freezes: a packet filter, the address's own lifetime, or not at all.",
+      "How the kernel takes the virtual IP out of use when the process that holds it freezes: a packet filter, the address's own lifetime, or not at all; `auto` takes the first that works here.",
   },
   vip_interface: {
     type: "string",

@@ -109,7 +109,7 @@ export function sharedSettings(config: Config): SharedSettings {
   const members = config.nodes.map((node) => `${node.id} ${node.hostname} ${node.wdPort}`);
   const required: readonly (readonly [string, string])[] = [
     ["wd_lease_time", `${config.wd_lease_time} ms`],
-    ["vip_fence", config.vip_fence === "none" ? "none" : "lifetime"],
+    ["vip_fence", config.vip_fence === "none" ? "none" : "fenced"],
     ["delegate_ip", config.delegate_ip],
     ["enable_consensus_with_half_votes", onOff(config.enable_consensus_with_half_votes)],
     [MEMBERS, sha256(members.join("\n"))],

@@ -181,11 +181,11 @@ test("names that are set but do nothing yet are listed, unless they have the ini
   const config = configOf(`ssl = on
 memory_cache_enabled = off
 port = 5433
-vip_fence = nft
+disable_load_balance_on_write = off
 wd_lifecheck_method = heartbeat
 relcache_size = 1000
 `);
-  expect(notActingYet(config)).toEqual(["relcache_size", "ssl", "vip_fence"]);
+  expect(notActingYet(config)).toEqual(["disable_load_balance_on_write", "relcache_size", "ssl"]);
 });
 
 test("an included file is read in place, relative to the including one", () => {

@@ -27,7 +27,7 @@ describe("a node is refused", () => {
 
   it.each([
     ["wd_lease_time = 600", 'wd_lease_time is "3000 ms" here and "600 ms" there'],
-    ["vip_fence = none", 'vip_fence is "lifetime" here and "none" there'],
+    ["vip_fence = none", 'vip_fence is "fenced" here and "none" there'],
     ["delegate_ip = '10.0.0.9'", 'delegate_ip is "10.0.0.100" here and "10.0.0.9" there'],
     [
       "enable_consensus_with_half_votes = on",
