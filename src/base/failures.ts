@@ -74,6 +74,12 @@ export const FAILURES = {
     sqlstate: "28000",
     message: "unsupported authentication method",
   },
+  "vip-left": {
+    severity: "FATAL",
+    sqlstate: "57P01",
+    message: "terminating connection because the virtual IP has left this node",
+    hint: "Connect again: another node answers for it.",
+  },
   "shutting-down": {
     severity: "FATAL",
     sqlstate: "57P01",

@@ -103,6 +103,8 @@ function onMessage(message: ToWorker): void {
       return gate.leaseTaken(message.untilMs);
     case "reload":
       return reload();
+    case "vip-left":
+      return listener.shutDownAt(message.address, failure("vip-left"));
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => undefined);
     case "stop":

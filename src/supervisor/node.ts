@@ -64,6 +64,8 @@ export class Node {
   readonly #startedAt = Date.now();
   #admin: AdminServers | null = null;
   #watchdogView: WatchdogView | null = null;
+  /** The VIP, while clients may be connected by it. */
+  #heldVip: string | null = null;
   /** Why the watchdog, which did run, cannot be started again. */
   #watchdogProblem: string | null = null;
   #hasWatchdogRun = false;
@@ -243,7 +245,8 @@ export class Node {
   }
 
   /**
-   * `smart` waits for the clients; the VIP stays with them until then. `fast` may follow it.
+   * `smart` waits for the clients of this node's own addresses; those of the VIP could not get in
+   * again while it stays here, so it moves at once. `fast` may follow it.
    *
    * @param problem why the node cannot go on; null when somebody asked for the stop.
    */
@@ -253,6 +256,7 @@ export class Node {
     this.#problem ??= problem;
     this.#log.write("log", `shutting down by ${mode} shutdown request`);
     if (mode === "smart") {
+      this.#link.retire();
       await this.#workers.stop("smart");
       // Meanwhile somebody may have lost patience; then that stop ends the node.
       if (this.#stopping !== "smart") return;
@@ -348,11 +352,20 @@ export class Node {
   #onWatchdogView(view: WatchdogView): void {
     if (view.hasQuorum && this.#watchdogView?.hasQuorum !== true) this.#care.onQuorumRegained();
     this.#watchdogView = view;
+    this.#followVip(view);
     if (view.hasQuorum) this.#quorumLostAtMs = null;
     else this.#quorumLostAtMs ??= monotonicNowMs();
     this.#care.onLeadership(view.isLeader && view.hasQuorum);
     this.#publishSoon();
     if (!view.hasQuorum) setTimeout(() => this.#publishSoon(), this.#quorumGraceMs()).unref();
+  }
+
+  /** Sessions by an address that has left are of no use to anybody, and would hold up a stop. */
+  #followVip(view: WatchdogView): void {
+    if (view.holdsVip) this.#heldVip = view.vip;
+    if (view.holdsVip || view.isLeader || this.#heldVip === null) return;
+    this.#workers.tell({ type: "vip-left", address: this.#heldVip });
+    this.#heldVip = null;
   }
 
   #onNotGranted(request: ClusterRequest, why: string): void {

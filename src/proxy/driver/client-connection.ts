@@ -75,7 +75,7 @@ export class ClientConnection implements SocketEvents {
     this.#host = host;
     this.#settings = context.settings();
     this.#socket = StreamSocket.ofAccepted(accepted, READ_BUFFER_BYTES, this);
-    this.#address = this.#socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, "") ?? null;
+    this.#address = withoutMapping(this.#socket.remoteAddress);
     this.#port = this.#socket.remotePort;
     const { config } = this.#settings;
     if (config.log_connections) {
@@ -86,6 +86,11 @@ export class ClientConnection implements SocketEvents {
       const expire = (): void => this.#refuse(failure("authentication-timeout"));
       this.#timer = setTimeout(expire, config.authentication_timeout * 1000);
     }
+  }
+
+  /** By which address of ours it came in; null by a Unix socket. */
+  get localAddress(): string | null {
+    return withoutMapping(this.#socket.localAddress);
   }
 
   /** Null until the client is logged in. */
@@ -432,4 +437,9 @@ export class ClientConnection implements SocketEvents {
           }),
     });
   }
+}
+
+/** An IPv4 client of a socket for both families comes as `::ffff:192.0.2.1`. */
+function withoutMapping(address: string | null): string | null {
+  return address?.replace(/^::ffff:(?=\d+\.)/, "") ?? null;
 }

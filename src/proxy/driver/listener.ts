@@ -83,6 +83,13 @@ export class Listener implements ClientHost {
     for (const connection of this.#connections) connection.shutDown(why);
   }
 
+  /** Only those that came in by this address of ours. */
+  shutDownAt(address: string, why: Failure): void {
+    for (const connection of this.#connections) {
+      if (connection.localAddress === address) connection.shutDown(why);
+    }
+  }
+
   // ---- ClientHost -------------------------------------------------------------------------
 
   enter(connection: ClientConnection): Failure | null {

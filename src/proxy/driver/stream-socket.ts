@@ -80,6 +80,10 @@ export class StreamSocket {
     return this.#socket.remoteAddress ?? null;
   }
 
+  get localAddress(): string | null {
+    return this.#socket.localAddress ?? null;
+  }
+
   get remotePort(): number | null {
     return this.#socket.remotePort ?? null;
   }

@@ -17,6 +17,8 @@ export interface ClusterLink {
   applied(index: number): void;
   /** The configuration files have changed. */
   reload(): void;
+  /** This node is about to stop: leadership and VIP go to another, if there is one. */
+  retire(): void;
   /** Gives up leadership and VIP; resolves when both are gone. */
   stop(): Promise<void>;
 }
@@ -71,6 +73,10 @@ export class WatchdogLink implements ClusterLink {
 
   reload(): void {
     this.#send({ type: "reload" });
+  }
+
+  retire(): void {
+    this.#send({ type: "retire" });
   }
 
   async stop(): Promise<void> {
@@ -152,6 +158,10 @@ export class LoneLink implements ClusterLink {
 
   reload(): void {
     // Nobody else reads the files.
+  }
+
+  retire(): void {
+    // Nobody else is there.
   }
 
   async stop(): Promise<void> {

@@ -14,6 +14,8 @@ export type ToWorker =
   | { readonly type: "lease"; readonly untilMs: number }
   /** Read the configuration files again. */
   | { readonly type: "reload" }
+  /** Whoever is connected to this address of ours cannot be reached any more. */
+  | { readonly type: "vip-left"; readonly address: string }
   /** Another worker received a CancelRequest for a session of this one. */
   | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
   /** `smart`: no new clients, end when the last has left. `fast`: end the sessions now. */
