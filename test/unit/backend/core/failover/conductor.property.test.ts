@@ -277,5 +277,5 @@ describe("the conductors of three nodes", () => {
       }),
       { numRuns: 500, seed: 7 },
     );
-  });
+  }, 30_000);
 });
