@@ -141,6 +141,7 @@ wd_lease_time = 600
 wd_heartbeat_keepalive = 1
 wd_heartbeat_deadtime = 3
 delegate_ip = '${VIP}'
+wd_escalation_command = 'true'
 wd_de_escalation_command = 'sleep 2'
 arping_path = '/bin'
 arping_cmd = 'true'
@@ -207,6 +208,14 @@ describe.runIf(isRoot)(`three watchdogs, each on a host of its own${WHY}`, () =>
       await delay(20);
     }
     await untilWhole();
+  });
+
+  it("bring the address up when wd_escalation_command has ended, not before", async () => {
+    const { log } = await untilWhole();
+    const ended = log.lastIndexOf("watchdog escalation successful");
+    const acquired = log.lastIndexOf("successfully acquired the delegate IP");
+    expect(ended).toBeGreaterThan(-1);
+    expect(acquired).toBeGreaterThan(ended);
   });
 
   it("have another holder within a second when the leader is killed", async () => {
