@@ -1,10 +1,20 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { createHash } from "node:crypto";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import {
+  buildVipProgram,
+  delay,
+  hashOf,
+  isRoot,
+  proofFor,
+  removeNamespaces,
+  run,
+  until,
+  VipProgram,
+  WHY,
+} from "../support/vip-host.ts";
 
 /**
  * The virtual IP in a kernel of its own: one network namespace, one device. What is looked
@@ -14,82 +24,20 @@ const NAMESPACE = `pqv-${process.pid}`;
 const VIP = "10.99.0.100";
 const directory = mkdtempSync(join(tmpdir(), "pgquorum-vip-"));
 const program = join(directory, "vip-program.mjs");
-const isRoot = process.getuid?.() === 0;
-/** In the name, so that whoever skips them reads it. */
-const WHY = isRoot ? "" : " (skipped: only root may make network namespaces and set addresses)";
+const started: VipProgram[] = [];
+let listener: VipProgram;
 
-/** A process in the namespace, and the lines that it prints. */
-class Program {
-  readonly child: ChildProcess;
-  readonly lines: { readonly atMs: number; readonly text: string }[] = [];
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn("ip", ["netns", "exec", NAMESPACE, process.execPath, program, ...args], {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, ...env },
-    });
-    let rest = "";
-    this.child.stdout?.on("data", (chunk: Buffer) => {
-      const parts = (rest + chunk.toString("utf8")).split("\n");
-      rest = parts.pop() ?? "";
-      for (const text of parts) this.lines.push({ atMs: performance.now(), text });
-    });
-    started.push(this);
-  }
-
-  tell(line: string): void {
-    this.child.stdin?.write(`${line}\n`);
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
-  }
-
-  last(word: string): string | null {
-    const found = this.lines.findLast(({ text }) => text.startsWith(`${word} `));
-    return found === undefined ? null : found.text.slice(word.length + 1);
-  }
-
-  all(word: string): string[] {
-    return this.lines.filter(({ text }) => text.startsWith(`${word} `)).map(({ text }) => text);
-  }
-
-  get guardianPid(): number {
-    const pid = Number(this.last("guardian"));
-    return Number.isSafeInteger(pid) ? pid : 0;
-  }
-}
-
-const started: Program[] = [];
-let listener: Program;
-
-function run(...words: string[]): string {
-  const [command = "", ...args] = words;
-  return spawnSync(command, args, { encoding: "utf8" }).stdout;
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): VipProgram {
+  const holder = new VipProgram({ namespace: NAMESPACE, program, args, env });
+  started.push(holder);
+  return holder;
 }
 
 function hasVip(): boolean {
   return run("ip", "-n", NAMESPACE, "-o", "addr", "show", "to", VIP) !== "";
 }
 
-async function delay(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** How long it took, in milliseconds. */
-async function until(what: string, condition: () => boolean, limitMs = 5000): Promise<number> {
-  const startMs = performance.now();
-  while (!condition()) {
-    const said = started.at(-1)?.lines.map(({ text }) => text);
-    if (performance.now() - startMs > limitMs) {
-      throw new Error(`not within ${limitMs} ms: ${what}; ${said?.join(" | ") ?? ""}`);
-    }
-    await delay(5);
-  }
-  return performance.now() - startMs;
-}
-
-function startHolder(upCommand = "", env: Readonly<Record<string, string>> = {}): Program {
+function startHolder(upCommand = "", env: Readonly<Record<string, string>> = {}): VipProgram {
   const options = {
     vip: VIP,
     device: "v0",
@@ -99,22 +47,15 @@ function startHolder(upCommand = "", env: Readonly<Record<string, string>> = {})
     promiseMs: 600,
     table: "pgquorum_402",
   };
-  return new Program(["hold", JSON.stringify(options)], env);
+  return start(["hold", JSON.stringify(options)], env);
 }
 
-async function startHolding(ms: number, upCommand = "", env = {}): Promise<Program> {
+async function startHolding(ms: number, upCommand = "", env = {}): Promise<VipProgram> {
   const holder = startHolder(upCommand, env);
   await until("the program runs", () => holder.last("hash") !== null);
   holder.tell(`hold ${ms}`);
   await until("the address is held", () => hasVip() && /acquired/.test(holder.last("log") ?? ""));
   return holder;
-}
-
-/** The proof of release that the listener received for this hash, or null. */
-function proofFor(hash: string | null): string | null {
-  const secrets = listener.all("datagram").map((line) => line.split(" ")[2] ?? "");
-  const digest = (secret: string): string => createHash("sha256").update(secret).digest("hex");
-  return secrets.find((secret) => digest(secret) === hash) ?? null;
 }
 
 /** A stand-in for `ip` that a file can make slow or broken. */
@@ -134,26 +75,15 @@ exec ${real} "$@"
 
 describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WHY}`, () => {
   beforeAll(async () => {
-    await build({
-      entryPoints: [join(import.meta.dirname, "402-vip-program.ts")],
-      outfile: program,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "node20",
-      // Not to be found from there: so these tests go by the program ip.
-      external: ["netlink", "koffi"],
-      banner: {
-        js: 'import { createRequire as __cr } from "node:module"; const require = __cr(import.meta.url);',
-      },
-    });
+    // Where the optional packages are not to be found: these tests go by the program ip.
+    await buildVipProgram(program);
     run("ip", "netns", "add", NAMESPACE);
     run("ip", "-n", NAMESPACE, "link", "set", "lo", "up");
     run("ip", "-n", NAMESPACE, ..."link add v0 type veth peer name v1".split(" "));
     run("ip", "-n", NAMESPACE, "link", "set", "v1", "up");
     run("ip", "-n", NAMESPACE, "link", "set", "v0", "up");
     run("ip", "-n", NAMESPACE, "addr", "add", "10.99.0.1/24", "dev", "v0");
-    listener = new Program(["listen", "10.99.0.1", "29694"]);
+    listener = start(["listen", "10.99.0.1", "29694"]);
     await until("the listener listens", () => listener.last("listening") !== null);
     started.length = 0;
   });
@@ -170,10 +100,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
 
   afterAll(() => {
     listener?.kill("SIGKILL");
-    for (const pid of run("ip", "netns", "pids", NAMESPACE).split("\n").filter(Boolean)) {
-      process.kill(Number(pid), "SIGKILL");
-    }
-    run("ip", "netns", "del", NAMESPACE);
+    removeNamespaces(NAMESPACE);
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -182,7 +109,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     const hash = holder.last("hash");
     holder.kill("SIGKILL");
     const goneMs = await until("the address is gone", () => !hasVip());
-    const proofMs = await until("the proof came", () => proofFor(hash) !== null);
+    const proofMs = await until("the proof came", () => proofFor(listener, hash) !== null);
     expect(goneMs).toBeLessThan(500);
     expect(goneMs + proofMs).toBeLessThan(500);
   });
@@ -193,7 +120,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     holder.kill("SIGSTOP");
     expect(await until("the kernel ends it", () => !hasVip())).toBeLessThan(1000 + 1500);
     await delay(1600);
-    expect(proofFor(hash)).toBeNull();
+    expect(proofFor(listener, hash)).toBeNull();
     holder.kill("SIGCONT");
     await until("it lets go", () => holder.last("released") !== null);
     for (let look = 0; look < 50; look++) {
@@ -225,7 +152,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     const hash = holder.last("hash");
     holder.kill("SIGKILL");
     expect(await until("the new guardian lets go", () => !hasVip())).toBeLessThan(500);
-    await until("the proof came", () => proofFor(hash) !== null, 500);
+    await until("the proof came", () => proofFor(listener, hash) !== null, 500);
   });
 
   it("takes the address back when somebody deletes it", async () => {
@@ -241,11 +168,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     holder.tell("release");
     await until("released", () => holder.last("released") !== null);
     expect(hasVip()).toBe(false);
-    expect(
-      createHash("sha256")
-        .update(holder.last("released") ?? "")
-        .digest("hex"),
-    ).toBe(hash);
+    expect(hashOf(holder.last("released") ?? "")).toBe(hash);
     expect(holder.last("hash")).not.toBe(hash);
   });
 
@@ -274,7 +197,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     const hash = killed.last("hash");
     killed.kill("SIGKILL");
     expect(await until("the guardian ends it", () => !hasVip())).toBeLessThan(500);
-    await until("the proof came", () => proofFor(hash) !== null, 500);
+    await until("the proof came", () => proofFor(listener, hash) !== null, 500);
   });
 
   it("killed with a renewal still under way, has no proof shown before that is done", async () => {
@@ -285,7 +208,7 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     await delay(100);
     const hash = holder.last("hash");
     holder.kill("SIGKILL");
-    await until("the proof came", () => proofFor(hash) !== null);
+    await until("the proof came", () => proofFor(listener, hash) !== null);
     for (let look = 0; look < 80; look++) {
       expect(hasVip()).toBe(false);
       await delay(10);
@@ -298,9 +221,9 @@ describe.runIf(isRoot)(`the holder of the virtual IP, in a network namespace${WH
     writeFileSync(join(directory, "broken"), "");
     holder.kill("SIGKILL");
     await delay(500);
-    expect(proofFor(hash)).toBeNull();
+    expect(proofFor(listener, hash)).toBeNull();
     rmSync(join(directory, "broken"));
-    await until("the proof came", () => proofFor(hash) !== null, 1000);
+    await until("the proof came", () => proofFor(listener, hash) !== null, 1000);
     expect(hasVip()).toBe(false);
   });
 });

@@ -2,11 +2,14 @@ import { createInterface } from "node:readline";
 import { createSocket } from "node:dgram";
 import { monotonicNowMs, type Log } from "../../src/os/index.ts";
 import { commandWords } from "../../src/vip/core/plan.ts";
+import { probe } from "../../src/vip/core/frames.ts";
+import { openFrameSender } from "../../src/vip/driver/frame-sender.ts";
+import { loadNetlink, NetlinkAddresses } from "../../src/vip/driver/netlink-addresses.ts";
 import { openVip, type VipOptions } from "../../src/vip/index.ts";
 
 /**
- * Bundled by the test and run in a network namespace. `listen ADDRESS PORT` prints datagrams;
- * `hold OPTIONS` holds the virtual IP as the lines on its input say:
+ * Bundled by the test and run in a network namespace. `listen ADDRESS PORT` prints datagrams; `ask
+ * ADDRESS DEVICE` asks the neighbours for it each millisecond; `hold OPTIONS` holds the virtual IP as the lines on its input say:
  *
  *     hold MS        may hold for so long; arms, and renews each round once armed
  *     release        closes
@@ -25,6 +28,18 @@ function listen(address: string, port: string): void {
   const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
   socket.on("message", (bytes) => say("datagram", bytes.toString("latin1").trim()));
   socket.bind(Number(port), address, () => say("listening"));
+}
+
+async function ask(vip: string, name: string): Promise<void> {
+  const sender = await openFrameSender();
+  const netlink = await loadNetlink();
+  if (sender === null || netlink === null) return say("refused", "a package is missing");
+  const devices = await new NetlinkAddresses(netlink, vip).devices();
+  const device = devices.ok ? devices.value.find((each) => each.name === name) : undefined;
+  if (device === undefined) return say("refused", "no such device");
+  const frame = probe(vip, device.hardwareAddress);
+  setInterval(() => sender.send(device.index, frame), 1);
+  say("asking");
 }
 
 async function hold(options: Options): Promise<void> {
@@ -50,7 +65,7 @@ async function hold(options: Options): Promise<void> {
     mayHoldUntilMs: () => untilMs,
     onArmed: () => {
       say("armed", monotonicNowMs() - armingAtMs);
-      if (hasRounds) holder.renew();
+      if (hasRounds) renew();
     },
     onLost: () => {
       say("lost");
@@ -85,6 +100,7 @@ async function hold(options: Options): Promise<void> {
       void holder.close();
     },
     "rounds-off": () => void (hasRounds = false),
+    "rounds-on": () => void (hasRounds = true),
     arm,
     renew,
     close: () => void holder.close(),
@@ -107,4 +123,5 @@ async function hold(options: Options): Promise<void> {
 
 const [mode, first = "", second = ""] = process.argv.slice(2);
 if (mode === "listen") listen(first, second);
+else if (mode === "ask") await ask(first, second);
 else await hold(JSON.parse(first) as Options);

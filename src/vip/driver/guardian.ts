@@ -13,7 +13,8 @@ import type { AddressPlace } from "./addresses.ts";
  *     watchdog ──pipe──▶ guardian ── datagram, ip addr del ──▶ kernel
  *         └──▶ ip -batch ──lifeline──▲  └─── UDP secret ───▶ every peer
  *
- * It has a session of its own and ignores the signals of a stopping service.
+ * It has a session of its own and ignores the signals of a stopping service, and that nobody is
+ * left to read its answer.
  */
 export interface Guardian {
   readonly pid: number | null;
@@ -62,7 +63,7 @@ export interface GuardianOptions {
  * the loop below handles.
  */
 const SCRIPT = `
-trap '' TERM INT HUP
+trap '' TERM INT HUP PIPE
 vip=$1 peers=$2
 shift 2
 secret=

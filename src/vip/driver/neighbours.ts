@@ -39,6 +39,19 @@ export class Neighbours {
     this.#devices = devices;
   }
 
+  /** Who claims the address, by `arping`: for a host whose filter does not write it down. */
+  async findRivals(): Promise<readonly string[] | null> {
+    const { vip } = this.#options;
+    const [device] = this.#reachable();
+    if (device === undefined || vip.includes(":")) return null;
+    const asked = await runCommand({
+      command: ["arping", "-D", "-c", "1", "-w", "1", "-I", device.name, vip],
+      timeoutMs: COMMAND_TIMEOUT_MS,
+    });
+    if (asked.exitCode === null) return null;
+    return asked.lines.flatMap((line) => /\[([0-9A-Fa-f:]{17})\]/.exec(line)?.[1] ?? []);
+  }
+
   /** The address is open now: says so, and again at its times. */
   start(): void {
     this.stop();

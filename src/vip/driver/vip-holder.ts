@@ -4,6 +4,7 @@ import { monotonicNowMs, runCommand, type Log } from "../../os/index.ts";
 import type { Fence } from "../core/fence.ts";
 import { planVip, type Observed, type VipCommand } from "../core/plan.ts";
 import type { Addresses, AddressPlace, NetworkDevice } from "./addresses.ts";
+import { ConflictWatch } from "./conflict-watch.ts";
 import { startGuardian, type Guardian } from "./guardian.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { NftFence } from "./nft-fence.ts";
@@ -82,11 +83,16 @@ const AGAIN_MS: Ms = 100;
 /** A renewal that near to the end of the permit may have come too late: the kernel counts in ticks. */
 const EARLY_MS: Ms = 10;
 const STOP_MS: Ms = 10_000;
+/** How often a holder asks who else claims the address; by `arping` it costs more. */
+const RIVALS_MS: Ms = 10_000;
+const RIVALS_BY_ARPING_MS: Ms = 30_000;
 
 export class VipHolder {
   readonly #options: VipHolderOptions;
   readonly #parts: VipParts;
   readonly #guardian: Guardian;
+  readonly #conflicts: ConflictWatch;
+  #ownHardware: ReadonlySet<string> = new Set();
   /** Where the address is to be; where it is, when if_up_cmd decides that. */
   #places: readonly AddressPlace[];
   #secret = newSecret();
@@ -131,6 +137,15 @@ export class VipHolder {
       log: options.log,
       onPid: (pid) => this.#onGuardian(pid),
     });
+    this.#conflicts = new ConflictWatch({
+      ...options,
+      probe: () => parts.neighbours.probe(),
+      rivals: () => this.#findRivals(),
+      own: () => this.#ownHardware,
+      isHeld: () => this.isHeld,
+      defend: () => parts.neighbours.start(),
+      everyMs: parts.nft === null ? RIVALS_BY_ARPING_MS : RIVALS_MS,
+    });
     parts.addresses.watch(() => this.#onNews());
     this.#timer = setInterval(() => void this.#look(), LOOK_MS);
     this.#continue();
@@ -161,7 +176,7 @@ export class VipHolder {
 
   /** Another host claims the address: its hardware address; null: nobody does. */
   get conflict(): string | null {
-    return null;
+    return this.#conflicts.conflict;
   }
 
   /** Prepares for renewals; `onArmed` says when. Opens nothing. */
@@ -194,6 +209,7 @@ export class VipHolder {
     this.#isReported = false;
     this.#isOpen = false;
     this.#parts.neighbours.stop();
+    this.#conflicts.stop();
     this.#continue();
     await this.#work;
   }
@@ -428,7 +444,8 @@ export class VipHolder {
     }
     this.#address = "there";
     await this.#tellNeighboursDevices();
-    this.#parts.neighbours.probe();
+    // Asked before the fence opens; it opens whatever the answer is: a quorum has decided.
+    this.#conflicts.start();
     if (!isFenced) this.#onOpened();
     return true;
   }
@@ -437,7 +454,19 @@ export class VipHolder {
     const names = new Set(this.#places.map(({ device }) => device));
     const devices = await this.#parts.addresses.devices();
     const all: readonly NetworkDevice[] = devices.ok ? devices.value : [];
+    this.#ownHardware = new Set(all.map((each) => formatHardware(each.hardwareAddress)));
     this.#parts.neighbours.devices = all.filter(({ name }) => names.has(name));
+  }
+
+  /** What the filter wrote down; and it shows whether it is as open as we think. */
+  async #findRivals(): Promise<readonly string[] | null> {
+    const { nft, neighbours } = this.#parts;
+    if (nft === null) return await neighbours.findRivals();
+    const wasHeld = this.isHeld;
+    const seen = await nft.look();
+    if (!seen.ok) return null;
+    if (wasHeld && this.isHeld && !seen.value.isOpen) this.#lose("is shut in the kernel");
+    return seen.value.rivals;
   }
 
   /** The batch runs beside us, so the address may come a moment later. */
@@ -492,6 +521,10 @@ export class VipHolder {
       detail: outcome.startError ?? `exit status ${outcome.exitCode}: ${outcome.lines.join(" ")}`,
     });
   }
+}
+
+function formatHardware(bytes: Buffer): string {
+  return bytes.toString("hex").replaceAll(/(..)(?=.)/g, "$1:");
 }
 
 function newSecret(): string {
