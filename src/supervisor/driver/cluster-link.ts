@@ -26,6 +26,8 @@ export interface ClusterLink {
 export type ClusterLinkEvents = (message: FromWatchdog) => void;
 
 const STOP_MS: Ms = 8000;
+/** The watchdog keeps little, so a small nursery costs it nothing and saves some 10 MiB. */
+const LEAN: readonly string[] = ["--max-semi-space-size=1"];
 /** What kept the watchdog from running needs a person, who needs more than a moment. */
 const REFUSED_AGAIN_MS: Ms = 10_000;
 
@@ -100,7 +102,10 @@ export class WatchdogLink implements ClusterLink {
 
   #fork(): void {
     const program = fileURLToPath(new URL("./watchdog.mjs", import.meta.url));
-    const child = fork(program, [], { env: { ...process.env, ...this.#env } });
+    const child = fork(program, [], {
+      env: { ...process.env, ...this.#env },
+      execArgv: [...process.execArgv, ...LEAN],
+    });
     this.#child = child;
     child.on("message", (message: FromWatchdog) => {
       if (message.type === "ready") this.#hasRun = true;
