@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { resolveHost } from "../../src/watchdog/driver/host-names.ts";
 import type { PeerTransport } from "../../src/watchdog/driver/peer-transport.ts";
 import type { PeerMessage } from "../../src/wire/watchdog/index.ts";
 import {
@@ -142,5 +143,20 @@ describe("the sockets between watchdogs", () => {
       );
     expect(ends).toHaveLength(4);
     expect(ends.map(isNoDelay)).toEqual([true, true, true, true]);
+  });
+});
+
+describe("the names of hosts", () => {
+  it("are asked for once at a time, also when one of them is unknown", async () => {
+    const names = ["localhost", "no-such-host.invalid", "localhost", "10.0.0.1", "::1"];
+    const answers = await Promise.all(names.map(resolveHost));
+    expect(answers.map((answer) => (answer.ok ? answer.value : "unknown"))).toEqual([
+      expect.stringMatching(/^(127\.0\.0\.1|::1)$/),
+      "unknown",
+      expect.stringMatching(/^(127\.0\.0\.1|::1)$/),
+      "10.0.0.1",
+      "::1",
+    ]);
+    expect(await resolveHost("localhost")).toMatchObject({ ok: true });
   });
 });

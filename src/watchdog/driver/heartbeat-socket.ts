@@ -1,6 +1,5 @@
 import { createSocket, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { lookup } from "node:dns/promises";
 import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 import { systemErrorText, type Log } from "../../os/index.ts";
 import {
@@ -10,6 +9,7 @@ import {
   encodeReleaseDatagram,
   type Heartbeat,
 } from "../../wire/watchdog/index.ts";
+import { resolveHost } from "./host-names.ts";
 import { RefusalLog } from "./refusal-log.ts";
 
 /** Sends this node's heartbeat to all peers, and receives theirs and the guardians' last words. */
@@ -53,8 +53,10 @@ export async function openHeartbeatSocket(
 }
 
 async function bind(hostname: string, port: number): Promise<Result<Socket, string>> {
+  const resolved = await resolveHost(hostname);
+  if (!resolved.ok) return resolved;
+  const address = resolved.value;
   try {
-    const { address } = await lookup(hostname);
     const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
@@ -72,7 +74,10 @@ class Heartbeats implements HeartbeatSocket {
   readonly #sockets: readonly Socket[];
   readonly #timer: NodeJS.Timeout;
   readonly #refusals: RefusalLog;
+  readonly #addresses = new Map<string, string>();
   #counter = 0;
+  #isResolving = false;
+  #isStopped = false;
 
   constructor(options: HeartbeatSocketOptions, sockets: readonly Socket[]) {
     this.#options = options;
@@ -82,7 +87,7 @@ class Heartbeats implements HeartbeatSocket {
       socket.on("message", (bytes, { address }) => this.#receive(bytes, address));
       socket.on("error", () => undefined); // Such as a peer whose port is closed: it is not up yet.
     }
-    this.#beat();
+    void this.#resolve().then(() => this.#beat());
     this.#timer = setInterval(() => this.#beat(), options.keepaliveMs);
   }
 
@@ -91,11 +96,24 @@ class Heartbeats implements HeartbeatSocket {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     for (const socket of this.#sockets) socket.close();
   }
 
+  /** Names may come to mean other addresses; a datagram goes to the one known last. */
+  async #resolve(): Promise<void> {
+    if (this.#isResolving) return;
+    this.#isResolving = true;
+    for (const { hostname } of this.#options.peers) {
+      const resolved = await resolveHost(hostname);
+      if (resolved.ok) this.#addresses.set(hostname, resolved.value);
+    }
+    this.#isResolving = false;
+  }
+
   #beat(): void {
+    void this.#resolve();
     const { nodeId, bootId, key } = this.#options;
     this.#counter += 1;
     this.#send(encodeHeartbeat({ nodeId, bootId, counter: this.#counter }, key));
@@ -103,10 +121,11 @@ class Heartbeats implements HeartbeatSocket {
 
   #send(bytes: Buffer): void {
     const [socket] = this.#sockets;
-    if (socket === undefined) return;
+    if (socket === undefined || this.#isStopped) return;
     for (const { hostname, port } of this.#options.peers) {
+      const address = this.#addresses.get(hostname);
       // A name that does not resolve now may do so at the next beat; lifecheck sees the silence.
-      socket.send(bytes, port, hostname, () => undefined);
+      if (address !== undefined) socket.send(bytes, port, address, () => undefined);
     }
   }
 

@@ -1,6 +1,5 @@
-import { lookup } from "node:dns/promises";
 import { fail, succeed, unreachable, type Ms, type Result } from "../../base/index.ts";
-import { systemErrorText, type Log } from "../../os/index.ts";
+import type { Log } from "../../os/index.ts";
 import {
   decodeHelloReply,
   encodeFrame,
@@ -8,6 +7,7 @@ import {
   type HelloReply,
   type PeerMessage,
 } from "../../wire/watchdog/index.ts";
+import { resolveHost } from "./host-names.ts";
 import type { MemberKeys } from "./member-keys.ts";
 import { delay, Outbound } from "./peer-channels.ts";
 import { InboundSide } from "./peer-inbound.ts";
@@ -220,14 +220,6 @@ class Members implements PeerTransport {
   #tellIfGone(id: number, isSilent: boolean): void {
     if (this.#inbound.has(id) || this.#outbound.has(id)) return;
     this.#options.onDisconnected(id, isSilent);
-  }
-}
-
-async function resolveHost(hostname: string): Promise<Result<string, string>> {
-  try {
-    return succeed((await lookup(hostname)).address);
-  } catch (error) {
-    return fail(systemErrorText(error));
   }
 }
 
