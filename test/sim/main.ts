@@ -1,7 +1,7 @@
 /** Root of the simulator: `npm run sim -- --help`. */
 import { canaryNames, plantedBy } from "./canaries/index.ts";
 import { huntCanaries } from "./canaries/hunt.ts";
-import { describeFault } from "./faults.ts";
+import { describeFault } from "./faults/index.ts";
 import { HELP, parseOptions, type SimOptions } from "./options.ts";
 import { runPortions, serveInThread, type Portion } from "./pool.ts";
 import { formatTally } from "./report.ts";

@@ -4,7 +4,7 @@
  */
 import { votersOf } from "../../src/watchdog/core/consensus/index.ts";
 import { AssertionFailure, type Ms } from "../../src/base/index.ts";
-import { planFaults, repairAll, strike, type Fault, type FaultKind } from "./faults.ts";
+import { planFaults, repairAll, strike, type Fault, type FaultKind } from "./faults/index.ts";
 import type { Host } from "./model/host.ts";
 import type { Planted } from "./planted.ts";
 import { BrokenPromise } from "./promises/index.ts";

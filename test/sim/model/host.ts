@@ -33,9 +33,8 @@ export class Host {
   #wallStepMs: Ms = 0;
   #bootCount = 0;
   /** Children of dead or living watchdogs that still have something to do. */
-  #childCount = 0;
+  readonly #children = new Set<() => void>();
   #onNoChildren: (() => void)[] = [];
-  #powerCycle = 0;
   #restartMs: Ms = RESTART_MS;
   /** Children (`nft`, `ip`) take up to this long. */
   slowChildrenMs: Ms = 0;
@@ -159,8 +158,7 @@ export class Host {
 
   /** No process survives and the kernel forgets; the disk stays. */
   losePower(downMs: Ms): void {
-    this.#powerCycle += 1;
-    this.#childCount = 0;
+    this.#children.clear();
     this.#onNoChildren = [];
     this.#killGuardian();
     this.supervisor?.die();
@@ -241,21 +239,26 @@ export class Host {
 
   /** A child of the watchdog: it does its work even when its parent is stopped or dead. */
   startChild(effect: () => void, onEnd: () => void): void {
-    const powerCycle = this.#powerCycle;
-    this.#childCount += 1;
-    const extraMs = this.random.next() * this.slowChildrenMs;
-    this.after(this.random.between(CHILD_MS_MIN, CHILD_MS_MAX) + extraMs, () => {
-      if (powerCycle !== this.#powerCycle) return;
+    const end = (): void => {
+      if (!this.#children.delete(end)) return;
       effect();
-      this.#childCount -= 1;
       onEnd();
-      if (this.#childCount > 0) return;
+      if (this.#children.size > 0) return;
       for (const run of this.#onNoChildren.splice(0)) run();
-    });
+    };
+    this.#children.add(end);
+    const extraMs = this.random.next() * this.slowChildrenMs;
+    this.after(this.random.between(CHILD_MS_MIN, CHILD_MS_MAX) + extraMs, end);
+  }
+
+  /** Nothing holds them up any more. */
+  hurryChildren(): void {
+    this.slowChildrenMs = 0;
+    for (const end of this.#children) this.after(CHILD_MS_MAX, end);
   }
 
   whenNoChildren(run: () => void): void {
-    if (this.#childCount === 0) run();
+    if (this.#children.size === 0) run();
     else this.#onNoChildren.push(run);
   }
 

@@ -47,6 +47,7 @@ export class Supervisor {
   /** Until when the majority stands behind what this node is. */
   #leadUntilMs: Ms = -Infinity;
   #leads = false;
+  #beginsNothing = false;
   #onIdle: () => void = () => undefined;
   #inbox: ConductorEvent[] = [];
   #isRunning = false;
@@ -118,6 +119,7 @@ export class Supervisor {
 
   /** No node routes by an older state. */
   onSettled(index: number): void {
+    this.#host.world.trace?.(`${this.#host.id} settled ${index}`);
     this.#deliver({ type: "settled", index });
   }
 
@@ -148,6 +150,7 @@ export class Supervisor {
 
   /** Its commands end before the lead is given up. */
   stop(onEnd: () => void): void {
+    this.#beginsNothing = true;
     if (this.#commands.size === 0) return onEnd();
     this.#onIdle = onEnd;
     for (const command of this.#commands.values()) command.stop("ask");
@@ -199,6 +202,7 @@ export class Supervisor {
   }
 
   #deliver(event: ConductorEvent): void {
+    if (this.#beginsNothing) return;
     this.#inbox.push(event);
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -309,6 +313,12 @@ export class Supervisor {
     const { state, actions } = appliedViews.step(this.#applied, event, localMs);
     this.#applied = state;
     for (const action of actions) {
+      const { world, id } = this.#host;
+      const what =
+        action.type === "grant-lease"
+          ? `lease for ${(action.untilMs - localMs).toFixed(1)} ms`
+          : `applied ${action.index}`;
+      world.trace?.(`${id} supervisor: ${what}`);
       if (action.type === "grant-lease") this.worker.onLease(action.untilMs);
       else this.#toWatchdog((watchdog) => watchdog.onApplied(action.index));
     }

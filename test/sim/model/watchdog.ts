@@ -348,7 +348,11 @@ export class Watchdog {
         if (peer === undefined) return;
         const message = world.onWire(action.message);
         world.promises.oneVote.onSent(id, message, action.to);
-        world.network.send(id, action.to, () => peer.watchdog?.onMessage(id, message));
+        // A connection belongs to one run of the receiver; votes are delivered even beyond that.
+        const run = message.type === "round" ? peer.watchdog : null;
+        world.network.send(id, action.to, () => {
+          if (run === null || run === peer.watchdog) peer.watchdog?.onMessage(id, message);
+        });
         return;
       }
       case "commit":

@@ -31,6 +31,7 @@ export class Worker {
 
   onView(index: number, { epoch, primaryId }: ClusterState): void {
     this.#fromSupervisor.send(() => {
+      this.#host.world.trace?.(`${this.#host.id} worker routes by ${index}, epoch ${epoch}`);
       this.#view = { epoch, primaryId };
       this.#supervisor.hear((supervisor) => supervisor.onWorkerApplied(index));
     });

@@ -1,0 +1,149 @@
+/** Faults that wait for the worst moment: an action of the core, or a command that begins. */
+import type { Ms } from "../../../src/base/index.ts";
+import type { ConsensusMessage } from "../../../src/wire/watchdog/index.ts";
+import type { Host } from "../model/host.ts";
+import type { Random } from "../random.ts";
+import type { World } from "../world.ts";
+import { bothWays, cutLinks, peersOf } from "./links.ts";
+
+export function stall(_world: World, host: Host, lengthMs: Ms, random: Random): void {
+  host.watchdog?.stallBefore(1 + random.below(12), lengthMs);
+}
+
+/** Frozen between the answers of a quorum and the renewal, and again right after it. */
+export function pauseAroundRenewal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog } = leaderOr(world, host);
+  if (watchdog === null) return;
+  const shortMs = random.between(0.05, 1.1) * world.profile.promiseMs;
+  watchdog.setTrap({
+    isFor: ({ type }) => type === "renew-vip",
+    before: () => watchdog.process.pause(shortMs),
+    after: () => watchdog.process.pause(lengthMs),
+  });
+}
+
+/** Nobody answers any more; whatever is renewed then is the last that it does. */
+export function cutOffBeforeRenewal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog, id } = leaderOr(world, host);
+  if (watchdog === null) return;
+  cutLinks(world, lengthMs, bothWays([id], peersOf(world, { id })));
+  let restCount = 1 + random.below(6);
+  watchdog.setTrap({
+    isFor: ({ type }) => type === "renew-vip" && (restCount -= 1) === 0,
+    before: null,
+    after: () => watchdog.process.pause(lengthMs),
+  });
+}
+
+/** All wake at the same moment, and stand at the same moment. */
+export function pauseAll(world: World, _host: Host, _lengthMs: Ms, random: Random): void {
+  const lengthMs = random.between(0.4, 2) * world.profile.promiseMs;
+  for (const { watchdog } of world.hosts) watchdog?.process.pause(lengthMs);
+}
+
+/** A new entry leaves the leader for some of the others, or for none. */
+export function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const struck = leaderOr(world, host);
+  const share = random.pick([0.5, 0.8, 1]);
+  const cutIds = peersOf(world, struck).filter(() => random.next() < share);
+  const links = bothWays([struck.id], cutIds);
+  struck.watchdog?.setTrap({
+    isFor: (action) => action.type === "send" && bringsEntry(action.message),
+    before: () => cutLinks(world, lengthMs, links),
+    after: null,
+  });
+}
+
+function bringsEntry(message: ConsensusMessage): boolean {
+  return (
+    message.type === "round" &&
+    message.entry !== null &&
+    message.entry.index > message.committedIndex &&
+    message.committedIndex > 0
+  );
+}
+
+/**
+ * Who has voted is started again at once, and hears once more what it heard before. Sometimes all
+ * wake at the same moment and stand together, so that there are two to vote for.
+ */
+export function crashAfterVote(world: World, host: Host, _lengthMs: Ms, random: Random): void {
+  const downMs = random.between(0, 30);
+  if (random.chance(0.6)) pauseAll(world, host, 0, random);
+  host.watchdog?.setTrap({
+    isFor: (action) =>
+      action.type === "send" && action.message.type === "vote-reply" && action.message.granted,
+    before: null,
+    after: () => {
+      host.killWatchdog(downMs, random.chance(0.5));
+      world.network.replayTo(host.id, downMs + 10 + world.profile.promiseMs);
+    },
+  });
+}
+
+export function crashAtCommit(world: World, host: Host, lengthMs: Ms): void {
+  const struck = leaderOr(world, host);
+  struck.watchdog?.setTrap({
+    isFor: ({ type }) => type === "commit",
+    before: () => struck.killWatchdog(lengthMs, true),
+    after: null,
+  });
+}
+
+/** All but one have forgotten what they promised it, and it is cut off. */
+export function restartOthers(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const spared = leaderOr(world, host);
+  cutLinks(world, lengthMs, bothWays([spared.id], peersOf(world, spared)));
+  for (const other of world.hosts) {
+    if (other !== spared) other.killWatchdog(random.between(0, 30), true);
+  }
+}
+
+/**
+ * A minority is away until it is taken off the list. As the list without it goes out, it comes
+ * back, and some of the others go: now a majority of all stands against one of the new list.
+ */
+export function swapSides(world: World, host: Host, lengthMs: Ms): void {
+  const leader = leaderOr(world, host);
+  const peers = peersOf(world, leader);
+  const away = peers.slice(0, Math.floor((world.nodeCount - 1) / 2));
+  const present = peers.filter((id) => !away.includes(id));
+  const listLength = 1 + present.length;
+  const allies = present.slice(0, Math.floor(listLength / 2));
+  const others = [...present.filter((id) => !allies.includes(id)), ...away];
+  const awayMs = (world.profile.removesAfterMs ?? 0) + 1000 * away.length;
+  const { network } = world;
+  const links = bothWays(away, [leader.id, ...present]);
+  cutLinks(world, awayMs, links);
+  leader.watchdog?.setTrap({
+    isFor: (action) =>
+      action.type === "send" &&
+      action.message.type === "round" &&
+      action.message.entry?.members.length === listLength,
+    before: () => {
+      for (const [from, to] of links) network.restore(from, to);
+      cutLinks(world, lengthMs, bothWays([leader.id, ...allies], others));
+    },
+    after: null,
+  });
+}
+
+/** The leader loses its lead, or is thought to have lost it, while its command runs. */
+export function strikeAtCommand(world: World, _host: Host, lengthMs: Ms, random: Random): void {
+  const how = random.below(5);
+  const afterMs = random.magnitude(1, 500);
+  const { era } = world.network;
+  world.atNextCommand = (host) =>
+    world.after(afterMs, () => {
+      if (era !== world.network.era) return;
+      if (how === 0) cutLinks(world, lengthMs, bothWays([host.id], peersOf(world, host)));
+      else if (how === 1) host.watchdog?.process.pause(lengthMs);
+      else if (how === 2) host.pauseAll(lengthMs);
+      else if (how === 3) host.killWatchdog(lengthMs, random.chance(0.5));
+      else host.watchdog?.handOver();
+    });
+}
+
+function leaderOr(world: World, host: Host): Host {
+  return world.hosts.find(({ watchdog }) => watchdog?.leads === true) ?? host;
+}
