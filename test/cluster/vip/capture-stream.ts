@@ -13,6 +13,8 @@ export interface CapturedFrame {
   readonly isOutgoing: boolean;
   /** The address that the frame speaks for, in hexadecimal digits. */
   readonly speaksFor: string;
+  /** What it is, for people: "ARP request", "ICMP", "TCP to 10.77.0.200". */
+  readonly what: string;
 }
 
 const FILE_HEADER_BYTES = 24;
@@ -59,10 +61,17 @@ function checkHeader(bytes: Buffer): void {
 
 function readFrame(wallMs: number, bytes: Buffer): CapturedFrame | null {
   if (bytes.length < SLL2_BYTES) return null;
-  const speaksFor = addressOf(bytes.readUInt16BE(0), bytes.subarray(SLL2_BYTES));
+  const [protocol, body] = [bytes.readUInt16BE(0), bytes.subarray(SLL2_BYTES)];
+  const speaksFor = addressOf(protocol, body);
   if (speaksFor === null) return null;
   const isOutgoing = bytes.readUInt8(10) === OUTGOING;
-  return { wallMs, portIndex: bytes.readUInt32BE(4), isOutgoing, speaksFor };
+  return {
+    wallMs,
+    portIndex: bytes.readUInt32BE(4),
+    isOutgoing,
+    speaksFor,
+    what: kindOf(protocol, body),
+  };
 }
 
 /** ARP: the sender's address. IP: the source; of a neighbour advertisement, what it is about. */
@@ -72,6 +81,14 @@ function addressOf(protocol: number, body: Buffer): string | null {
   if (protocol !== 0x86dd) return null;
   const isAdvertisement = body.length > 40 && body[6] === 58 && body[40] === 136;
   return isAdvertisement ? hexOf(body, 48, 16) : hexOf(body, 8, 16);
+}
+
+function kindOf(protocol: number, body: Buffer): string {
+  if (protocol === 0x0806) return body[7] === 1 ? "ARP request" : "ARP reply";
+  if (protocol !== 0x0800) return "IPv6";
+  const names: Readonly<Record<number, string>> = { 1: "ICMP", 6: "TCP", 17: "UDP" };
+  const number = body[9] ?? 0;
+  return `${names[number] ?? `IP ${number}`} to ${body.subarray(16, 20).join(".")}`;
 }
 
 function hexOf(bytes: Buffer, from: number, count: number): string | null {

@@ -11,6 +11,8 @@ export interface Sighting {
   readonly atMs: number;
   /** The port of the switch, which has the name of its host. */
   readonly port: string;
+  /** For people: what kind of frame it was. */
+  readonly what: string;
 }
 
 export interface Run {
@@ -18,6 +20,8 @@ export interface Run {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly framesCount: number;
+  /** The first of its frames. */
+  readonly what: string;
 }
 
 export interface Change {
@@ -32,6 +36,8 @@ export interface Overlap {
   /** Spoke before, and again after, the others. */
   readonly holder: string;
   readonly others: readonly string[];
+  /** The first frame of the others. */
+  readonly what: string;
   readonly fromMs: number;
   readonly toMs: number;
 }
@@ -47,7 +53,7 @@ const RUNS_MAX = 100_000;
 export class HolderLog {
   #runs: Run[] = [];
 
-  push({ atMs, port }: Sighting): void {
+  push({ atMs, port, what }: Sighting): void {
     const last = this.#runs.at(-1);
     if (last?.port === port) {
       const run = {
@@ -59,7 +65,7 @@ export class HolderLog {
       return;
     }
     if (this.#runs.length < RUNS_MAX) {
-      this.#runs.push({ port, firstMs: atMs, lastMs: atMs, framesCount: 1 });
+      this.#runs.push({ port, firstMs: atMs, lastMs: atMs, framesCount: 1, what });
     }
   }
 
@@ -87,6 +93,7 @@ export function overlapsOf(runs: readonly Run[]): Overlap[] {
     addOverlap(overlaps, {
       holder: run.port,
       others: [...new Set(between.map((each) => each.port))].sort(),
+      what: between[0]?.what ?? "",
       fromMs: between[0]?.firstMs ?? run.firstMs,
       toMs: between.at(-1)?.lastMs ?? run.firstMs,
     });

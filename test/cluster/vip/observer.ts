@@ -122,7 +122,7 @@ export class Observer {
         if (this.#reachedMs.length < REACHED_MAX) this.#reachedMs.push(atMs);
       } else if (port !== undefined && /^n\d+$/.test(port)) {
         this.#framesCount += 1;
-        this.#log.push({ atMs, port });
+        this.#log.push({ atMs, port, what: frame.what });
       }
     }
     for (const wake of this.#waiting.splice(0)) wake();

@@ -84,9 +84,9 @@ function overlapInWords(
   atMs: number,
 ): string | null {
   if (overlap === undefined) return null;
-  const { holder, others, fromMs, toMs } = overlap;
+  const { holder, others, what, fromMs, toMs } = overlap;
   const span = `from ${(fromMs - atMs).toFixed(1)} to ${(toMs - atMs).toFixed(1)} ms after the fault`;
-  return `${holder} and ${others.join(" and ")} both spoke as the address ${span}`;
+  return `${holder} and ${others.join(" and ")} both spoke as the address ${span}, first by ${what}`;
 }
 
 function victimOf(stage: Stage, { fault, dice }: PlannedRound, { leader }: Standing): Host {

@@ -44,7 +44,7 @@ describe("the numbers of the virtual IP", () => {
   it("meet their targets or miss them", () => {
     expect(rowOf({}, "planned move")?.isMet).toBe(true);
     expect(rowOf({ rounds: [round({ gapMs: 16 })] }, "planned move")?.isMet).toBe(false);
-    const overlap = { holder: "n1", others: ["n2"], fromMs: 0, toMs: 1 };
+    const overlap = { holder: "n1", others: ["n2"], what: "ICMP", fromMs: 0, toMs: 1 };
     expect(rowOf({ rounds: [round({ overlaps: [overlap] })] }, "overlaps")?.isMet).toBe(false);
     expect(rowOf({ busy: { minutes: 1, leaderChanges: 1 } }, "false leader")?.isMet).toBe(false);
     const heavy = { seconds: 20, cpuPercent: 0.6, rssMib: 71 };

@@ -61,7 +61,13 @@ describe("the capture", () => {
       Buffer.concat([fileHeader(), record({ protocol: ARP, body: arpFrom(VIP) })]),
     );
     expect(frames).toEqual([
-      { wallMs: 5000.25, portIndex: 7, isOutgoing: false, speaksFor: hexOfAddress(VIP) },
+      {
+        wallMs: 5000.25,
+        portIndex: 7,
+        isOutgoing: false,
+        speaksFor: hexOfAddress(VIP),
+        what: "ARP reply",
+      },
     ]);
   });
 

@@ -10,11 +10,12 @@ import {
 /** `a a b` every millisecond from 0 on, `-` for silence; a number repeats what follows it. */
 function runsOf(story: string): readonly Run[] {
   const log = new HolderLog();
+  const what = "ICMP";
   let atMs = 0;
   for (const word of story.split(" ")) {
     const [, count = "1", port = "-"] = /^(\d*)(.+)$/.exec(word) ?? [];
     for (let index = 0; index < Number(count || 1); index += 1) {
-      if (port !== "-") log.push({ atMs, port });
+      if (port !== "-") log.push({ atMs, port, what });
       atMs += 1;
     }
   }
@@ -24,8 +25,8 @@ function runsOf(story: string): readonly Run[] {
 describe("who held the address", () => {
   it("is one run for each unbroken row of frames from one port", () => {
     expect(runsOf("3n1 2- n1 n2")).toEqual([
-      { port: "n1", firstMs: 0, lastMs: 5, framesCount: 4 },
-      { port: "n2", firstMs: 6, lastMs: 6, framesCount: 1 },
+      { port: "n1", firstMs: 0, lastMs: 5, framesCount: 4, what: "ICMP" },
+      { port: "n2", firstMs: 6, lastMs: 6, framesCount: 1, what: "ICMP" },
     ]);
   });
 
@@ -39,11 +40,11 @@ describe("who held the address", () => {
 
   it("goes on over the end of a round", () => {
     const log = new HolderLog();
-    log.push({ atMs: 1, port: "n1" });
-    log.push({ atMs: 2, port: "n2" });
+    log.push({ atMs: 1, port: "n1", what: "ICMP" });
+    log.push({ atMs: 2, port: "n2", what: "ICMP" });
     log.forget();
-    log.push({ atMs: 5, port: "n2" });
-    log.push({ atMs: 6, port: "n3" });
+    log.push({ atMs: 5, port: "n2", what: "ICMP" });
+    log.push({ atMs: 6, port: "n3", what: "ICMP" });
     expect(log.runs).toHaveLength(2);
     expect(changesOf(log.runs)).toEqual([{ from: "n2", to: "n3", atMs: 6, gapMs: 1 }]);
   });
@@ -52,19 +53,19 @@ describe("who held the address", () => {
 describe("an overlap", () => {
   it("is seen when two hosts answer in turns", () => {
     expect(overlapsOf(runsOf("50n1 n2 n1 n2 n1 50n2"))).toEqual([
-      { holder: "n1", others: ["n2"], fromMs: 50, toMs: 53 },
+      { holder: "n1", others: ["n2"], what: "ICMP", fromMs: 50, toMs: 53 },
     ]);
   });
 
   it("is seen when a stale holder says a single word", () => {
     expect(overlapsOf(runsOf("50n1 9- 150n2 n1 50n2"))).toEqual([
-      { holder: "n2", others: ["n1"], fromMs: 209, toMs: 209 },
+      { holder: "n2", others: ["n1"], what: "ICMP", fromMs: 209, toMs: 209 },
     ]);
   });
 
   it("is seen among three", () => {
     expect(overlapsOf(runsOf("50n1 n2 n3 n1"))).toEqual([
-      { holder: "n1", others: ["n2", "n3"], fromMs: 50, toMs: 51 },
+      { holder: "n1", others: ["n2", "n3"], what: "ICMP", fromMs: 50, toMs: 51 },
     ]);
   });
 

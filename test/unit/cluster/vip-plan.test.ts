@@ -60,7 +60,7 @@ function figures(own: Partial<RoundFigures>): RoundFigures {
 
 describe("what is told", () => {
   it("has the faults, the overlaps, the smallest gap and every complaint", () => {
-    const overlap = { holder: "n2", others: ["n1"], fromMs: 1, toMs: 9 };
+    const overlap = { holder: "n2", others: ["n1"], what: "ICMP", fromMs: 1, toMs: 9 };
     const rounds = [
       figures({}),
       figures({ fault: "loss", detail: "30 %", takenMs: null, smallestGapMs: null }),
