@@ -26,7 +26,7 @@ export interface Addresses {
   find(): Promise<Result<AddressPlace[], string>>;
   /**
    * Adds the virtual IP or extends its life. The request is on its way when this returns; resolves
-   * when the kernel has been asked, which for `ip` may be a moment before it has done so.
+   * when the kernel has said that it is done, or, with `isDone` false, when `ip` was told.
    *
    * @param lifetimeSeconds `valid_lft`; null: without end.
    * @param lifeline kept open by every process that may still do it, for as long as it lives.
@@ -35,7 +35,7 @@ export interface Addresses {
     place: AddressPlace,
     lifetimeSeconds: number | null,
     lifeline: Stream,
-  ): Promise<Result<void, string>>;
+  ): Promise<Result<{ readonly isDone: boolean }, string>>;
   /** Resolves when no `put` of before can bring the address back any more. */
   settle(): Promise<void>;
   /** Deletes it, wherever it is. True when it was read back as gone. */

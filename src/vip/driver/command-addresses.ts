@@ -34,7 +34,7 @@ export class CommandAddresses implements Addresses {
     place: AddressPlace,
     lifetimeSeconds: number | null,
     lifeline: Stream,
-  ): Promise<Result<void, string>> {
+  ): Promise<Result<{ readonly isDone: boolean }, string>> {
     this.#batch ??= this.#spawnBatch(lifeline);
     const lifetime = lifetimeSeconds ?? "forever";
     // An IPv6 address must not wait for duplicate address detection: the fence already excludes it.
@@ -42,7 +42,7 @@ export class CommandAddresses implements Addresses {
     this.#batch.stdin?.write(
       `addr replace ${this.#vip}/${place.prefixLength} dev ${place.device} valid_lft ${lifetime} preferred_lft ${lifetime}${flags}\n`,
     );
-    return succeed(undefined);
+    return succeed({ isDone: false });
   }
 
   /** The lines in the pipe are done, or, when that takes long, their process was killed. */

@@ -33,6 +33,8 @@ export class NetlinkAddresses implements Addresses {
   readonly means = "netlink";
   readonly #netlink: Netlink;
   readonly #requests: RtNetlinkSocket;
+  /** Their own socket: an answer to another request must not come into the middle of a listing. */
+  readonly #listings: RtNetlinkSocket;
   readonly #vip: string;
   readonly #family: number;
   /** Its own socket: the kernel's news of a request would be taken for its answer. */
@@ -47,7 +49,10 @@ export class NetlinkAddresses implements Addresses {
     this.#vip = vip;
     this.#family = vip.includes(":") ? AF_INET6 : AF_INET;
     this.#requests = netlink.createRtNetlink(SOCKET);
-    this.#requests.socket.on("error", () => undefined); // The request then times out.
+    this.#listings = netlink.createRtNetlink(SOCKET);
+    for (const { socket } of [this.#requests, this.#listings]) {
+      socket.on("error", () => undefined); // The request then times out.
+    }
   }
 
   async find(): Promise<Result<AddressPlace[], string>> {
@@ -68,7 +73,7 @@ export class NetlinkAddresses implements Addresses {
     place: AddressPlace,
     lifetimeSeconds: number | null,
     _lifeline: Stream,
-  ): Promise<Result<void, string>> {
+  ): Promise<Result<{ readonly isDone: boolean }, string>> {
     let index = this.#indexes.get(place.device);
     if (index === undefined) {
       await this.devices();
@@ -85,7 +90,7 @@ export class NetlinkAddresses implements Addresses {
         { local: bytes, address: bytes, cacheInfo: { ifaPrefered: seconds, ifaValid: seconds } },
         { flags: REPLACE_OR_CREATE, timeout: REQUEST_TIMEOUT_MS },
       )
-      .then(() => succeed(undefined), refused);
+      .then(() => succeed({ isDone: true }), refused);
     this.#underWay = done;
     return await done;
   }
@@ -120,7 +125,7 @@ export class NetlinkAddresses implements Addresses {
 
   async devices(): Promise<Result<NetworkDevice[], string>> {
     const links = await this.#list(() =>
-      this.#requests.getLinks({}, {}, { timeout: REQUEST_TIMEOUT_MS }),
+      this.#listings.getLinks({}, {}, { timeout: REQUEST_TIMEOUT_MS }),
     );
     if (!links.ok) return links;
     const devices = links.value.map(({ data, attrs }) => ({
@@ -144,6 +149,7 @@ export class NetlinkAddresses implements Addresses {
 
   stop(): void {
     this.#requests.socket.close();
+    this.#listings.socket.close();
     this.#news?.socket.close();
   }
 
@@ -155,7 +161,7 @@ export class NetlinkAddresses implements Addresses {
 
   async #findMessages(): Promise<Result<rt.AddressMessage[], string>> {
     const all = await this.#list(() =>
-      this.#requests.getAddresses({ family: this.#family }, {}, { timeout: REQUEST_TIMEOUT_MS }),
+      this.#listings.getAddresses({ family: this.#family }, {}, { timeout: REQUEST_TIMEOUT_MS }),
     );
     if (!all.ok) return all;
     return succeed(

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Ms } from "../../base/index.ts";
-import { monotonicNowMs, runCommand, type Log } from "../../os/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
 import type { Fence } from "../core/fence.ts";
 import { planVip, type Observed, type VipCommand } from "../core/plan.ts";
-import type { Addresses, AddressPlace, NetworkDevice } from "./addresses.ts";
+import type { Addresses, NetworkDevice } from "./addresses.ts";
 import { ConflictWatch } from "./conflict-watch.ts";
-import { startGuardian, type Guardian } from "./guardian.ts";
+import { startGuardian, type Guardian, type GuardianDuty } from "./guardian.ts";
+import { HeldAddress, type HeldAddressOptions } from "./held-address.ts";
 import type { Neighbours } from "./neighbours.ts";
 import type { NftFence } from "./nft-fence.ts";
 
@@ -37,21 +38,12 @@ import type { NftFence } from "./nft-fence.ts";
  * With `lifetime` the address itself is what opens. The clock is looked at right before each
  * renewal; a freeze between look and renewal may revive it, which is why that level is second best.
  */
-export interface VipHolderOptions {
-  readonly vip: string;
-  readonly device: string;
-  readonly prefixLength: number;
+export interface VipHolderOptions extends HeldAddressOptions {
   readonly fence: Fence;
   /** In words, when the fence is less than what was asked for; else empty. */
   readonly fenceReason: string;
-  /** `valid_lft` of each renewal, or null for no limit (`vip_fence = none`). */
-  readonly lifetimeSeconds: number | null;
-  /** Words of if_up_cmd and if_down_cmd when the administrator set them. */
-  readonly upCommand: readonly [string, ...string[]] | null;
-  readonly downCommand: readonly [string, ...string[]] | null;
   /** Where peers listen for the proof of release: `host/port`. */
   readonly peers: readonly string[];
-  readonly log: Log;
   /** Until when the address may be held; null: not at all. Asked right before what opens it. */
   readonly mayHoldUntilMs: () => Ms | null;
   /** Renewals have an effect from now on. */
@@ -73,13 +65,15 @@ export interface VipParts {
   readonly nft: NftFence | null;
 }
 
-const COMMAND_TIMEOUT_MS: Ms = 5000;
 /** How often the kernel is asked whether it still has the address, and the guardian whether it lives. */
 const LOOK_MS: Ms = 1000;
+/** Without news the devices are looked at that rarely. */
+const DEVICES_EACH_LOOKS = 10;
 /** Looks because of news are at least so far apart: our own renewals make news as well. */
 const NEWS_MS: Ms = 300;
-/** A command that failed is planned again after this. */
+/** A command that failed is planned again after this, and after twice as long each time. */
 const AGAIN_MS: Ms = 100;
+const AGAIN_MAX_MS: Ms = 5000;
 /** A renewal that near to the end of the permit may have come too late: the kernel counts in ticks. */
 const EARLY_MS: Ms = 10;
 const STOP_MS: Ms = 10_000;
@@ -93,8 +87,7 @@ export class VipHolder {
   readonly #guardian: Guardian;
   readonly #conflicts: ConflictWatch;
   #ownHardware: ReadonlySet<string> = new Set();
-  /** Where the address is to be; where it is, when if_up_cmd decides that. */
-  #places: readonly AddressPlace[];
+  readonly #address: HeldAddress;
   #secret = newSecret();
   #wanted: "held" | "released" = "released";
   #isReleasing = false;
@@ -106,13 +99,13 @@ export class VipHolder {
   #isGated = true;
   /** Counts calls of `arm`: a permit that was asked for before does not count. */
   #attempt = 0;
-  #address: Observed["address"];
   /** The kernel's permit lives at least until then, or longer. */
   #permitUntilMs: Ms = 0;
-  #putAtMs: Ms = -Infinity;
   #lookedAtMs: Ms = -Infinity;
+  #looks = 0;
   #isNewsAwaited = false;
   #work: Promise<void> | null = null;
+  #failures = 0;
   readonly #timer: NodeJS.Timeout;
 
   /** Resolves when an address left over from an earlier run is gone, behind the shut fence. */
@@ -128,8 +121,7 @@ export class VipHolder {
   private constructor(options: VipHolderOptions, parts: VipParts, address: Observed["address"]) {
     this.#options = options;
     this.#parts = parts;
-    this.#address = address;
-    this.#places = [{ device: options.device, prefixLength: options.prefixLength }];
+    this.#address = new HeldAddress(options, parts.addresses, address);
     this.#guardian = startGuardian({
       vip: options.vip,
       peers: options.peers,
@@ -147,7 +139,7 @@ export class VipHolder {
       everyMs: parts.nft === null ? RIVALS_BY_ARPING_MS : RIVALS_MS,
     });
     parts.addresses.watch(() => this.#onNews());
-    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => void this.#look(false), LOOK_MS);
     this.#continue();
   }
 
@@ -166,7 +158,7 @@ export class VipHolder {
 
   /** This host answers for the address now, as far as this process can know. */
   get isHeld(): boolean {
-    if (this.#address !== "there" || !this.#isOpen) return false;
+    if (this.#address.state !== "there" || !this.#isOpen) return false;
     return this.#parts.nft === null || monotonicNowMs() < this.#permitUntilMs;
   }
 
@@ -228,9 +220,10 @@ export class VipHolder {
     while (this.#plan() !== null && monotonicNowMs() < limitMs) {
       this.#continue();
       await this.#work;
+      if (this.#plan() !== null) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
     this.#guardian.stop();
-    if (this.#address === "gone") await this.#parts.nft?.remove();
+    if (this.#address.state === "gone") await this.#parts.nft?.remove();
     this.#parts.addresses.stop();
   }
 
@@ -241,14 +234,13 @@ export class VipHolder {
 
   #renewLease(nft: NftFence): void {
     const beforeMs = monotonicNowMs();
-    if (this.#address === "there" && this.#guardian.isArmed) {
+    if (this.#address.state === "there" && this.#guardian.isArmed) {
       nft.renew();
       // Looked at after the datagram: this process may have slept before it.
       if (monotonicNowMs() < this.#permitUntilMs - EARLY_MS) {
         this.#permitUntilMs = beforeMs + (this.#options.fence.kernelLeaseMs ?? 0);
         if (!this.#isOpen) this.#onOpened();
-        const lifetimeMs = (this.#options.lifetimeSeconds ?? 0) * 1000;
-        if (beforeMs - this.#putAtMs >= lifetimeMs / 3) this.#extend();
+        this.#extend(1 / 3);
         return;
       }
     }
@@ -257,21 +249,15 @@ export class VipHolder {
 
   #renewLifetime(): void {
     this.#isPermitted = true;
-    if (this.#address !== "there") return this.#continue();
-    const lifetimeMs = (this.#options.lifetimeSeconds ?? Infinity) * 1000;
-    if (monotonicNowMs() - this.#putAtMs >= lifetimeMs / 4) this.#extend();
+    if (this.#address.state === "there") this.#extend(1 / 4);
+    else this.#continue();
   }
 
-  /** `valid_lft` from now; what opens by it asks the clock at the last moment. */
-  #extend(): void {
+  #extend(usedPart: number): void {
     const { lifeline, isArmed } = this.#guardian;
     // A guardian that is gone could not let go for us: then the address may run out.
-    if (this.#options.lifetimeSeconds === null || lifeline === null || !isArmed) return;
-    this.#putAtMs = monotonicNowMs();
-    for (const place of this.#places) {
-      if (!this.#mayHold()) return;
-      void this.#parts.addresses.put(place, this.#options.lifetimeSeconds, lifeline);
-    }
+    if (lifeline === null || !isArmed) return;
+    this.#address.extend(lifeline, usedPart, () => this.#mayHold());
   }
 
   #onOpened(): void {
@@ -312,26 +298,27 @@ export class VipHolder {
     const waitMs = Math.max(0, this.#lookedAtMs + NEWS_MS - monotonicNowMs());
     setTimeout(() => {
       this.#isNewsAwaited = false;
-      void this.#look();
+      void this.#look(true);
     }, waitMs).unref();
   }
 
+  async #fenceDevices(): Promise<void> {
+    const gated = await this.#parts.nft?.followDevices();
+    if (gated?.ok !== false) return;
+    const hint = "The fence does not cover every device; a later look tries again.";
+    this.#options.log.write("error", "could not fence a device", { detail: gated.error, hint });
+  }
+
   /** Reads again and compares: the address, the devices, the guardian. */
-  async #look(): Promise<void> {
+  async #look(isNews: boolean): Promise<void> {
     if (this.#isStopped) return;
     this.#lookedAtMs = monotonicNowMs();
-    const gated = await this.#parts.nft?.followDevices();
-    if (gated?.ok === false) {
-      const hint = "The fence does not cover every device; the next look tries again.";
-      this.#options.log.write("error", "could not fence a device", { detail: gated.error, hint });
-    }
-    if (this.#address !== "there" || this.#isReleasing) return;
+    this.#looks += 1;
+    if (isNews || this.#looks % DEVICES_EACH_LOOKS === 0) await this.#fenceDevices();
+    if (this.#address.state !== "there" || this.#isReleasing) return;
     // One that is frozen is replaced, while there is a process that can do so.
     void this.#guardian.arm(this.#duty());
-    const found = await this.#parts.addresses.find();
-    if (this.#address !== "there" || !found.ok || found.value.length > 0) return;
-    this.#options.log.write("warning", `the virtual IP ${this.#options.vip} is gone from here`);
-    this.#address = "unknown"; // A renewal on its way may bring it back.
+    await this.#address.look();
     this.#continue();
   }
 
@@ -341,7 +328,7 @@ export class VipHolder {
       isGuarded: this.#guardian.isArmed,
       isClaimed: this.#isClaimed,
       isPermitted: this.#isPermitted,
-      address: this.#address,
+      address: this.#address.state,
       isReported: this.#isReported,
       isGated: this.#isGated,
     });
@@ -354,14 +341,20 @@ export class VipHolder {
       .then(() => this.#workOn())
       .finally(() => {
         this.#work = null;
+        if (this.#failures === 0 && this.#plan() !== null) this.#continue();
       });
   }
 
   async #workOn(): Promise<void> {
     for (let command = this.#plan(); command !== null; command = this.#plan()) {
-      if (await this.#perform(command)) continue;
-      setTimeout(() => this.#continue(), AGAIN_MS).unref();
-      return;
+      const isDone = await this.#perform(command);
+      if (!isDone) {
+        const againMs = Math.min(AGAIN_MS * 2 ** this.#failures, AGAIN_MAX_MS);
+        this.#failures += 1;
+        setTimeout(() => this.#continue(), againMs).unref();
+        return;
+      }
+      this.#failures = 0;
     }
   }
 
@@ -389,9 +382,8 @@ export class VipHolder {
     }
   }
 
-  #duty() {
-    const [place = { device: this.#options.device, prefixLength: this.#options.prefixLength }] =
-      this.#places;
+  #duty(): GuardianDuty {
+    const [place] = this.#address.places;
     return { secret: this.#secret, place, closePort: this.#parts.nft?.closePort ?? null };
   }
 
@@ -399,7 +391,7 @@ export class VipHolder {
     const attempt = this.#attempt;
     const beforeMs = monotonicNowMs();
     this.#isGated = true; // From here on it may appear at any moment.
-    const armed = await this.#parts.nft?.arm();
+    const [armed] = await Promise.all([this.#parts.nft?.arm(), this.#readDevices()]);
     if (armed?.ok !== true) {
       const detail = armed?.error ?? "no filter";
       this.#options.log.write("error", "could not arm the fence of the virtual IP", { detail });
@@ -411,47 +403,25 @@ export class VipHolder {
   }
 
   async #bringUp(): Promise<boolean> {
-    const { vip, device, upCommand, lifetimeSeconds, log } = this.#options;
     const isFenced = this.#parts.nft !== null;
     const { lifeline } = this.#guardian;
     if (lifeline === null) return false;
-    if (!isFenced && !this.#mayHold()) {
-      this.#isPermitted = false; // Only a renewal says so again.
-      return true;
-    }
-    // From here on it may appear at any moment: only if-down can say that it is gone.
-    this.#address = "unknown";
-    if (upCommand !== null) {
-      await this.#run(upCommand, "if_up_cmd");
-      const found = await this.#parts.addresses.find();
-      // The command chooses device and prefix; a renewal of another would leave it without end.
-      if (found.ok && found.value.length > 0) this.#places = found.value;
-      void this.#guardian.arm(this.#duty());
-    }
-    for (const place of this.#places) {
-      if (!isFenced && !this.#mayHold()) return true;
-      this.#putAtMs = monotonicNowMs();
-      const put = await this.#parts.addresses.put(place, lifetimeSeconds, lifeline);
-      if (!put.ok) log.write("warning", `could not add ${vip} to ${place.device}: ${put.error}`);
-    }
-    if (!(await this.#readBack())) {
-      if (this.#wanted === "released") return true; // Overtaken: the next command is if-down.
-      log.write("warning", `failed to acquire the delegate IP address ${vip}`, {
-        detail: `the kernel does not show it on ${device}`,
-        hint: "The node needs root or CAP_NET_ADMIN; check vip_interface and if_up_cmd.",
-      });
-      return false;
-    }
-    this.#address = "there";
-    await this.#tellNeighboursDevices();
+    const isWanted = (): boolean => !this.#isReleasing && (isFenced || this.#mayHold());
+    // Without a filter only the next renewal says so again.
+    if (!isWanted()) this.#isPermitted = false;
+    if (!(await this.#address.bringUp(lifeline, isWanted))) return false;
+    if (this.#address.state !== "there") return true;
+    void this.#guardian.arm(this.#duty()); // if_up_cmd may have chosen another place.
+    if (!isFenced || this.#options.upCommand !== null) await this.#readDevices();
     // Asked before the fence opens; it opens whatever the answer is: a quorum has decided.
     this.#conflicts.start();
-    if (!isFenced) this.#onOpened();
+    if (this.#isOpen) this.#parts.neighbours.start();
+    else if (!isFenced) this.#onOpened();
     return true;
   }
 
-  async #tellNeighboursDevices(): Promise<void> {
-    const names = new Set(this.#places.map(({ device }) => device));
+  async #readDevices(): Promise<void> {
+    const names = new Set(this.#address.places.map(({ device }) => device));
     const devices = await this.#parts.addresses.devices();
     const all: readonly NetworkDevice[] = devices.ok ? devices.value : [];
     this.#ownHardware = new Set(all.map((each) => formatHardware(each.hardwareAddress)));
@@ -469,36 +439,13 @@ export class VipHolder {
     return seen.value.rivals;
   }
 
-  /** The batch runs beside us, so the address may come a moment later. */
-  async #readBack(): Promise<boolean> {
-    for (let attempt = 0; attempt < 10; attempt++) {
-      const found = await this.#parts.addresses.find();
-      if (found.ok && found.value.length > 0) return true;
-      if (this.#wanted === "released") return false;
-    }
-    return false;
-  }
-
   async #takeDown(): Promise<boolean> {
-    const { vip, downCommand, log, onChange } = this.#options;
     this.#parts.nft?.close();
     this.#isOpen = false;
-    await this.#parts.addresses.settle();
-    const found = await this.#parts.addresses.find();
-    const isThere = !found.ok || found.value.length > 0;
-    if (downCommand !== null && isThere) await this.#run(downCommand, "if_down_cmd");
-    if (!(await this.#parts.addresses.remove())) {
-      log.write("error", `could not remove the virtual IP ${vip}; trying again`, {
-        hint: "The node needs root or CAP_NET_ADMIN.",
-      });
-      return false;
-    }
-    const wasThere = this.#address === "there";
-    this.#address = "gone";
+    if (!(await this.#address.takeDown())) return false;
     this.#isPermitted = false;
-    if (wasThere) log.write("log", `released the delegate IP:"${vip}"`);
     if (!this.#isClaimed) this.#isReleasing = false;
-    onChange();
+    this.#options.onChange();
     return true;
   }
 
@@ -511,15 +458,6 @@ export class VipHolder {
     this.#isPermitted = false;
     this.#options.onNewHash(this.hash);
     this.#options.onReleased(shown);
-  }
-
-  async #run(command: readonly [string, ...string[]], name: string): Promise<void> {
-    // Killed with this process: it must not bring the address up after the guardian has looked.
-    const outcome = await runCommand({ command, timeoutMs: COMMAND_TIMEOUT_MS, killGroup: true });
-    if (outcome.exitCode === 0) return;
-    this.#options.log.write("warning", `${name} failed: ${command.join(" ")}`, {
-      detail: outcome.startError ?? `exit status ${outcome.exitCode}: ${outcome.lines.join(" ")}`,
-    });
   }
 }
 
