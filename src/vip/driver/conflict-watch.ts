@@ -24,6 +24,8 @@ export interface ConflictWatchOptions {
   readonly everyMs: Ms;
 }
 
+/** Most answers are there by then; reading them costs a process, which must not delay the opening. */
+const FIRST_MS: Ms = 20;
 /** Answers come within this. */
 const ANSWER_MS: Ms = 100;
 /** Source: RFC 5227 2.4, DEFEND_INTERVAL. */
@@ -47,12 +49,15 @@ export class ConflictWatch {
     return this.#conflict;
   }
 
-  /** Asks now, looks at the answers at once and a moment later, and goes on doing so. */
+  /** Asks now, looks at the answers soon and a moment later, and goes on doing so. */
   start(): void {
     this.stop();
     this.#options.probe();
-    void this.#read();
-    this.#askLater(ANSWER_MS);
+    this.#timer = setTimeout(() => {
+      void this.#read();
+      this.#askLater(ANSWER_MS);
+    }, FIRST_MS);
+    this.#timer.unref();
   }
 
   stop(): void {
