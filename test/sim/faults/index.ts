@@ -114,7 +114,7 @@ const WEIGHT_SUM = KIND_NAMES.reduce((sum, kind) => sum + KINDS[kind][0], 0);
 const LENGTH_MS_MIN = 4;
 const LENGTH_MS_MAX = 16_000;
 /** Mean time between two faults: stormy, mixed and calm seeds find different things. */
-const GAPS_MS = [150, 400, 400, 1000, 2500];
+const GAPS_MS = [300, 600, 900, 1200, 2500];
 const FIRST_AT_MS = 500;
 
 export function planFaults(seed: number, nodeCount: number, untilMs: Ms): readonly Fault[] {

@@ -41,7 +41,7 @@ export function pauseAll(world: World, _host: Host, _lengthMs: Ms, random: Rando
   for (const { watchdog } of world.hosts) watchdog?.process.pause(lengthMs);
 }
 
-/** A new entry leaves the leader for some of the others, or for none. */
+/** A new entry leaves the leader for some of the others, or for none; mostly there is one soon. */
 export function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random: Random): void {
   const struck = leaderOr(world, host);
   const share = random.pick([0.5, 0.8, 1]);
@@ -49,9 +49,12 @@ export function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random:
   const links = bothWays([struck.id], cutIds);
   struck.watchdog?.setTrap({
     isFor: (action) => action.type === "send" && bringsEntry(action.message),
-    before: () => cutLinks(world, lengthMs, links),
+    before: () => cutLinks(world, lengthMs + world.profile.promiseMs, links),
     after: null,
   });
+  // One of the two asks for something.
+  const backendId = random.below(world.postgres.servers.length);
+  for (const kind of ["attach", "detach"] as const) struck.supervisor?.request(kind, backendId);
 }
 
 function bringsEntry(message: ConsensusMessage): boolean {
@@ -100,8 +103,9 @@ export function restartOthers(world: World, host: Host, lengthMs: Ms, random: Ra
 }
 
 /**
- * A minority is away until it is taken off the list. As the list without it goes out, it comes
- * back, and some of the others go: now a majority of all stands against one of the new list.
+ * A minority is away until it is taken off the list. As the first list without one of it goes
+ * out, it comes back, and some of the others go: now a majority of all stands against one of the
+ * list that the leader is about to make.
  */
 export function swapSides(world: World, host: Host, lengthMs: Ms): void {
   const leader = leaderOr(world, host);
@@ -119,7 +123,7 @@ export function swapSides(world: World, host: Host, lengthMs: Ms): void {
     isFor: (action) =>
       action.type === "send" &&
       action.message.type === "round" &&
-      action.message.entry?.members.length === listLength,
+      action.message.entry?.members.length === world.nodeCount - 1,
     before: () => {
       for (const [from, to] of links) network.restore(from, to);
       cutLinks(world, lengthMs, bothWays([leader.id, ...allies], others));

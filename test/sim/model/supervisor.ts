@@ -258,6 +258,7 @@ export class Supervisor {
       this.process.run(() => {
         const index = (this.#state.index ?? 0) + 1;
         this.#deliver({ type: "committed", index, state });
+        this.#deliver({ type: "settled", index });
       }),
     );
   }
