@@ -234,7 +234,10 @@ class Watchdog {
       silenceMs: this.#silenceMs,
       onHeartbeat: (heartbeat) => this.#peers.onHeartbeat(heartbeat),
       onRelease: (secret) => this.#runner.deliver({ type: "release-proven", secret }),
-      onConnected: (peer, hello) => this.#peers.onConnected(peer, hello),
+      onConnected: (peer, hello) => {
+        this.#vip?.announceAgain();
+        this.#peers.onConnected(peer, hello);
+      },
       onDisconnected: (peer, isTimeout) =>
         this.#peers.step({ type: "disconnected", id: peer, isTimeout }),
       onMessage: (from, message) => this.#onPeerMessage(from, message),
@@ -300,6 +303,10 @@ class Watchdog {
   }
 
   #onPeerMessage(from: number, message: PeerMessage): void {
+    // Whoever comes back from a freeze or a cut may have spoken for the VIP as it did before.
+    const heardMs = this.#heardMs.get(from) ?? 0;
+    this.#heardMs.set(from, monotonicNowMs());
+    if (monotonicNowMs() - heardMs > this.#timing.promiseMs) this.#vip?.announceAgain();
     if (message.type === "failover-vote") {
       this.#votes.onPeerVote(from, message.request);
     } else if (message.type === "failover-verdict") {
