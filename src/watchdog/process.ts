@@ -56,6 +56,8 @@ class Watchdog {
   #vip: VipHolder | null = null;
   #lifecheck: Lifecheck | null = null;
   #confirmedUntilMs: Ms = 0;
+  /** When each peer said something last. */
+  readonly #heardMs = new Map<number, Ms>();
   /** The newest request to arm, which is the one that the holder answers. */
   #armId = 0;
   #isRetiring = false;
