@@ -10,13 +10,14 @@ export interface Tick {
   readonly type: "tick";
 }
 
-export interface CoreRunnerOptions<S, A> {
+export interface CoreRunnerOptions<S, E, A> {
   /**
    * Does one action. The next action (and event) waits for the promise, so what takes long is
-   * only started here and reports its end as an event. It must not reject: a failure is an event.
-   * False: this action was not done, and those of the same step that stand on it must not be.
+   * only started here and reports its end as an event. It must not reject. An event as the answer
+   * says that the action failed: what stands on it in the same step is not done, and the event is
+   * stepped before all that came in meanwhile, since the state believes that it was done.
    */
-  readonly perform: (action: A) => boolean | void | Promise<boolean | void>;
+  readonly perform: (action: A) => E | void | Promise<E | void>;
   /** Told after each step that changed the state, before its actions are performed. */
   readonly onState?: (state: S) => void;
   readonly nowMs?: () => Ms;
@@ -30,15 +31,16 @@ const TICK: Tick = { type: "tick" };
 
 export class CoreRunner<S, E, A> {
   readonly #core: Core<S, E | Tick, A>;
-  readonly #options: CoreRunnerOptions<S, A>;
+  readonly #options: CoreRunnerOptions<S, E, A>;
   readonly #nowMs: () => Ms;
   #state: S;
   #inbox: (E | Tick)[] = [];
+  #failure: E | null = null;
   #isRunning = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(core: Core<S, E | Tick, A>, initial: S, options: CoreRunnerOptions<S, A>) {
+  constructor(core: Core<S, E | Tick, A>, initial: S, options: CoreRunnerOptions<S, E, A>) {
     this.#core = core;
     this.#state = initial;
     this.#options = options;
@@ -76,9 +78,11 @@ export class CoreRunner<S, E, A> {
       if (isChanged) this.#options.onState?.(state);
       for (const action of actions) {
         const ending = this.#options.perform(action);
-        const isDone = typeof ending === "object" ? await ending : ending;
+        const failure = ending instanceof Promise ? await ending : ending;
         if (this.#isStopped) return;
-        if (isDone === false) break;
+        if (failure === undefined) continue;
+        this.#failure = failure;
+        break;
       }
     }
     this.#isRunning = false;
@@ -87,6 +91,9 @@ export class CoreRunner<S, E, A> {
 
   /** A tick that is due goes before what waits, so that a flood of events delays no deadline. */
   #next(previous: E | Tick | null): E | Tick | undefined {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) return failure;
     const waiting = this.#inbox[0];
     if (waiting !== undefined && waiting !== TICK && previous !== TICK) {
       const wakeAtMs = this.#core.wakeAtMs(this.#state);

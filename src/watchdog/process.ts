@@ -252,7 +252,7 @@ class Watchdog {
     });
   }
 
-  #perform(action: Action): void | Promise<boolean> {
+  #perform(action: Action): void | Promise<Event | void> {
     switch (action.type) {
       case "persist":
         return this.#persist(action.durable);
@@ -284,15 +284,14 @@ class Watchdog {
   }
 
   /** Whoever cannot remember its vote must not vote. */
-  async #persist(durable: Durable): Promise<boolean> {
+  async #persist(durable: Durable): Promise<Event | void> {
     const written = await this.#prepared.stateFile.write(durable);
-    if (written.ok) return true;
+    if (written.ok) return;
     this.#prepared.log.write("error", "this node votes no more", {
       detail: `cannot store the watchdog's vote and state: ${written.error}`,
       hint: "Make room or repair work_dir, then start the node again.",
     });
-    this.#runner.deliver({ type: "disk-failed", reason: written.error });
-    return false;
+    return { type: "disk-failed", reason: written.error };
   }
 
   #onState(): void {

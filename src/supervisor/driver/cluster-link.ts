@@ -25,7 +25,8 @@ export interface ClusterLink {
 
 export type ClusterLinkEvents = (message: FromWatchdog) => void;
 
-const STOP_MS: Ms = 8000;
+/** The successor, wd_escalation_command and wd_de_escalation_command may each take seconds. */
+const STOP_MS: Ms = 20_000;
 /** The watchdog keeps little, so a small nursery costs it nothing and saves some 10 MiB. */
 const LEAN: readonly string[] = ["--max-semi-space-size=1"];
 /** What kept the watchdog from running needs a person, who needs more than a moment. */

@@ -60,7 +60,7 @@ export interface Round {
   readonly entry: Entry | null;
   readonly committedIndex: number;
   readonly holder: HolderRecord | null;
-  /** The newest round whose answer by the receiver has come in; 0: none. */
+  /** The number of the receiver's newest answer that has come in; 0: none is confirmed. */
   readonly heard: number;
 }
 
@@ -68,6 +68,8 @@ export interface RoundReply {
   readonly type: "round-reply";
   readonly term: number;
   readonly round: number;
+  /** Grows with each answer of this run, from a random number. */
+  readonly answer: number;
   /** False: the sender of the round leads no longer. */
   readonly accepted: boolean;
   /** What the follower has stored durably. */
@@ -316,14 +318,14 @@ function readRound(value: Decoded): Round | null {
 }
 
 function readRoundReply(value: Decoded): RoundReply | null {
-  const { term, round, accepted, knowsHolder, isVoter, appliedIndex, isFit } = value;
+  const { term, round, answer, accepted, knowsHolder, isVoter, appliedIndex, isFit } = value;
   const stored = readEntryId(value.stored);
   if (!isCount(term) || !isCount(round) || stored === null) return null;
   if (typeof accepted !== "boolean" || typeof knowsHolder !== "boolean") return null;
   if (typeof isVoter !== "boolean" || typeof isFit !== "boolean") return null;
-  if (!isCount(appliedIndex)) return null;
-  const type = "round-reply";
-  return { type, term, round, accepted, stored, knowsHolder, isVoter, appliedIndex, isFit };
+  if (!isCount(appliedIndex) || !isCount(answer)) return null;
+  const standing = { knowsHolder, isVoter, appliedIndex, isFit };
+  return { type: "round-reply", term, round, answer, accepted, stored, ...standing };
 }
 
 function readVerdict(value: Decoded): FailoverVerdict | null {

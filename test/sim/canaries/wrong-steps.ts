@@ -148,6 +148,7 @@ function withReplies(
         type: "round-reply",
         term: durable.term,
         round: what === "round" ? action.message.round : -1,
+        answer: action.message.round,
         accepted: true,
         stored: what === "entry" ? { term, index } : { term: 0, index: 0 },
         knowsHolder: what === "round",

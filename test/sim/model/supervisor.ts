@@ -99,10 +99,11 @@ export class Supervisor {
     if (decoded?.ok === false) return;
     const state = decoded?.value ?? null;
     this.#deliver({ type: "committed", index: entry.index, state });
-    if (state === null) return;
+    this.#count({ type: "committed", index: entry.index });
+    // Before the first state there is nothing to route by.
+    if (state === null) return this.onWorkerApplied(entry.index);
     this.#cluster = state;
     this.worker.onView(entry.index, state);
-    this.#count({ type: "committed", index: entry.index });
   }
 
   /** The routing lease. */

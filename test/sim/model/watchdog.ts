@@ -380,7 +380,8 @@ export class Watchdog {
       this.#host.world.trace?.(`${this.#host.id} cannot write`);
       this.#host.isMute = true;
       this.#actions = [];
-      this.#inbox.push({ type: "disk-failed", reason: "no space left on device" });
+      // Before all that came in meanwhile, as the runner of the cores does it.
+      this.#inbox.unshift({ type: "disk-failed", reason: "no space left on device" });
     }
     this.#pump();
   }

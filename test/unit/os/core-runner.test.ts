@@ -30,7 +30,7 @@ describe("the loop that runs a core", () => {
   let nowMs = 0;
   let runner: CoreRunner<State, Event, string>;
   const performed: string[] = [];
-  const gates = new Map<string, () => void>();
+  const gates = new Map<string, (failure?: Event) => void>();
 
   function startWith(dueAtMs: number | null): void {
     performed.length = 0;
@@ -44,14 +44,14 @@ describe("the loop that runs a core", () => {
         perform(action) {
           performed.push(action);
           if (!action.startsWith("slow")) return undefined;
-          return new Promise((resolve) => gates.set(action, resolve));
+          return new Promise<Event | void>((resolve) => gates.set(action, resolve));
         },
       },
     );
   }
 
-  async function open(gate: string): Promise<void> {
-    gates.get(gate)?.();
+  async function open(gate: string, failure?: Event): Promise<void> {
+    gates.get(gate)?.(failure);
     await vi.advanceTimersByTimeAsync(0);
   }
 
@@ -74,6 +74,16 @@ describe("the loop that runs a core", () => {
     expect(runner.state.seen).toEqual(["slow"]);
     await open("slow2");
     expect(performed).toEqual(["slow1", "slow2", "b1", "b2"]);
+  });
+
+  it("steps the failure of an action before all that came in meanwhile, and does not do the rest", async () => {
+    startWith(10);
+    runner.deliver({ type: "add", name: "slow" });
+    runner.deliver({ type: "add", name: "b" });
+    nowMs = 20;
+    await open("slow1", { type: "add", name: "failed" });
+    expect(performed).toEqual(["slow1", "failed1", "failed2", "b1", "b2"]);
+    expect(runner.state.seen).toEqual(["slow", "failed", "due", "b"]);
   });
 
   it("ticks when the core wants to be woken", async () => {

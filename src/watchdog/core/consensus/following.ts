@@ -1,6 +1,6 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
-import { afterAnswer, onHeard } from "./routing-lease.ts";
+import { beforeAnswer, onHeard } from "./routing-lease.ts";
 import { follow, isReleased, standAfterPromise } from "./standing.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
 
@@ -32,7 +32,7 @@ export function onRound(state: State, from: number, round: Round, nowMs: Ms): St
     entry.index === round.committedIndex &&
     round.committedIndex > state.committedIndex;
   const known = isCommitted ? { ...promised, committedIndex: entry.index } : promised;
-  const next = afterAnswer(known, round.round, nowMs);
+  const next = beforeAnswer(known, nowMs);
   const actions: Action[] = [];
   if (isNew) actions.push({ type: "persist", durable });
   actions.push(answer(next, from, round, true));
@@ -59,6 +59,7 @@ function answer(state: State, to: number, round: Round, accepted: boolean): Acti
     type: "round-reply",
     term,
     round: round.round,
+    answer: state.lastAnswer,
     accepted,
     stored: { term: entry.term, index: entry.index },
     knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,

@@ -25,7 +25,7 @@ import {
 } from "./leading.ts";
 import { isVoter, leaseUntilMs } from "./quorum.ts";
 import { onApplied, withSettled } from "./routing-lease.ts";
-import { follow, retryLater } from "./standing.ts";
+import { follow, reorder, retryLater } from "./standing.ts";
 import type { Action, Event, State } from "./state.ts";
 import {
   onPrepareTransfer,
@@ -37,7 +37,7 @@ import {
 } from "./transfer.ts";
 import { armDueAtMs, onVipArmed, onVipLost, withVip } from "./vip-permit.ts";
 
-export { isQuorum, leaseUntilMs, majorityOf, mayHoldVipUntilMs, votersOf } from "./quorum.ts";
+export { leaseUntilMs, majorityOf, mayHoldVipUntilMs, votersOf } from "./quorum.ts";
 export { confirmedUntilMs } from "./routing-lease.ts";
 export {
   NOTHING_DURABLE,
@@ -76,7 +76,7 @@ function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
     case "fence-known":
       return { state: { ...state, fence: event.fence }, actions: [] };
     case "ranked":
-      return { state: { ...state, order: event.order }, actions: [] };
+      return { state: reorder(state, event.order, nowMs), actions: [] };
     case "fitness":
       return { state: { ...state, isFit: event.isFit }, actions: [] };
     case "transfer-requested":

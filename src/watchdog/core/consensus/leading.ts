@@ -1,7 +1,7 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { HolderRecord, Round, RoundReply } from "../../../wire/watchdog/index.ts";
 import { isQuorum, leaseUntilMs, peersOf, votersOf } from "./quorum.ts";
-import { confirmLeader, settledAtMs } from "./routing-lease.ts";
+import { confirmLeader, knowsCommits, settledAtMs } from "./routing-lease.ts";
 import { adoptTerm, follow, isReleased, retryLater } from "./standing.ts";
 import {
   compareEntries,
@@ -20,7 +20,7 @@ const NOT_HEARD: Follower = {
   ackedSentMs: null,
   stored: { term: 0, index: 0 },
   knowsHolder: false,
-  heardRound: 0,
+  heardAnswer: 0,
   heardAtMs: null,
   appliedIndex: 0,
   isFit: true,
@@ -44,6 +44,7 @@ export function startLeading(state: State, nowMs: Ms): Step<State, Action> {
   };
   const leading: Leading = {
     electedAtMs: nowMs,
+    firstIndex: entry.index,
     round: 0,
     lastRoundAtMs: nowMs,
     sent: [],
@@ -127,7 +128,7 @@ export function onRoundReplied(
 function heardFrom(leading: Leading, before: Follower, answer: RoundReply, nowMs: Ms): Follower {
   const heard: Follower = {
     ...before,
-    heardRound: Math.max(before.heardRound, answer.round),
+    heardAnswer: answer.answer,
     heardAtMs: nowMs,
     appliedIndex: Math.max(before.appliedIndex, answer.appliedIndex),
     isFit: answer.isFit,
@@ -228,6 +229,7 @@ export function sendRound(state: State, nowMs: Ms, unwritten: Durable | null): S
 }
 
 function roundFor(state: State, follower: Follower, round: number): Round {
+  const { leading } = state;
   const { entry, term, holder } = state.durable;
   const isStored = compareEntries(follower.stored, entry) === 0;
   return {
@@ -237,7 +239,7 @@ function roundFor(state: State, follower: Follower, round: number): Round {
     entry: isStored ? null : entry,
     committedIndex: state.committedIndex,
     holder: holder?.term === term && !follower.knowsHolder ? holder : null,
-    heard: follower.heardRound,
+    heard: leading !== null && knowsCommits(state, leading) ? follower.heardAnswer : 0,
   };
 }
 

@@ -7,7 +7,13 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round } from "../../../wire/watchdog/index.ts";
 import { leaseUntilMs } from "./quorum.ts";
-import { ROUNDS_REMEMBERED, type Action, type Confirmation, type State } from "./state.ts";
+import {
+  ROUNDS_REMEMBERED,
+  type Action,
+  type Confirmation,
+  type Leading,
+  type State,
+} from "./state.ts";
 
 /**
  * Monotonic milliseconds; 0 when this node never was confirmed. It does not move while the newest
@@ -19,22 +25,33 @@ export function confirmedUntilMs(state: State): Ms {
 
 /** A round came in: which of our answers the leader had heard when it sent it. */
 export function onHeard(state: State, round: Round): State {
-  const heard = state.answered.find((sent) => sent.round === round.heard);
+  const heard = state.answered.find((sent) => sent.answer === round.heard);
   if (heard === undefined || round.term !== state.durable.term) return state;
   const untilMs = heard.atMs + state.timing.leaseMs;
   return confirm(state, { untilMs, index: round.committedIndex });
 }
 
-/** This answer may be confirmed by a later round. It leaves no earlier than now. */
-export function afterAnswer(state: State, round: number, nowMs: Ms): State {
-  const answered = [...state.answered, { round, atMs: nowMs }].slice(-ROUNDS_REMEMBERED);
-  return { ...state, answered };
+/** The next answer has this number, and may be confirmed by a later round. It leaves after now. */
+export function beforeAnswer(state: State, nowMs: Ms): State {
+  const answer = state.lastAnswer + 1;
+  const answered = [...state.answered, { answer, atMs: nowMs }].slice(-ROUNDS_REMEMBERED);
+  return { ...state, answered, lastAnswer: answer };
+}
+
+/**
+ * A new leader may not know of the last state that its predecessors committed: it confirms nothing
+ * before an entry of its own is (Raft thesis 6.4).
+ */
+export function knowsCommits(state: State, leading: Leading): boolean {
+  return state.committedIndex >= leading.firstIndex;
 }
 
 /** The leader's own right to forward ends with its lease. */
 export function confirmLeader(state: State): State {
+  const { leading } = state;
   const untilMs = leaseUntilMs(state);
-  return untilMs === null ? state : confirm(state, { untilMs, index: state.committedIndex });
+  if (untilMs === null || leading === null || !knowsCommits(state, leading)) return state;
+  return confirm(state, { untilMs, index: state.committedIndex });
 }
 
 export function onApplied(state: State, index: number): State {

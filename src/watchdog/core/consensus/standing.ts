@@ -74,6 +74,13 @@ export function standAfterPromise(state: State): State {
   return { ...state, seed: random.seed, electionAtMs: state.promisedUntilMs + delayMs };
 }
 
+/** Also moves when this node stands after its start, which was set before anybody was known. */
+export function reorder(state: State, order: readonly number[], nowMs: Ms): State {
+  const next = { ...state, order };
+  if (nowMs >= state.silentUntilMs || state.promisedTo !== null) return next;
+  return { ...next, electionAtMs: state.silentUntilMs + placeOf(next, null) * state.timing.slotMs };
+}
+
 /** 0 stands first. Behind all others: who would hand over again at once. */
 function placeOf(state: State, withoutId: number | null): number {
   const place = state.order.filter((id) => id !== withoutId).indexOf(state.selfId);

@@ -31,8 +31,8 @@ export interface Follower {
   readonly ackedSentMs: Ms | null;
   readonly stored: EntryId;
   readonly knowsHolder: boolean;
-  /** The newest round that it has answered, as a voter or not; 0: none. */
-  readonly heardRound: number;
+  /** The number of its newest answer, as a voter or not; 0: none came. */
+  readonly heardAnswer: number;
   readonly heardAtMs: Ms | null;
   readonly appliedIndex: number;
   readonly isFit: boolean;
@@ -40,6 +40,8 @@ export interface Follower {
 
 export interface Leading {
   readonly electedAtMs: Ms;
+  /** Of the entry that this leader began with: until it is committed, older ones may be newer. */
+  readonly firstIndex: number;
   readonly round: number;
   readonly lastRoundAtMs: Ms;
   /** When each recent round was about to be sent; bounded by ROUNDS_REMEMBERED. */
@@ -57,6 +59,7 @@ export interface Leading {
 }
 
 export const ROUNDS_REMEMBERED = 64;
+const ANSWERS_FROM_MAX = 2 ** 40;
 
 /** The kernel's readiness to open the VIP, as far as the driver has told. */
 export interface VipPermit {
@@ -112,8 +115,10 @@ export interface State {
   readonly vip: VipPermit;
   /** The leader of that term is about to hand over to this node; null: none is. */
   readonly prepared: { readonly term: number; readonly untilMs: Ms } | null;
-  /** When this node sent its recent answers to the leader of this term. */
-  readonly answered: readonly { readonly round: number; readonly atMs: Ms }[];
+  /** When this node sent its recent answers to this leader, by their numbers. */
+  readonly answered: readonly { readonly answer: number; readonly atMs: Ms }[];
+  /** Of the newest answer. It begins at random, so that no answer of an earlier run has its like. */
+  readonly lastAnswer: number;
   readonly confirmed: Confirmation;
   readonly unapplied: Confirmation | null;
   readonly appliedIndex: number;
@@ -210,6 +215,7 @@ export function startState(start: Start, nowMs: Ms): State {
     vip: { phase: "none", id: 0, permitAtMs: 0, isRenewed: false, askAtMs: 0 },
     prepared: null,
     answered: [],
+    lastAnswer: 1 + Math.floor(nextRandom(start.seed).value * ANSWERS_FROM_MAX),
     confirmed: { untilMs: 0, index: 0 },
     unapplied: null,
     appliedIndex: 0,

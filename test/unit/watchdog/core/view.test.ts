@@ -40,6 +40,7 @@ const ACKED: readonly Told[] = [
       type: "round-reply",
       term: 1,
       round: 1,
+      answer: 1,
       accepted: true,
       stored,
       knowsHolder: false,

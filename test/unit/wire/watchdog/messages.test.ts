@@ -36,6 +36,7 @@ const MESSAGES: readonly PeerMessage[] = [
     type: "round-reply",
     term: 5,
     round: 7,
+    answer: 2 ** 40,
     accepted: true,
     stored: last,
     knowsHolder: true,

@@ -56,6 +56,8 @@ const TIMING = timingFor(600);
 class Player {
   #state: State | null = null;
   #nowMs = 0;
+  /** A node numbers its answers from a random number; a story counts from 1. */
+  #answersFrom = 0;
   readonly #names = new Map<string, string>();
 
   play(line: string): string[] {
@@ -117,6 +119,7 @@ class Player {
       },
       this.#nowMs,
     );
+    this.#answersFrom = this.#state.lastAnswer;
     return [];
   }
 
@@ -202,13 +205,14 @@ class Player {
           entry: this.#readEntry(words.entry),
           committedIndex: Number(words.committed),
           holder: this.#readHolder(words.holder),
-          heard: Number(words.heard ?? 0),
+          heard: words.heard === undefined ? 0 : this.#answersFrom + Number(words.heard),
         };
       case "round-reply":
         return {
           type: verb,
           term,
           round: roundNumber,
+          answer: Number(words.answer ?? words.round),
           accepted: words.accepted !== "false",
           stored: readId(words.stored),
           knowsHolder: words.knows === "true",
@@ -261,7 +265,7 @@ class Player {
       case "round":
         return `round term=${message.term} round=${message.round} entry=${showEntry(message.entry)} committed=${message.committedIndex} holder=${this.#showHolder(message.holder)} heard=${message.heard}`;
       case "round-reply":
-        return `round-reply term=${message.term} round=${message.round} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder} applied=${message.appliedIndex}${message.isVoter ? "" : " voter=false"}${message.isFit ? "" : " fit=false"}`;
+        return `round-reply term=${message.term} round=${message.round} answer=${message.answer - this.#answersFrom} accepted=${message.accepted} stored=${message.stored.term}.${message.stored.index} knows=${message.knowsHolder} applied=${message.appliedIndex}${message.isVoter ? "" : " voter=false"}${message.isFit ? "" : " fit=false"}`;
       case "released":
         return `released secret=${message.secret}`;
       case "leaving":
