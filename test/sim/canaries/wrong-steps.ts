@@ -1,7 +1,7 @@
 /** Mistakes in the consensus core, made around the production step function. */
 import { createHash } from "node:crypto";
 import type { Ms, Step } from "../../../src/base/index.ts";
-import type { HolderRecord } from "../../../src/wire/watchdog/index.ts";
+import type { Entry, HolderRecord } from "../../../src/wire/watchdog/index.ts";
 import type { Action, Event, State } from "../../../src/watchdog/core/consensus/index.ts";
 import type { StepFunction } from "../core.ts";
 
@@ -75,30 +75,38 @@ export const settlesAtOnce: Wrong = (step) => (state, event, nowMs) => {
 
 /** Takes all absent nodes off the list at once, and believes in the list that it has written. */
 export const countsUncommittedMembers: Wrong = (step) => (state, event, nowMs) => {
-  if (event.type !== "members-wanted") return step(state, event, nowMs);
-  let done: Step<State, Action> = { state, actions: [] };
-  for (const _id of state.nodeIds) {
-    const next = step(done.state, event, nowMs);
-    if (next.actions.length === 0) break;
-    done = { state: trusting(next.state), actions: [...done.actions, ...next.actions.map(alone)] };
-  }
-  return done;
+  const done = step(state, event, nowMs);
+  if (event.type !== "members-wanted" || done.actions.length === 0) return done;
+  const { leading, selfId, nodeIds, timing } = done.state;
+  const isHeard = (id: number): boolean => {
+    const heardAtMs = leading?.followers[id]?.heardAtMs ?? null;
+    return id === selfId || (heardAtMs !== null && nowMs - heardAtMs < timing.promiseMs);
+  };
+  const alone = (entry: Entry): Entry => ({
+    ...entry,
+    members: nodeIds.filter(isHeard),
+    before: null,
+  });
+  const entry = alone(done.state.durable.entry);
+  return {
+    state: {
+      ...done.state,
+      durable: { ...done.state.durable, entry },
+      committedIndex: entry.index,
+    },
+    actions: done.actions.map((action) => withEntry(action, alone)),
+  };
 };
 
-function trusting(state: State): State {
-  const entry = { ...state.durable.entry, before: null };
-  return { ...state, durable: { ...state.durable, entry }, committedIndex: entry.index };
-}
-
-function alone(action: Action): Action {
+function withEntry(action: Action, change: (entry: Entry) => Entry): Action {
   if (action.type === "persist") {
-    const entry = { ...action.durable.entry, before: null };
-    return { ...action, durable: { ...action.durable, entry } };
+    const { durable } = action;
+    return { ...action, durable: { ...durable, entry: change(durable.entry) } };
   }
   if (action.type !== "send" || action.message.type !== "round") return action;
-  const { entry } = action.message;
-  if (entry === null) return action;
-  return { ...action, message: { ...action.message, entry: { ...entry, before: null } } };
+  const { message } = action;
+  if (message.entry === null) return action;
+  return { ...action, message: { ...message, entry: change(message.entry) } };
 }
 
 /** Whatever was shown counts as the secret of the holder on record. */

@@ -1,6 +1,6 @@
 /** Faults that wait for the worst moment: an action of the core, or a command that begins. */
 import type { Ms } from "../../../src/base/index.ts";
-import type { ConsensusMessage } from "../../../src/wire/watchdog/index.ts";
+import type { ConsensusMessage, Entry } from "../../../src/wire/watchdog/index.ts";
 import type { Host } from "../model/host.ts";
 import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
@@ -123,13 +123,17 @@ export function swapSides(world: World, host: Host, lengthMs: Ms): void {
     isFor: (action) =>
       action.type === "send" &&
       action.message.type === "round" &&
-      action.message.entry?.members.length === world.nodeCount - 1,
+      isShortened(action.message.entry, world.nodeCount),
     before: () => {
       for (const [from, to] of links) network.restore(from, to);
       cutLinks(world, lengthMs, bothWays([leader.id, ...allies], others));
     },
     after: null,
   });
+}
+
+function isShortened(entry: Entry | null, nodeCount: number): boolean {
+  return entry !== null && entry.members.length > 0 && entry.members.length < nodeCount;
 }
 
 /** The leader loses its lead, or is thought to have lost it, while its command runs. */
