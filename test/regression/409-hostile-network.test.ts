@@ -203,7 +203,8 @@ describe("traffic between watchdogs that somebody changes on its way", () => {
     if (peerId === undefined) throw new Error("no identity");
     const signal = AbortSignal.timeout(patienceMs);
     try {
-      const channel = await network.dial("127.0.0.1", RELAY_PORT, peerId, signal);
+      const dialling = { signal, onReached: () => undefined };
+      const channel = await network.dial("127.0.0.1", RELAY_PORT, peerId, dialling);
       channel.send(encodeFrame(helloOf({ id: 0 })));
       await channel.first(signal);
       channel.abort();

@@ -82,16 +82,21 @@ export class NoiseNetwork {
     return { remotePeer: secured.remotePeer, channel: new FrameChannel(secured.connection) };
   }
 
-  /** Rejects when there is no connection, or somebody else than `remotePeer` answers. */
+  /**
+   * Rejects when there is no connection, or somebody else than `remotePeer` answers.
+   *
+   * @param onReached the peer's host answers; it has proved nothing yet.
+   */
   async dial(
     address: string,
     port: number,
     remotePeer: PeerId,
-    signal: AbortSignal,
+    { signal, onReached }: { readonly signal: AbortSignal; readonly onReached: () => void },
   ): Promise<FrameChannel> {
     const channels: FrameChannel[] = [];
     const upgrader = {
       upgradeOutbound: async (raw: RawConnection) => {
+        onReached();
         const secured = await this.#encrypter.secureOutbound(inOneWrite(raw), {
           remotePeer,
           signal,

@@ -55,7 +55,9 @@ export interface PeerTransportOptions {
   readonly onDuplicateId: (byPeer: number) => void;
 }
 
-const REDIAL_MS = 200;
+const REDIAL_MS: Ms = 100;
+/** The system would ask a host that was away again ever more rarely; we ask anew. */
+const CONNECT_OF_SILENCE = 1 / 3;
 
 /** Errors: the own host name does not resolve; the address or port cannot be listened on. */
 export async function startPeerTransport(
@@ -84,11 +86,13 @@ class Members implements PeerTransport {
   readonly #outbound = new Map<number, Outbound>();
   /** Where each peer was last found. */
   readonly #addresses = new Map<number, string>();
+  /** Ends the wait for a host that does not answer, and for the next try. */
+  readonly #hurries = new Map<number, AbortController>();
   readonly #stopping = new AbortController();
   readonly #looking: NodeJS.Timeout;
 
   constructor(options: PeerTransportOptions) {
-    const { self, keys, silenceMs, hello, onConnected, onMessage } = options;
+    const { self, keys, silenceMs, hello, onMessage } = options;
     this.#options = options;
     this.#network = new NoiseNetwork(self.id, keys, silenceMs * 4);
     this.#refusals = new RefusalLog(options.log);
@@ -99,7 +103,11 @@ class Members implements PeerTransport {
       silenceMs,
       refusals: this.#refusals,
       isMembersAddress: (address) => [...this.#addresses.values()].includes(address),
-      onConnected,
+      onConnected: (id, peer) => {
+        // It is back: the other direction need not wait for its turn.
+        if (!this.#outbound.has(id)) this.#hurries.get(id)?.abort();
+        options.onConnected(id, peer);
+      },
       onDisconnected: (id) => this.#tellIfGone(id, false),
       onMessage,
     });
@@ -137,7 +145,9 @@ class Members implements PeerTransport {
   async #keepDialling(peer: PeerAddress): Promise<void> {
     let lastProblem = "";
     while (!this.#stopping.signal.aborted) {
-      const problem = await this.#dialOnce(peer);
+      const hurry = new AbortController();
+      this.#hurries.set(peer.id, hurry);
+      const problem = await this.#dialOnce(peer, hurry.signal);
       if (problem !== null && problem !== lastProblem && !this.#stopping.signal.aborted) {
         this.#options.log.write(
           "log",
@@ -146,17 +156,24 @@ class Members implements PeerTransport {
         );
       }
       lastProblem = problem ?? "";
-      await delay(REDIAL_MS, this.#stopping.signal);
+      await delay(REDIAL_MS, AbortSignal.any([this.#stopping.signal, hurry.signal]));
     }
   }
 
   /** Connects and serves the connection until it ends. What went wrong before a welcome, or null. */
-  async #dialOnce(peer: PeerAddress): Promise<string | null> {
+  async #dialOnce(peer: PeerAddress, hurry: AbortSignal): Promise<string | null> {
     const { silenceMs, keys, hello } = this.#options;
     // Not AbortSignal.timeout: the transport ties the socket to this signal for all its life.
     const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(new Error("no answer in time")), silenceMs);
-    const { signal } = patience;
+    const giveUp = (): void => patience.abort(new Error("no answer in time"));
+    const timer = setTimeout(giveUp, silenceMs);
+    const connecting = setTimeout(giveUp, silenceMs * CONNECT_OF_SILENCE);
+    hurry.addEventListener("abort", giveUp);
+    const onReached = (): void => {
+      clearTimeout(connecting);
+      hurry.removeEventListener("abort", giveUp);
+    };
+    const dialling = { signal: patience.signal, onReached };
     let outbound: Outbound;
     let reply: HelloReply;
     try {
@@ -164,9 +181,9 @@ class Members implements PeerTransport {
       if (!address.ok) return address.error;
       this.#addresses.set(peer.id, address.value);
       const remotePeer = must(keys.peerIds.get(peer.id));
-      const channel = await this.#network.dial(address.value, peer.port, remotePeer, signal);
+      const channel = await this.#network.dial(address.value, peer.port, remotePeer, dialling);
       channel.send(encodeFrame(hello));
-      const decoded = decodeHelloReply(await channel.first(signal));
+      const decoded = decodeHelloReply(await channel.first(patience.signal));
       if (!decoded.ok) {
         channel.abort();
         return decoded.error;
@@ -177,6 +194,7 @@ class Members implements PeerTransport {
       return this.#stopping.signal.aborted ? null : explainDialError(error);
     } finally {
       clearTimeout(timer);
+      onReached();
     }
     if (reply.type === "refused") {
       outbound.abort();
