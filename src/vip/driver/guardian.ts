@@ -174,7 +174,8 @@ class ShellGuardian implements Guardian {
     const { vip, peers, downCommand, log } = this.#options;
     const child = spawn(
       "bash",
-      ["-c", SCRIPT, "pgpool: guardian", vip, peers.join(" "), ...downCommand],
+      // Bash takes a socket for a sign of rsh and would run the user's ~/.bashrc first, or $BASH_ENV.
+      ["--norc", "-p", "-c", SCRIPT, "pgpool: guardian", vip, peers.join(" "), ...downCommand],
       { detached: true, stdio: ["pipe", "pipe", "ignore", "pipe"], argv0: "pgpool: guardian" },
     );
     this.#child = child;
