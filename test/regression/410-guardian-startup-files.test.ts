@@ -20,12 +20,13 @@ afterEach(() => {
 });
 
 it.each([
-  [".bashrc", { BASH_ENV: undefined }],
-  ["env", { BASH_ENV: "env" }],
-] as const)("reads no %s", async (name, { BASH_ENV }) => {
+  // As under a service manager, with a socket as its standard input.
+  [".bashrc", { SHLVL: undefined, BASH_ENV: undefined }],
+  ["env", { SHLVL: "2", BASH_ENV: "env" }],
+] as const)("reads no %s", async (name, { SHLVL, BASH_ENV }) => {
   writeFileSync(join(home, name), `touch ${join(home, "was-read")}\n`);
   vi.stubEnv("HOME", home);
-  vi.stubEnv("SHLVL", undefined); // As under a service manager: then bash looks for these files.
+  vi.stubEnv("SHLVL", SHLVL);
   vi.stubEnv("BASH_ENV", BASH_ENV === undefined ? undefined : join(home, BASH_ENV));
   guardian = startGuardian({
     vip: "203.0.113.1",
