@@ -208,6 +208,64 @@ function askTcp(vip: string): string {
   return run("ip", "netns", "exec", OUTSIDE, process.execPath, "-e", script).trim();
 }
 
+/** A server on the address, with a session from outside: says "sent" when it has sent something. */
+class Session {
+  readonly #server: ChildProcess;
+  readonly #client: ChildProcess;
+  #said = "";
+
+  constructor(vip: string) {
+    const serve = `const server = require("node:net").createServer((socket) => {
+      console.log("met");
+      process.stdin.once("data", () => socket.write("x", () => console.log("sent")));
+    });
+    server.listen(5433, "${vip}", () => console.log("listening"))`;
+    this.#server = spawn("ip", ["netns", "exec", HOST, process.execPath, "-e", serve]);
+    this.#server.stdout?.on("data", (chunk: Buffer) => (this.#said += chunk.toString()));
+    const connect = `const connect = () => require("node:net").connect(5433, "${vip}").on("error", () => setTimeout(connect, 20)); connect()`;
+    this.#client = spawn("ip", ["netns", "exec", OUTSIDE, process.execPath, "-e", connect]);
+  }
+
+  async started(): Promise<void> {
+    await until("a session", () => this.#said.includes("met"));
+  }
+
+  async send(): Promise<void> {
+    this.#server.stdin?.write("\n");
+    await until("sent", () => this.#said.includes("sent"));
+  }
+
+  stop(): void {
+    this.#server.kill("SIGKILL");
+    this.#client.kill("SIGKILL");
+  }
+}
+
+/** What the address has sent waits in the kernel of its host from now on. */
+async function queueAsTheAddress({ vip }: Setting, session: Session): Promise<void> {
+  const deaf = vip.includes(":")
+    ? "add table ip6 deaf; add chain ip6 deaf in { type filter hook input priority -300; }; add rule ip6 deaf in icmpv6 type nd-neighbor-solicit drop"
+    : "add table arp deaf; add chain arp deaf in { type filter hook input priority -300; }; add rule arp deaf in arp operation request drop";
+  run("ip", "netns", "exec", OUTSIDE, "nft", deaf);
+  run("ip", "-n", HOST, "neigh", "flush", "dev", "v0");
+  await session.send();
+  const { outsideAddress } = vip.includes(":") ? IPV6 : IPV4;
+  const asked = ["neigh", "show", outsideAddress.split("/")[0] ?? "", "dev", "v0"];
+  await until("it waits for its neighbour", () => {
+    return run("ip", "-n", HOST, ...asked).includes("INCOMPLETE");
+  });
+}
+
+function hearAgain({ vip }: Setting): void {
+  const family = vip.includes(":") ? "ip6" : "arp";
+  run("ip", "netns", "exec", OUTSIDE, "nft", `delete table ${family} deaf`);
+}
+
+function elementsOf(set: string): string {
+  const listed = inHost("nft", "list", "set", "netdev", TABLE, set);
+  return /elements = \{ ([^}]*) \}/.exec(listed)?.[1] ?? "";
+}
+
 beforeAll(async () => {
   if (!isRoot) return;
   mkdirSync(build, { recursive: true });
@@ -351,6 +409,32 @@ describeBoth("the fence", (setting) => {
     expect(tookMs[2]).toBeLessThan(100);
   });
 
+  it.each(["close", "kill"])(
+    "keeps back what waited for a neighbour when the address was let go, by %s, and for no more than 10 s",
+    async (how) => {
+      const holder = await opened(holderOf(setting));
+      const session = new Session(vip);
+      try {
+        await session.started();
+        await queueAsTheAddress(setting, session);
+        if (how === "close") holder.tell("close");
+        else holder.kill("SIGKILL");
+        await until("the gate lets others in", () => elementsOf("gated") === "");
+        expect(hasAddress(vip)).toBe(false);
+        const fromMs = nowMs();
+        const blocked = counter("blocked_out");
+        hearAgain(setting);
+        await until("it tries to leave", () => counter("blocked_out") > blocked);
+        expect(elementsOf("silent")).toContain("expires");
+        await until("the gate lets others out", () => elementsOf("silent") === "", 10_000);
+        expect(sniffer.between(fromMs, nowMs())).toBe(0);
+      } finally {
+        hearAgain(setting);
+        session.stop();
+      }
+    },
+  );
+
   it("is shut by a guardian that was asked, and has nobody left to answer", async () => {
     const listener = start(HOST, ["listen", setting.hostAddress.split("/")[0] ?? "", "29695"]);
     await until("the listener listens", () => listener.last("listening") !== null);
@@ -390,35 +474,48 @@ describeBoth("the fence", (setting) => {
     run("ip", "-n", HOST, "link", "del", "v9");
     expect(askTcp(vip)).toBe("ECONNREFUSED");
     holder.tell("stop");
-    await until("the table is gone", () => !inHost("nft", "list", "tables").includes(`${TABLE}\n`));
+    // It still keeps back what waits to leave as the address, and nothing else.
+    await until("it lets everything else pass", () => elementsOf("gated") === "");
     expect(hasAddress(vip)).toBe(false);
+    expect(elementsOf("silent")).toContain("expires");
     other.tell("stop");
-    await until("no table is left", () => inHost("nft", "list", "tables") === "");
+    await until("the table of one that never held is gone", () => {
+      return !inHost("nft", "list", "tables").includes(`${TABLE}_b`);
+    });
   });
 
-  it("tells of another host with the address, before and after taking over, and keeps it", async () => {
-    const mac = /ether ([0-9a-f:]{17})/.exec(
-      run("ip", "-n", OUTSIDE, "-o", "link", "show", "c0"),
-    )?.[1];
-    const length = vip.includes(":") ? 128 : 32;
-    const planted = ["addr", "add", `${vip}/${length}`, "dev", "c0", "nodad"];
-    run("ip", "-n", OUTSIDE, ...planted);
-    try {
-      const holder = await ready(holderOf(setting));
-      holder.tell("hold 60000");
-      await until("it is told", () => {
-        return holder
-          .all("log")
-          .some((line) => line.includes(`claims the virtual IP ${vip}: ${mac}`));
-      });
-      holder.tell("conflict");
-      await until("it is shown", () => holder.last("conflict") === mac);
-      holder.tell("held");
-      await until("it is held", () => holder.last("held") === "true");
-    } finally {
-      run("ip", "-n", OUTSIDE, "addr", "del", `${vip}/${length}`, "dev", "c0");
-    }
-  });
+  it.each(["before", "after"])(
+    "tells of another host that has the address since %s the taking over, and keeps it",
+    async (when) => {
+      const mac = /ether ([0-9a-f:]{17})/.exec(
+        run("ip", "-n", OUTSIDE, "-o", "link", "show", "c0"),
+      )?.[1];
+      const place = [`${vip}/${vip.includes(":") ? 128 : 32}`, "dev", "c0"];
+      const plant = (): string => run("ip", "-n", OUTSIDE, "addr", "add", ...place, "nodad");
+      if (when === "before") plant();
+      try {
+        const holder = await ready(holderOf(setting));
+        holder.tell("hold 60000");
+        const isOpen = (): boolean => /acquired/.test(holder.all("log").join());
+        await until("it is open", isOpen);
+        if (when === "after") {
+          await delay(200); // The first look for rivals is over.
+          holder.tell("conflict");
+          await until("nobody is seen", () => holder.last("conflict") === "null");
+          plant();
+        }
+        const isTold = (): boolean =>
+          holder.all("log").join().includes(`claims the virtual IP ${vip}: ${mac}`);
+        await until("it is told", isTold, 12_000);
+        holder.tell("conflict");
+        await until("it is shown", () => holder.last("conflict") === mac);
+        holder.tell("held");
+        await until("it is held", () => holder.last("held") === "true");
+      } finally {
+        run("ip", "-n", OUTSIDE, "addr", "del", ...place);
+      }
+    },
+  );
 
   it("needs no root: CAP_NET_ADMIN and CAP_NET_RAW are enough", async () => {
     const capabilities = "+net_admin,+net_raw";

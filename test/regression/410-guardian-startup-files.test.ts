@@ -32,6 +32,7 @@ it.each([
     vip: "203.0.113.1",
     peers: [],
     downCommand: [],
+    ungateText: "",
     log: SILENT,
     onPid: () => undefined,
   });

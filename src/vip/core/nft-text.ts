@@ -6,15 +6,24 @@ import { addressBytes } from "./address-bytes.ts";
  *
  *     permit   set by us, by its privilege; dies K later; opens nothing
  *     lease    set by the kernel alone, when a renewal datagram comes while the permit lives
- *     gated    the address may be on this host because of us: let nothing of it pass without a lease
+ *     gated    the address may be on this host because of us: let nothing come to it without a lease
+ *     silent   the same for what leaves as the address, and for a while after it is gone
  *     rivals   hardware addresses of others that claim the address
  *
  * A renewal is a datagram to the virtual IP; while that is on this host it leaves by `lo`, where
  * the chain `renew` swallows it. Its length is the number of the arm: a permit that an earlier arm
  * sets late fits no renewal of a later one.
+ *
+ * Why `silent` lasts longer: what the address has sent waits in the kernel, before this filter, while
+ * the hardware address of its receiver is being asked for, and leaves when the answer comes, also
+ * when the sender's address was deleted meanwhile. The kernel asks three times, a second apart
+ * (`mcast_solicit`, `retrans_time_ms`), then throws the queue away. `SILENT_MS` is longer than that,
+ * and it ends by itself: a host that passes on the frames of the next holder does so again then.
  */
 export interface FenceText {
   readonly table: string;
+  /** Of this run alone: a change that one run asked for and that comes late alters no table of another. */
+  readonly run: string;
   readonly vip: string;
   /** Whose datagrams count: the effective user of this process and of its guardian. */
   readonly userId: number;
@@ -26,6 +35,8 @@ export interface FenceText {
 
 /** Hardware addresses that claimed the virtual IP are remembered for so long. */
 const RIVALS_FOR = "1m";
+/** See above; no device should be made to ask for longer than this. */
+export const SILENT_MS: Ms = 8000;
 const UDP_HEADER_BYTES = 8;
 
 /** What is in a renewal beside its length: something that nobody else knows. */
@@ -38,24 +49,31 @@ export function renewalBytes(arm: number): number {
   return NONCE_BYTES + (arm % ARMS_MAX);
 }
 
-/** Replaces whatever an earlier run left. The gate is shut: nobody knows yet where the address is. */
-export function tableText(text: FenceText, devices: readonly string[]): string {
-  const { table } = text;
+/**
+ * The gate is shut: nobody knows yet where the address is.
+ *
+ * @param start `replaced` whatever an earlier run left; `new`: refused when there is something.
+ */
+export function tableText(
+  text: FenceText,
+  devices: readonly string[],
+  start: "new" | "replaced",
+): string {
+  const { table, run } = text;
   const isIPv6 = text.vip.includes(":");
   const key = keyOf(text.vip);
   const typeOf = isIPv6 ? "typeof meta protocol" : "typeof ip daddr";
-  return `table netdev ${table} {
-}
-delete table netdev ${table}
-table netdev ${table} {
+  return `${start === "new" ? `create table netdev ${table}\n` : removeText(table)}table netdev ${table} {
   set permit { typeof udp length; size ${ARMS_MAX}; flags dynamic,timeout; }
   set lease { ${typeOf}; size 16; flags dynamic,timeout; }
   set gated { ${typeOf}; size 16; elements = { ${key} }; }
+  set silent { ${typeOf}; size 16; flags timeout; elements = { ${key} }; }
   set rivals { typeof ether saddr; size 64; flags dynamic,timeout; }
   counter renewed { }
   counter refused { }
   counter blocked_in { }
   counter blocked_out { }
+  chain ${run} { }
   chain renew {
     type filter hook egress device "lo" priority 0; policy accept;
 ${renewRules(text)}
@@ -87,8 +105,8 @@ function gateIn4(vip: string): string {
     arp daddr ip @gated arp daddr ip != @lease counter name blocked_in drop`;
 }
 
-const GATE_OUT_4 = `    ip saddr @gated ip saddr != @lease counter name blocked_out drop
-    arp saddr ip @gated arp saddr ip != @lease counter name blocked_out drop`;
+const GATE_OUT_4 = `    ip saddr @silent ip saddr != @lease counter name blocked_out drop
+    arp saddr ip @silent arp saddr ip != @lease counter name blocked_out drop`;
 
 /**
  * Neighbour discovery names the address inside its message, where a set of addresses cannot be
@@ -104,7 +122,7 @@ function gateIn6(vip: string): string {
 
 function gateOut6(vip: string): string {
   return `    meta protocol @lease accept
-    meta protocol != @gated accept
+    meta protocol != @silent accept
     ip6 saddr ${vip} counter name blocked_out drop
     icmpv6 type nd-neighbor-advert ${target(vip)} counter name blocked_out drop`;
 }
@@ -130,19 +148,33 @@ delete chain netdev ${table} out${index}
 }
 
 /** One transaction: the gate is shut for the address, and the permit of this arm is there. */
-export function armText({ table, vip, leaseMs }: FenceText, arm: number): string {
+export function armText(text: FenceText, arm: number): string {
+  const { table, vip, leaseMs } = text;
   const length = UDP_HEADER_BYTES + renewalBytes(arm);
-  return `add element netdev ${table} gated { ${keyOf(vip)} }
+  return `${ownTable(text)}add element netdev ${table} gated { ${keyOf(vip)} }
+flush set netdev ${table} silent
+add element netdev ${table} silent { ${keyOf(vip)} }
 add element netdev ${table} permit { ${length} timeout ${leaseMs}ms }
 flush set netdev ${table} rivals
 `;
 }
 
-/** The address is read back as gone: packets of others that only pass by are not ours to stop. */
-export function ungateText({ table, vip }: FenceText): string {
-  return `add element netdev ${table} gated { ${keyOf(vip)} }
-delete element netdev ${table} gated { ${keyOf(vip)} }
-`;
+/**
+ * The address is read back as gone: packets of others that only pass by are not ours to stop.
+ *
+ * @param wasUsed something may still wait to leave as the address.
+ */
+export function ungateText(text: FenceText, wasUsed: boolean): string {
+  const { table, vip } = text;
+  const silent = `add element netdev ${table} silent { ${keyOf(vip)} timeout ${SILENT_MS}ms }\n`;
+  return `${ownTable(text)}flush set netdev ${table} gated
+flush set netdev ${table} silent
+${wasUsed ? silent : ""}`;
+}
+
+/** Fails, and the whole transaction with it, when the table is of another run. */
+function ownTable({ table, run }: FenceText): string {
+  return `flush chain netdev ${table} ${run}\n`;
 }
 
 export function removeText(table: string): string {

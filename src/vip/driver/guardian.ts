@@ -50,22 +50,24 @@ export interface GuardianOptions {
   readonly peers: readonly string[];
   /** if_down_cmd in words when the administrator set one; empty: `ip addr del`. */
   readonly downCommand: readonly string[];
+  /** For nft, when the proof was shown: lets packets of the next holder pass by. Empty: no filter. */
+  readonly ungateText: string;
   readonly log: Log;
   /** Told of every guardian that starts, and null of one that ended. */
   readonly onPid: (pid: number | null) => void;
 }
 
 /**
- * Arguments: VIP, peers (one word, blanks between), then if_down_cmd in words. Bash, because it can
- * send datagrams without another program. No proof without certainty: not while a renewal may be
+ * Arguments: VIP, peers (one word, blanks between), text for nft, then if_down_cmd in words. Bash,
+ * because it can send datagrams without another program. No proof without certainty: not while a renewal may be
  * under way (a read that times out gives more than 128), not when `ip` itself fails. The usual case
  * is one `ip` that deletes, looks, and shows by a last line that it got so far; what else can be,
  * the loop below handles.
  */
 const SCRIPT = `
 trap '' TERM INT HUP PIPE
-vip=$1 peers=$2
-shift 2
+vip=$1 peers=$2 ungate=$3
+shift 3
 secret=
 while read -r word value shut device length; do
   case $word in
@@ -101,8 +103,11 @@ for again in 1 2 3; do
   done
   sleep 0.02
 done
+[ -z "$ungate" ] || nft "$ungate" 2>/dev/null
 `;
 
+// Bash takes a socket for a sign of rsh and would run the user's ~/.bashrc first, or $BASH_ENV.
+const BASH = ["--norc", "-p", "-c"] as const;
 const RESTART_MS: Ms = 5;
 /** Until the next attempt when the system could not even start one, or none has ever stayed. */
 const RETRY_MS: Ms = 1000;
@@ -171,11 +176,10 @@ class ShellGuardian implements Guardian {
   }
 
   #spawn(): void {
-    const { vip, peers, downCommand, log } = this.#options;
+    const { vip, peers, ungateText, downCommand, log } = this.#options;
     const child = spawn(
       "bash",
-      // Bash takes a socket for a sign of rsh and would run the user's ~/.bashrc first, or $BASH_ENV.
-      ["--norc", "-p", "-c", SCRIPT, "pgpool: guardian", vip, peers.join(" "), ...downCommand],
+      [...BASH, SCRIPT, "pgpool: guardian", vip, peers.join(" "), ungateText, ...downCommand],
       { detached: true, stdio: ["pipe", "pipe", "ignore", "pipe"], argv0: "pgpool: guardian" },
     );
     this.#child = child;

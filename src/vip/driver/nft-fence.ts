@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
 import {
   ARMS_MAX,
   armText,
@@ -12,6 +13,7 @@ import {
   parseFence,
   removeText,
   renewalBytes,
+  SILENT_MS,
   tableText,
   ungateText,
   type FenceSeen,
@@ -50,6 +52,9 @@ export class NftFence {
   #gates = new Map<string, number>();
   #nextGate = 0;
   #arm = 0;
+  /** Something may have been sent as the address since the table is there, or before. */
+  #wasUsed = false;
+  #silentUntilMs: Ms = 0;
   /** Changes of the table come one after the other. */
   #lastChange: Promise<unknown> = Promise.resolve();
   #isBypassed = false;
@@ -60,7 +65,11 @@ export class NftFence {
     const renewals = await bindSocket(options.vip);
     const closings = await bindSocket(options.vip);
     const fence = new NftFence(options, renewals, closings);
-    const isLoaded = await fence.#load();
+    let isLoaded = await fence.#load("new");
+    if (!isLoaded.ok) {
+      fence.#wasUsed = true;
+      isLoaded = await fence.#load("replaced");
+    }
     if (isLoaded.ok) return succeed(fence);
     fence.#closeSockets();
     return isLoaded;
@@ -74,6 +83,7 @@ export class NftFence {
     randomBytes(NONCE_BYTES).copy(this.#datagram);
     this.#text = {
       table: options.table,
+      run: `run_${randomBytes(8).toString("hex")}`,
       vip: options.vip,
       userId: process.geteuid?.() ?? 0,
       renewPort: renewals.address().port,
@@ -96,11 +106,12 @@ export class NftFence {
   /** A new permit, of K; permits of before fit no renewal from now on. Loads the table if need be. */
   async arm(): Promise<Result<void, string>> {
     this.#arm += 1;
+    this.#wasUsed = true;
     const text = armText(this.#text, this.#arm);
     return await this.#inTurn(async () => {
       const armed = await loadNft(text);
       if (armed.ok) return armed;
-      const loaded = await this.#load();
+      const loaded = await this.#load("replaced");
       return loaded.ok ? await loadNft(text) : loaded;
     });
   }
@@ -115,9 +126,21 @@ export class NftFence {
     this.#send(this.#closings, this.#text.closePort);
   }
 
-  /** The address is gone from here: lets packets of another holder pass by. */
+  /**
+   * The address is gone from here: lets packets of another holder pass by, those that leave as the
+   * address only after a while.
+   */
   async ungate(): Promise<Result<void, string>> {
-    return await this.#inTurn(() => loadNft(ungateText(this.#text)));
+    return await this.#inTurn(async () => {
+      const ungated = await loadNft(ungateText(this.#text, this.#wasUsed));
+      if (this.#wasUsed) this.#silentUntilMs = monotonicNowMs() + SILENT_MS;
+      return ungated;
+    });
+  }
+
+  /** What `ungate` says to nft, for whoever outlives this process; does nothing to a later run. */
+  get ungateText(): string {
+    return ungateText(this.#text, true);
   }
 
   /** Gates devices that came, drops the gates of those that went. */
@@ -153,20 +176,24 @@ export class NftFence {
     return seen === null ? fail("nft listed something else than the table") : succeed(seen);
   }
 
-  /** Takes the table out of the kernel: the address must be gone. */
+  /**
+   * Takes the table out of the kernel: the address must be gone. One that still keeps back what was
+   * sent as the address stays, and lets everything pass when that is over; the next run replaces it.
+   */
   async remove(): Promise<void> {
     this.#closeSockets();
+    if (monotonicNowMs() < this.#silentUntilMs) return;
     await this.#inTurn(() => loadNft(removeText(this.#text.table)));
   }
 
   /** A device may go between the look and the load. */
-  async #load(): Promise<Result<void, string>> {
+  async #load(start: "new" | "replaced"): Promise<Result<void, string>> {
     let loaded: Result<void, string> = fail("not tried");
     for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
       const devices = await this.#options.devices();
       if (!devices.ok) return devices;
       const names = devices.value.filter(canName);
-      loaded = await loadNft(tableText(this.#text, names));
+      loaded = await loadNft(tableText(this.#text, names, start));
       if (!loaded.ok) continue;
       this.#gates = new Map(names.map((name, index) => [name, index]));
       this.#nextGate = names.length;
@@ -179,7 +206,7 @@ export class NftFence {
   #onBypassed(): void {
     if (this.#isBypassed) return;
     this.#isBypassed = true;
-    void this.#inTurn(() => this.#load()).then(() => {
+    void this.#inTurn(() => this.#load("replaced")).then(() => {
       this.#isBypassed = false;
     });
     this.#options.onBypassed();

@@ -126,6 +126,7 @@ export class VipHolder {
       vip: options.vip,
       peers: options.peers,
       downCommand: options.downCommand ?? [],
+      ungateText: parts.nft?.ungateText ?? "",
       log: options.log,
       onPid: (pid) => this.#onGuardian(pid),
     });

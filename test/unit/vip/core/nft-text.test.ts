@@ -14,6 +14,7 @@ import {
 
 const FENCE: FenceText = {
   table: "pgquorum_1_9999",
+  run: "run_07",
   vip: "10.0.0.100",
   userId: 33,
   renewPort: 40_001,
@@ -31,7 +32,10 @@ describe("the table", () => {
     ["IPv4", FENCE],
     ["IPv6", FENCE_6],
   ])("of %s opens only by a datagram of the right user while the permit lives", (_, fence) => {
-    const [renewal = "", ...more] = rulesTo(tableText(fence, ["eth0"]), fence.renewPort);
+    const [renewal = "", ...more] = rulesTo(
+      tableText(fence, ["eth0"], "replaced"),
+      fence.renewPort,
+    );
     expect(more).toEqual([]);
     const words = ["meta skuid 33", "udp length @permit", "update @permit", "update @lease"];
     const places = words.map((word) => renewal.indexOf(word));
@@ -45,7 +49,8 @@ describe("the table", () => {
     ["IPv4", FENCE],
     ["IPv6", FENCE_6],
   ])("of %s sets the lease nowhere else", (_, fence) => {
-    const text = tableText(fence, ["eth0"]) + armText(fence, 1) + ungateText(fence);
+    const text =
+      tableText(fence, ["eth0"], "replaced") + armText(fence, 1) + ungateText(fence, true);
     expect(text.match(/(?:update|add element .*) @?lease/g)).toHaveLength(1);
     const [closing = ""] = rulesTo(text, fence.closePort);
     expect(closing).toContain("meta skuid 33 delete @lease");
@@ -53,7 +58,7 @@ describe("the table", () => {
   });
 
   it("is shut from the start, and gates every device both ways", () => {
-    const text = tableText(FENCE, ["eth0", "eth1.5"]);
+    const text = tableText(FENCE, ["eth0", "eth1.5"], "replaced");
     expect(text).toContain("set gated { typeof ip daddr; size 16; elements = { 10.0.0.100 }; }");
     for (const device of ["eth0", "eth1.5"]) {
       expect(text).toContain(`hook ingress device "${device}"`);
@@ -62,19 +67,24 @@ describe("the table", () => {
   });
 
   it("stops ARP as well as IP, and neighbour discovery by what it asks about", () => {
-    const text = tableText(FENCE, []);
-    for (const word of ["ip daddr", "arp daddr ip", "ip saddr", "arp saddr ip"]) {
-      expect(text).toMatch(new RegExp(`${word} @gated ${word} != @lease .* drop`));
+    const text = tableText(FENCE, [], "replaced");
+    for (const [word, set] of [
+      ["ip daddr", "gated"],
+      ["arp daddr ip", "gated"],
+      ["ip saddr", "silent"],
+      ["arp saddr ip", "silent"],
+    ]) {
+      expect(text).toMatch(new RegExp(`${word} @${set} ${word} != @lease .* drop`));
     }
     const target = "@th,64,128 0xfd000000000000000000000000000064";
-    expect(tableText(FENCE_6, [])).toContain(`nd-neighbor-solicit ${target} counter`);
-    expect(tableText(FENCE_6, [])).toContain(`nd-neighbor-advert ${target} counter`);
+    expect(tableText(FENCE_6, [], "replaced")).toContain(`nd-neighbor-solicit ${target} counter`);
+    expect(tableText(FENCE_6, [], "replaced")).toContain(`nd-neighbor-advert ${target} counter`);
   });
 
   it("replaces one that an earlier run left, in the same transaction", () => {
-    expect(tableText(FENCE, []).startsWith(`table netdev ${FENCE.table} {\n}\ndelete table`)).toBe(
-      true,
-    );
+    expect(
+      tableText(FENCE, [], "replaced").startsWith(`table netdev ${FENCE.table} {\n}\ndelete table`),
+    ).toBe(true);
   });
 });
 
@@ -90,8 +100,27 @@ describe("an arm", () => {
 
   it("shuts the gate in the same transaction, and forgets rivals of before", () => {
     expect(armText(FENCE, 1)).toContain("gated { 10.0.0.100 }");
+    expect(armText(FENCE, 1)).toContain("silent { 10.0.0.100 }\n"); // Without an end.
     expect(armText(FENCE_6, 1)).toContain("gated { ip6 }");
     expect(armText(FENCE, 1)).toContain("flush set netdev pgquorum_1_9999 rivals");
+  });
+});
+
+describe("after a release", () => {
+  it("what waits to leave as the address is kept back for longer than a neighbour is asked for", () => {
+    const text = ungateText(FENCE, true);
+    expect(text).not.toContain("gated {");
+    const [, timeoutMs] = /silent \{ 10\.0\.0\.100 timeout (\d+)ms \}/.exec(text) ?? [];
+    expect(Number(timeoutMs)).toBeGreaterThan(5000);
+    expect(ungateText(FENCE, false)).not.toContain("add element");
+  });
+
+  it.each([
+    ["arm", armText(FENCE, 1)],
+    ["ungate", ungateText(FENCE, true)],
+  ])("%s of one run changes no table of another", (_, text) => {
+    expect(tableText(FENCE, [], "replaced")).toContain("chain run_07 { }");
+    expect(text.startsWith(`flush chain netdev ${FENCE.table} run_07\n`)).toBe(true);
   });
 });
 
