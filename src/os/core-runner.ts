@@ -39,6 +39,8 @@ export class CoreRunner<S, E, A> {
   #isRunning = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | null = null;
+  /** When the timer fires. */
+  #timerAtMs: Ms = Infinity;
 
   constructor(core: Core<S, E | Tick, A>, initial: S, options: CoreRunnerOptions<S, E, A>) {
     this.#core = core;
@@ -70,7 +72,6 @@ export class CoreRunner<S, E, A> {
   /** A rejection is a bug in an action; left unhandled, it ends the process. */
   async #run(): Promise<void> {
     this.#isRunning = true;
-    this.#clearTimer();
     for (let event = this.#next(null); event !== undefined; event = this.#next(event)) {
       const { state, actions } = this.#core.step(this.#state, event, this.#nowMs());
       const isChanged = state !== this.#state;
@@ -102,15 +103,24 @@ export class CoreRunner<S, E, A> {
     return this.#inbox.shift();
   }
 
+  /** A timer that fires before it has to is left alone: most deadlines are put off again and again. */
   #setTimer(): void {
     if (this.#isStopped) return;
     const wakeAtMs = this.#core.wakeAtMs(this.#state);
-    if (wakeAtMs === null) return;
-    const delayMs = Math.min(Math.max(Math.ceil(wakeAtMs - this.#nowMs()), 1), TIMER_MS_MAX);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.deliver(TICK);
-    }, delayMs);
+    if (wakeAtMs === null || (this.#timer !== null && this.#timerAtMs <= wakeAtMs)) return;
+    this.#clearTimer();
+    const nowMs = this.#nowMs();
+    const delayMs = Math.min(Math.max(Math.ceil(wakeAtMs - nowMs), 1), TIMER_MS_MAX);
+    this.#timerAtMs = nowMs + delayMs;
+    this.#timer = setTimeout(() => this.#onTimer(), delayMs);
+  }
+
+  #onTimer(): void {
+    this.#timer = null;
+    if (this.#isRunning) return; // What is due is stepped by the run, and the rest set at its end.
+    const wakeAtMs = this.#core.wakeAtMs(this.#state);
+    if (wakeAtMs !== null && wakeAtMs <= this.#nowMs()) this.deliver(TICK);
+    else this.#setTimer();
   }
 
   #clearTimer(): void {

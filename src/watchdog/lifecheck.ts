@@ -3,7 +3,7 @@
  * others are: lifecheck's rounds, the trusted servers, the links, and external programs by the
  * command socket.
  */
-import { decodeClusterState } from "../backend/index.ts";
+import { decodeClusterState } from "../backend/core/status/index.ts";
 import type { Ms } from "../base/index.ts";
 import { ownPassword } from "../os/index.ts";
 import type { WatchdogView } from "../wire/ipc/index.ts";

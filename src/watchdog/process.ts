@@ -43,6 +43,8 @@ import { Lifecheck } from "./lifecheck.ts";
 const HAND_OVER_MS: Ms = 1000;
 const STOP_LOOK_MS: Ms = 5;
 const LOOK_EVERY_MS: Ms = 100;
+/** Rounds wake this process often enough to look; without them a timer does. */
+const LOOK_LATE_MS: Ms = 250;
 
 class Watchdog {
   readonly #prepared: Prepared;
@@ -60,6 +62,8 @@ class Watchdog {
   readonly #heardMs = new Map<number, Ms>();
   /** The newest request to arm, which is the one that the holder answers. */
   #armId = 0;
+  #lookedAtMs: Ms = 0;
+  #looking: NodeJS.Timeout | null = null;
   #isRetiring = false;
   #isStopping = false;
 
@@ -145,11 +149,7 @@ class Watchdog {
         this.#publish();
       },
     });
-    setInterval(() => {
-      this.#peers.step({ type: "tick" });
-      this.#steer();
-      this.#publish();
-    }, LOOK_EVERY_MS);
+    this.#looking = setInterval(() => this.#look(), LOOK_LATE_MS);
     tell({ type: "ready" });
     this.#publish();
     return succeed(undefined);
@@ -243,7 +243,10 @@ class Watchdog {
       onDisconnected: (peer, isTimeout) =>
         this.#peers.step({ type: "disconnected", id: peer, isTimeout }),
       onMessage: (from, message) => this.#onPeerMessage(from, message),
-      onRefused: (byPeer) => this.#peers.onRefused(byPeer),
+      onRefused: (byPeer) => {
+        this.#peers.onRefused(byPeer);
+        this.#publish();
+      },
       onDuplicateId: (byPeer) => {
         if (!this.#peers.isDuplicate()) return;
         const message = `another running node has the id ${id}, says node ${byPeer}`;
@@ -300,7 +303,18 @@ class Watchdog {
       this.#confirmedUntilMs = untilMs;
       tell({ type: "confirmed", untilMs });
     }
-    this.#publish();
+    this.#publishIfChanged();
+    if (this.#looking === null || monotonicNowMs() - this.#lookedAtMs < LOOK_EVERY_MS) return;
+    this.#looking.refresh();
+    this.#look();
+  }
+
+  /** At what changes by the passing of time alone. */
+  #look(): void {
+    this.#lookedAtMs = monotonicNowMs();
+    this.#peers.step({ type: "tick" });
+    this.#steer();
+    this.#publishIfChanged();
   }
 
   #onPeerMessage(from: number, message: PeerMessage): void {
@@ -314,6 +328,7 @@ class Watchdog {
       this.#votes.onVerdict(message.request, message.verdict);
     } else if (message.type === "settings") {
       this.#peers.onSettings(from, message.settings);
+      this.#publish();
     } else {
       if (message.type === "leaving" && message.stops) this.#peers.step({ type: "left", id: from });
       this.#runner.deliver({ type: "message", from, message });
@@ -346,6 +361,11 @@ class Watchdog {
       guardianPid: this.#vip?.guardianPid ?? null,
     };
     return watchdogView(this.#runner.state, this.#peers.lifecheck, facts, monotonicNowMs());
+  }
+
+  /** Called after each step: what is seen then has seldom changed. */
+  #publishIfChanged(): void {
+    if (this.#publisher.isDue(this.#runner.state, monotonicNowMs())) this.#publish();
   }
 
   #publish(): void {

@@ -39,6 +39,38 @@ export interface ViewFacts {
   readonly guardianPid: number | null;
 }
 
+/** What of a state decides what is seen of it, apart from how long it is known to hold. */
+export interface Glance extends Claim {
+  readonly durable: State["durable"];
+  readonly role: State["role"];
+  readonly mute: string | null;
+  readonly isStopped: boolean;
+  readonly isSilent: boolean;
+  readonly fence: State["fence"];
+}
+
+/** Cheap: taken after each step, to find out whether a view has to be made. */
+export function glanceAt(state: State, nowMs: Ms): Glance {
+  const { durable, role, mute, isStopped, fence } = state;
+  const isSilent = nowMs < state.silentUntilMs;
+  return { ...leaderAt(state, nowMs), durable, role, mute, isStopped, isSilent, fence };
+}
+
+/** The same is seen, though it may be known for longer. */
+export function looksTheSame(before: Glance, after: Glance): boolean {
+  return (
+    before.durable === after.durable &&
+    before.leaderId === after.leaderId &&
+    before.isLeader === after.isLeader &&
+    before.hasQuorum === after.hasQuorum &&
+    before.role === after.role &&
+    before.mute === after.mute &&
+    before.isStopped === after.isStopped &&
+    before.isSilent === after.isSilent &&
+    before.fence === after.fence
+  );
+}
+
 /** Says in Pgpool-II's words what this node knows of the cluster at this moment. */
 export function watchdogView(
   state: State,

@@ -12,7 +12,7 @@ interface State {
   readonly dueAtMs: number | null;
 }
 
-/** Remembers events; each event performs `<name>1`, `<name>2`; a tick clears what is due. */
+/** Remembers events; each event performs `<name>1`, `<name>2`; a tick clears what is due; `until 50` moves it. */
 const core: Core<State, Event | Tick, string> = {
   step(state, event, nowMs) {
     if (event.type === "tick") {
@@ -21,7 +21,9 @@ const core: Core<State, Event | Tick, string> = {
       return { state: { seen, dueAtMs: isDue ? null : state.dueAtMs }, actions: [] };
     }
     const seen = [...state.seen, event.name];
-    return { state: { ...state, seen }, actions: [`${event.name}1`, `${event.name}2`] };
+    const until = /^until (\d+)$/.exec(event.name)?.[1];
+    const dueAtMs = until === undefined ? state.dueAtMs : Number(until);
+    return { state: { seen, dueAtMs }, actions: [`${event.name}1`, `${event.name}2`] };
   },
   wakeAtMs: (state) => state.dueAtMs,
 };
@@ -95,13 +97,27 @@ describe("the loop that runs a core", () => {
     expect(runner.state.seen).toEqual(["due"]);
   });
 
-  it("asks again when a timer fires too early", async () => {
+  it("sets the timer again when it fires too early", async () => {
     startWith(20);
     await vi.advanceTimersByTimeAsync(20);
-    expect(runner.state.seen).toEqual(["early"]);
+    expect(runner.state.seen).toEqual([]);
     nowMs = 20;
     await vi.advanceTimersByTimeAsync(20);
-    expect(runner.state.seen).toEqual(["early", "due"]);
+    expect(runner.state.seen).toEqual(["due"]);
+  });
+
+  it("wakes at the moment named last, be it later or earlier than the one before", async () => {
+    startWith(20);
+    nowMs = 10;
+    runner.deliver({ type: "add", name: "until 50" });
+    await vi.advanceTimersByTimeAsync(20);
+    nowMs = 30;
+    runner.deliver({ type: "add", name: "until 40" });
+    await vi.advanceTimersByTimeAsync(9);
+    nowMs = 40;
+    expect(runner.state.seen).toEqual(["until 50", "until 40"]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(runner.state.seen).toEqual(["until 50", "until 40", "due"]);
   });
 
   it("puts a tick that is due before the events that wait", async () => {

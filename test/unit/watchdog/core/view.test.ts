@@ -15,7 +15,13 @@ import {
   stepLifecheck,
   type LifecheckEvent,
 } from "../../../../src/watchdog/core/lifecheck/index.ts";
-import { ownStateLines, watchdogView, type ViewFacts } from "../../../../src/watchdog/core/view.ts";
+import {
+  glanceAt,
+  looksTheSame,
+  ownStateLines,
+  watchdogView,
+  type ViewFacts,
+} from "../../../../src/watchdog/core/view.ts";
 import type { WatchdogView } from "../../../../src/wire/ipc/index.ts";
 import type { ConsensusMessage } from "../../../../src/wire/watchdog/index.ts";
 
@@ -95,10 +101,10 @@ interface Story {
   readonly fence?: Fence;
 }
 
-/** The view of node 1 of three, P = 600 ms. */
-function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}): WatchdogView {
-  const { memberIds = [0, 1, 2], lives = [], facts = {}, halfVotes = false } = story;
-  let state: State = startState(
+/** Of node 1 of three, P = 600 ms: before the events, and after each of them. */
+function statesOf(events: readonly Told[], story: Story = {}): readonly [State, ...State[]] {
+  const { memberIds = [0, 1, 2], halfVotes = false } = story;
+  const first = startState(
     {
       selfId: 1,
       nodeIds: memberIds,
@@ -112,7 +118,19 @@ function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}):
     },
     0,
   );
-  for (const [atMs, event] of events) state = consensus.step(state, event, atMs).state;
+  const states: [State, ...State[]] = [first];
+  for (const [atMs, event] of events) {
+    states.push(consensus.step(states.at(-1) ?? first, event, atMs).state);
+  }
+  return states;
+}
+
+function viewAt(nowMs: number, events: readonly Told[] = [], story: Story = {}): WatchdogView {
+  const states = statesOf(events, story);
+  return viewOf(states.at(-1) ?? states[0], nowMs, story);
+}
+
+function viewOf(state: State, nowMs: number, { lives = [], facts = {} }: Story): WatchdogView {
   let lifecheck = startLifecheck([0, 2], { method: "heartbeat", deadMs: 1000, lifePoints: 3 });
   for (const event of lives) lifecheck = stepLifecheck(lifecheck, event, 10);
   return watchdogView(state, lifecheck, { ...FACTS, ...facts }, nowMs);
@@ -275,5 +293,49 @@ describe("the log lines of the own state", () => {
       detail: expect.stringContaining('"server2:9999 Linux server2"'),
     });
     expect(ownStateLines(leading, { ...leading, hasQuorum: false })).toEqual([]);
+  });
+});
+
+describe("a glance at the state", () => {
+  const VALUE: Event = { type: "proposed", id: 1, afterIndex: 1, value: { backends: ["up"] } };
+  const STORIES: readonly (readonly Told[])[] = [
+    [[50, { type: "disk-failed", reason: "disk full" }]],
+    [...FOLLOWS, [150, { type: "stop-requested" }]],
+    [...VOTED, [900, { type: "fence-known", fence: NO_FENCE }]],
+    [...ACKED, [710, VALUE], [720, { type: "members-wanted", memberIds: [0, 1] }]],
+  ];
+  const lives = [connected(0), connected(2)];
+
+  const seenOf = (state: State, nowMs: number): WatchdogView => {
+    return { ...viewOf(state, nowMs, { lives }), knownUntilMs: null };
+  };
+
+  it("changes whenever the view does, but for how long that is known to hold", () => {
+    let sameCount = 0;
+    for (const story of STORIES) {
+      const times = [0, ...story.map(([atMs]) => atMs)];
+      const moments = statesOf(story).flatMap((state, at) =>
+        [0, 1, 50, 400, 700, 1500].map((laterMs) => ({ state, nowMs: (times[at] ?? 0) + laterMs })),
+      );
+      for (const [at, one] of moments.entries()) {
+        for (const other of moments.slice(at + 1)) {
+          const glances = [one, other].map(({ state, nowMs }) => glanceAt(state, nowMs));
+          const [before, after] = glances;
+          if (before === undefined || after === undefined) throw new Error("two glances");
+          if (!looksTheSame(before, after)) continue;
+          sameCount += 1;
+          expect(seenOf(other.state, other.nowMs)).toEqual(seenOf(one.state, one.nowMs));
+        }
+      }
+    }
+    expect(sameCount).toBeGreaterThan(20);
+  });
+
+  it("stays as it is while a leader goes on with its rounds", () => {
+    const states = statesOf([...ACKED, [803, { type: "tick" }]]);
+    const [before, after] = states.slice(-2);
+    if (before === undefined || after === undefined) throw new Error("two states");
+    expect(after).not.toBe(before);
+    expect(looksTheSame(glanceAt(before, 703), glanceAt(after, 803))).toBe(true);
   });
 });
