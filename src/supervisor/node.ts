@@ -262,7 +262,7 @@ export class Node {
       if (this.#stopping !== "smart") return;
       this.#stopping = "fast";
     }
-    // Whoever leads next may run a command at once, so ours ends before we give up the lead.
+    // A command of ours ends first; whoever leads meanwhile waits until we say that it has.
     await Promise.all([
       this.#workers.stop("fast"),
       this.#care.stop().then(() => this.#link.stop()),

@@ -33,7 +33,7 @@ export interface FailoverRunnerOptions {
     readonly afterIndex: number;
     readonly state: ClusterState;
   }) => void;
-  /** Commands of a lost leadership were killed and have not ended, or all of them have. */
+  /** Commands of a lost leadership, or of a node that stops, have not ended, or all of them have. */
   readonly onKilling?: (isKilling: boolean) => void;
 }
 
@@ -68,6 +68,9 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
   const { log } = options;
   const running = new Map<number, RunningCommand>();
   let leadUntilMs: Ms = -Infinity;
+  let isStopping = false;
+  const isEnding = ({ right }: Pick<RunningCommand, "right">): boolean =>
+    isStopping || isKilled(right);
 
   const run = async (action: Extract<ConductorAction, { type: "run-command" }>): Promise<void> => {
     const { commandId } = action;
@@ -77,7 +80,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     running.set(commandId, { stop, right, ended });
     const end = await ended;
     running.delete(commandId);
-    if (isKilled(right) && ![...running.values()].some((other) => isKilled(other.right))) {
+    if (isEnding({ right }) && ![...running.values()].some(isEnding)) {
       options.onKilling?.(false);
     }
     runner.deliver({ type: "command-finished", commandId, ...end });
@@ -122,7 +125,12 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     { perform },
   );
   return {
-    deliver: (event) => runner.deliver(event),
+    deliver(event) {
+      // The conductor is stopped; without the lead there is no time to clean up.
+      const isLost = event.type === "leadership" && !event.leads;
+      if (isStopping && isLost) for (const commandId of running.keys()) kill(commandId);
+      runner.deliver(event);
+    },
     mayLeadUntil(untilMs) {
       leadUntilMs = Math.max(leadUntilMs, untilMs);
       for (const { right } of running.values()) right.extend(untilMs);
@@ -135,7 +143,9 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       return runner.state;
     },
     async stop() {
+      isStopping = true;
       runner.stop();
+      if (running.size > 0) options.onKilling?.(true);
       for (const { stop } of running.values()) stop.abort();
       await Promise.all([...running.values()].map(({ ended }) => ended));
     },

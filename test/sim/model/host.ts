@@ -146,6 +146,7 @@ export class Host {
   stopNode(downMs: Ms): void {
     const { supervisor, watchdog } = this;
     if (supervisor === null) return;
+    watchdog?.handOver();
     supervisor.process.run(() =>
       supervisor.stop(() => {
         supervisor.die();

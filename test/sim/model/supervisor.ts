@@ -154,7 +154,11 @@ export class Supervisor {
     this.#beginsNothing = true;
     if (this.#commands.size === 0) return onEnd();
     this.#onIdle = onEnd;
-    for (const command of this.#commands.values()) command.stop("ask");
+    for (const [commandId, command] of this.#commands) {
+      this.#killedIds.add(commandId);
+      command.stop("ask");
+    }
+    this.#count({ type: "command-ending", isEnding: true });
   }
 
   onCommandEnded(commandId: number, exitCode: number | null, signal: string | null): void {
@@ -203,7 +207,11 @@ export class Supervisor {
   }
 
   #deliver(event: ConductorEvent): void {
-    if (this.#beginsNothing) return;
+    if (this.#beginsNothing) {
+      const isLost = event.type === "leadership" && !event.leads;
+      if (isLost) for (const commandId of this.#commands.keys()) this.#stop(commandId, "kill");
+      return;
+    }
     this.#inbox.push(event);
     if (this.#isRunning) return;
     this.#isRunning = true;

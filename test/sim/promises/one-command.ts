@@ -3,7 +3,10 @@ import type { Judge } from "./broken-promise.ts";
 
 const PROMISE = "never two failover commands";
 
-/** Never two failover commands at once, nor one again whose promotion has succeeded. */
+/**
+ * Never two failover commands at once, nor one again whose promotion has succeeded; and never two
+ * follow_primary_commands for the same server.
+ */
 export class OneCommand {
   readonly #judge: Judge;
   readonly #running = new Set<Command>();
@@ -15,15 +18,16 @@ export class OneCommand {
 
   /** @param isWorkVisible what it would do has been done, and can be seen. */
   onStarted(command: Command, isWorkVisible: boolean): void {
-    if (command.action.kind === "follow-primary") return;
     for (const other of this.#running) {
+      if (!areRivals(command, other)) continue;
       this.#judge.broken(
         PROMISE,
         `node ${command.hostId} runs ${nameOf(command)} while node ${other.hostId} ` +
           `runs ${nameOf(other)}`,
       );
     }
-    if (isWorkVisible && this.#promoted.has(nameOf(command))) {
+    const isFollow = command.action.kind === "follow-primary";
+    if (isWorkVisible && !isFollow && this.#promoted.has(nameOf(command))) {
       this.#judge.broken(PROMISE, `node ${command.hostId} runs ${nameOf(command)} once more`);
     }
     this.#running.add(command);
@@ -36,6 +40,11 @@ export class OneCommand {
   onPromoted(command: Command): void {
     this.#promoted.add(nameOf(command));
   }
+}
+
+function areRivals({ action: one }: Command, { action: other }: Command): boolean {
+  const follows = [one, other].filter(({ kind }) => kind === "follow-primary").length;
+  return follows === 0 || (follows === 2 && one.backendId === other.backendId);
 }
 
 function nameOf({ action }: Command): string {

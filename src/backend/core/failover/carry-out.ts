@@ -243,6 +243,9 @@ export function advanceFollow(turn: Turn, cluster: ClusterState, follow: Follow)
     turn.propose("follow", { ...cluster, follow: null });
     return true;
   }
+  // That of the leader before us may not have ended yet: it has when nobody is left behind.
+  const { index, settledIndex } = turn.state;
+  if (index === null || settledIndex < index) return false;
   turn.log(followStartingText(settings, backendId));
   const commandId = startCommand(
     turn,

@@ -570,6 +570,19 @@ describe("the conductor of failovers", () => {
     `);
   });
 
+  it("starts no follow_primary_command before its predecessor's must have ended", () => {
+    const settings = makeSettings({ followPrimaryCommand: "follow %d" });
+    const old = new ClusterStory(settings).settle();
+    old.request("detach", [0]).commit().finish().wait(50).answer(1).commit();
+    expect(old.command?.text).toBe("follow 0");
+    const next = new ClusterStory(settings, "n1");
+    next.settlesAtOnce = false;
+    next.lead().commitState(old.committed).commit();
+    expect(next.commands).toEqual([]);
+    next.deliver({ type: "settled", index: next.index });
+    expect(next.commands.map((command) => command.text)).toEqual(["follow 0"]);
+  });
+
   it("follows a configuration with more and fewer servers", () => {
     const story = new ClusterStory().settle();
     const settings = makeSettings();
