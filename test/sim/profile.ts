@@ -24,7 +24,7 @@ export interface Profile {
 /** wd_lease_time: `lan`, the fast profile, and the default. */
 const PROMISES_MS = [300, 600, 600, 600, 3000];
 const NFT_SHARE = 0.75;
-const REMOVING_SHARE = 0.4;
+const REMOVING_SHARE = 0.5;
 
 export function profileFor(random: Random, planted: Planted): Profile {
   const promiseMs = random.pick(PROMISES_MS);
@@ -41,6 +41,6 @@ export function profileFor(random: Random, planted: Planted): Profile {
     fence: planted.fence?.(fence, timing) ?? fence,
     lifetimeMs: lifetimeSeconds * 1000,
     commandMsMax: random.magnitude(100, 8000),
-    removesAfterMs: removes ? random.between(2, 8) * promiseMs : null,
+    removesAfterMs: removes ? random.between(2, 5) * promiseMs : null,
   };
 }

@@ -40,7 +40,7 @@ export interface RunResult {
   readonly faults: readonly Fault[];
 }
 
-const NODE_COUNTS = [3, 3, 3, 3, 3, 3, 4, 5, 5, 7];
+const NODE_COUNTS = [3, 3, 3, 3, 3, 4, 5, 5, 5, 7];
 
 export function runSeed(options: RunOptions): RunResult {
   const { seed, safetyMs, kept, planted, trace } = options;

@@ -1,5 +1,6 @@
 /** Faults that wait for the worst moment: an action of the core, or a command that begins. */
 import type { Ms } from "../../../src/base/index.ts";
+import type { Action } from "../../../src/watchdog/core/consensus/index.ts";
 import type { ConsensusMessage, Entry } from "../../../src/wire/watchdog/index.ts";
 import type { Host } from "../model/host.ts";
 import type { Random } from "../random.ts";
@@ -54,6 +55,7 @@ export function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random:
   });
   // One of the two asks for something.
   const backendId = random.below(world.postgres.servers.length);
+  world.postgres.followNewest(backendId);
   for (const kind of ["attach", "detach"] as const) struck.supervisor?.request(kind, backendId);
 }
 
@@ -67,22 +69,54 @@ function bringsEntry(message: ConsensusMessage): boolean {
 }
 
 /**
- * Who has voted is started again at once, and hears once more what it heard before. Sometimes all
- * wake at the same moment and stand together, so that there are two to vote for.
+ * Who has voted is started again at once and hears once more what it heard before, and the one it
+ * voted for does not run. Sometimes all wake at the same moment and stand together, so that there
+ * are two to vote for.
  */
 export function crashAfterVote(world: World, host: Host, _lengthMs: Ms, random: Random): void {
+  const { promiseMs } = world.profile;
   const downMs = random.between(0, 30);
-  if (random.chance(0.6)) pauseAll(world, host, 0, random);
-  host.watchdog?.setTrap({
-    isFor: (action) =>
-      action.type === "send" && action.message.type === "vote-reply" && action.message.granted,
-    before: null,
-    after: () => {
-      host.killWatchdog(downMs, random.chance(0.5));
-      world.network.replayTo(host.id, downMs + 10 + world.profile.promiseMs);
+  const hasRivals = random.chance(0.8);
+  if (hasRivals) pauseAll(world, host, 0, random);
+  let isSprung = false;
+  for (const voter of hasRivals ? world.hosts : [host]) {
+    voter.watchdog?.setTrap({
+      isFor: (action) => !isSprung && isVote(action),
+      before: null,
+      after: (action) => {
+        isSprung = true;
+        voter.killWatchdog(downMs, random.chance(0.5));
+        world.network.replayTo(voter.id, downMs + 5 + promiseMs, 0.2 * promiseMs);
+        if (action.type !== "send" || random.chance(0.3)) return;
+        world.hosts[action.to]?.watchdog?.process.pause(random.between(1, 4) * promiseMs);
+      },
+    });
+  }
+}
+
+function isVote(action: Action): boolean {
+  return action.type === "send" && action.message.type === "vote-reply" && action.message.granted;
+}
+
+/** A candidate's vote for itself is not stored, and others vote for it meanwhile. */
+export function failDiskAtVote(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog, disk } = host;
+  const downMs = random.between(0, 30);
+  watchdog?.setTrap({
+    isFor: (action) => action.type === "persist" && action.durable.votedFor === host.id,
+    before: () => {
+      disk.failsUntilMs = world.nowMs + 5 + SLOW_SYNC_MS;
+      disk.slowMs = SLOW_SYNC_MS;
+      disk.slowUntilMs = world.nowMs + 1;
     },
+    after: () =>
+      world.after(SLOW_SYNC_MS + random.between(10, lengthMs), () => {
+        if (host.watchdog === watchdog) host.killWatchdog(downMs, false);
+      }),
   });
 }
+
+const SLOW_SYNC_MS = 40;
 
 export function crashAtCommit(world: World, host: Host, lengthMs: Ms): void {
   const struck = leaderOr(world, host);

@@ -71,9 +71,8 @@ export class Command {
   /** A look at the candidate, some moments ago, would have shown that it is the primary. */
   #isWorkVisible(): boolean {
     const { postgres, nowMs } = this.#host.world;
-    const candidate = postgres.server(Number.parseInt(this.action.text.split(" ")[1] ?? "", 10));
-    if (candidate === null || !candidate.isUp || !candidate.isPrimary) return false;
-    return nowMs - candidate.upSinceMs > LOOK_MS_MAX;
+    const candidateId = Number.parseInt(this.action.text.split(" ")[1] ?? "", 10);
+    return postgres.isPrimarySince(candidateId, nowMs - LOOK_MS_MAX);
   }
 
   #work(): boolean {

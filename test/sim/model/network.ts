@@ -83,10 +83,15 @@ export class Network {
   }
 
   /** What was sent to one host lately reaches it again after a while. */
-  replayTo(hostId: number, afterMs: Ms): void {
+  replayTo(hostId: number, afterMs: Ms, spreadMs: Ms): void {
     for (const { from, to, deliver } of this.#recorded) {
       if (to !== hostId) continue;
-      this.#put(this.#clockwork.nowMs + afterMs * (1 + this.#random.next()), from, to, deliver);
+      this.#put(
+        this.#clockwork.nowMs + afterMs + this.#random.next() * spreadMs,
+        from,
+        to,
+        deliver,
+      );
     }
   }
 

@@ -39,10 +39,16 @@ export class Postgres {
   promote(id: number): boolean {
     const server = this.server(id);
     if (server === null || !server.isUp) return false;
-    if (server.isPrimary) return true;
+    if (server.isPrimary) return server === this.#newestPrimary();
     server.isPrimary = true;
     server.timeline = Math.max(...this.servers.map(({ timeline }) => timeline)) + 1;
     return true;
+  }
+
+  /** It answers as the primary that a look would choose, and has done so for a while. */
+  isPrimarySince(id: number, sinceMs: Ms): boolean {
+    const server = this.server(id);
+    return server !== null && server === this.#newestPrimary() && server.upSinceMs <= sinceMs;
   }
 
   /** Made anew as a standby of the newest primary, as `follow_primary_command` does. */

@@ -41,7 +41,7 @@ const STEER_EVERY_MS = 250;
 export interface Trap {
   readonly isFor: (action: Action) => boolean;
   readonly before: (() => void) | null;
-  readonly after: (() => void) | null;
+  readonly after: ((action: Action) => void) | null;
 }
 
 export class Watchdog {
@@ -53,6 +53,7 @@ export class Watchdog {
   readonly #durable: Durable;
   #state: State | null = null;
   #inbox: Event[] = [];
+  #failure: Event | null = null;
   #actions: Action[] = [];
   #cutWrite: (() => void) | null = null;
   #isPumping = false;
@@ -246,7 +247,7 @@ export class Watchdog {
         }
         this.#actions.shift();
         this.#perform(action);
-        trap?.after?.();
+        trap?.after?.(action);
         continue;
       }
       const event = this.#nextEvent();
@@ -282,6 +283,10 @@ export class Watchdog {
   #nextEvent(): Event | null {
     const current = this.#state;
     if (current === null) return null;
+    const failure = this.#failure;
+    this.#failure = null;
+    // Before all that came in meanwhile, which would be judged by a state that was not stored.
+    if (failure !== null) return failure;
     const waiting = this.#inbox[0];
     if (!this.#wasTick && waiting !== undefined && waiting !== TICK) {
       const dueMs = consensus.wakeAtMs(current);
@@ -348,11 +353,7 @@ export class Watchdog {
         if (peer === undefined) return;
         const message = world.onWire(action.message);
         world.promises.oneVote.onSent(id, message, action.to);
-        // A connection belongs to one run of the receiver; votes are delivered even beyond that.
-        const run = message.type === "round" ? peer.watchdog : null;
-        world.network.send(id, action.to, () => {
-          if (run === null || run === peer.watchdog) peer.watchdog?.onMessage(id, message);
-        });
+        world.network.send(id, action.to, () => peer.watchdog?.onMessage(id, message));
         return;
       }
       case "commit":
@@ -380,8 +381,7 @@ export class Watchdog {
       this.#host.world.trace?.(`${this.#host.id} cannot write`);
       this.#host.isMute = true;
       this.#actions = [];
-      // Before all that came in meanwhile, as the runner of the cores does it.
-      this.#inbox.unshift({ type: "disk-failed", reason: "no space left on device" });
+      this.#failure = { type: "disk-failed", reason: "no space left on device" };
     }
     this.#pump();
   }
