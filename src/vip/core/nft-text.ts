@@ -6,8 +6,8 @@ import { addressBytes } from "./address-bytes.ts";
  *
  *     permit   set by us, by its privilege; dies K later; opens nothing
  *     lease    set by the kernel alone, when a renewal datagram comes while the permit lives
- *     gated    the address may be on this host because of us: let nothing come to it without a lease
- *     silent   the same for what leaves as the address, and for a while after it is gone
+ *     gated    the address may be on this host because of us: let nothing of it pass without a lease
+ *     silent   it was on this host lately: let nothing leave as the address without a lease
  *     rivals   hardware addresses of others that claim the address
  *
  * A renewal is a datagram to the virtual IP; while that is on this host it leaves by `lo`, where
@@ -67,7 +67,7 @@ export function tableText(
   set permit { typeof udp length; size ${ARMS_MAX}; flags dynamic,timeout; }
   set lease { ${typeOf}; size 16; flags dynamic,timeout; }
   set gated { ${typeOf}; size 16; elements = { ${key} }; }
-  set silent { ${typeOf}; size 16; flags timeout; elements = { ${key} }; }
+  set silent { ${typeOf}; size 16; flags timeout; }
   set rivals { typeof ether saddr; size 64; flags dynamic,timeout; }
   counter renewed { }
   counter refused { }
@@ -105,8 +105,13 @@ function gateIn4(vip: string): string {
     arp daddr ip @gated arp daddr ip != @lease counter name blocked_in drop`;
 }
 
-const GATE_OUT_4 = `    ip saddr @silent ip saddr != @lease counter name blocked_out drop
-    arp saddr ip @silent arp saddr ip != @lease counter name blocked_out drop`;
+const GATE_OUT_4 = ["gated", "silent"]
+  .flatMap((set) =>
+    ["ip saddr", "arp saddr ip"].map(
+      (name) => `    ${name} @${set} ${name} != @lease counter name blocked_out drop`,
+    ),
+  )
+  .join("\n");
 
 /**
  * Neighbour discovery names the address inside its message, where a set of addresses cannot be
@@ -122,7 +127,7 @@ function gateIn6(vip: string): string {
 
 function gateOut6(vip: string): string {
   return `    meta protocol @lease accept
-    meta protocol != @silent accept
+    meta protocol != @gated meta protocol != @silent accept
     ip6 saddr ${vip} counter name blocked_out drop
     icmpv6 type nd-neighbor-advert ${target(vip)} counter name blocked_out drop`;
 }
@@ -147,13 +152,14 @@ delete chain netdev ${table} out${index}
 `;
 }
 
-/** One transaction: the gate is shut for the address, and the permit of this arm is there. */
+/**
+ * One transaction: the gate is shut for the address, and the permit of this arm is there. Nothing is
+ * taken out that is there as a rule: nft would end only when the kernel has freed it, 10 ms later.
+ */
 export function armText(text: FenceText, arm: number): string {
   const { table, vip, leaseMs } = text;
   const length = UDP_HEADER_BYTES + renewalBytes(arm);
   return `${ownTable(text)}add element netdev ${table} gated { ${keyOf(vip)} }
-flush set netdev ${table} silent
-add element netdev ${table} silent { ${keyOf(vip)} }
 add element netdev ${table} permit { ${length} timeout ${leaseMs}ms }
 flush set netdev ${table} rivals
 `;

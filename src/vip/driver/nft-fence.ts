@@ -19,7 +19,7 @@ import {
   type FenceSeen,
   type FenceText,
 } from "../core/nft-text.ts";
-import { listNftTable, loadNft } from "./nft-program.ts";
+import { listNftTable, NftProgram } from "./nft-program.ts";
 
 /**
  * The kernel's fence around the virtual IP (read `core/nft-text.ts` first). Shut from the start;
@@ -48,6 +48,7 @@ export class NftFence {
   readonly #renewals: Socket;
   readonly #closings: Socket;
   readonly #datagram: Buffer;
+  readonly #nft = new NftProgram();
   /** The gates in the table: device to the number of its chains. */
   #gates = new Map<string, number>();
   #nextGate = 0;
@@ -72,6 +73,7 @@ export class NftFence {
     }
     if (isLoaded.ok) return succeed(fence);
     fence.#closeSockets();
+    fence.#nft.stop();
     return isLoaded;
   }
 
@@ -109,10 +111,10 @@ export class NftFence {
     this.#wasUsed = true;
     const text = armText(this.#text, this.#arm);
     return await this.#inTurn(async () => {
-      const armed = await loadNft(text);
+      const armed = await this.#nft.load(text);
       if (armed.ok) return armed;
       const loaded = await this.#load("replaced");
-      return loaded.ok ? await loadNft(text) : loaded;
+      return loaded.ok ? await this.#nft.load(text) : loaded;
     });
   }
 
@@ -132,7 +134,7 @@ export class NftFence {
    */
   async ungate(): Promise<Result<void, string>> {
     return await this.#inTurn(async () => {
-      const ungated = await loadNft(ungateText(this.#text, this.#wasUsed));
+      const ungated = await this.#nft.load(ungateText(this.#text, this.#wasUsed));
       if (this.#wasUsed) this.#silentUntilMs = monotonicNowMs() + SILENT_MS;
       return ungated;
     });
@@ -156,12 +158,12 @@ export class NftFence {
       if (wanted.has(device)) continue;
       this.#gates.delete(device);
       // May fail: the kernel drops the chains of a device that is gone.
-      await loadNft(dropDeviceText(this.#text.table, gate));
+      await this.#nft.load(dropDeviceText(this.#text.table, gate));
     }
     for (const device of wanted) {
       if (this.#gates.has(device)) continue;
       this.#nextGate += 1;
-      const added = await loadNft(deviceText(this.#text.table, device, this.#nextGate));
+      const added = await this.#nft.load(deviceText(this.#text.table, device, this.#nextGate));
       if (!added.ok) return added;
       this.#gates.set(device, this.#nextGate);
     }
@@ -182,8 +184,10 @@ export class NftFence {
    */
   async remove(): Promise<void> {
     this.#closeSockets();
-    if (monotonicNowMs() < this.#silentUntilMs) return;
-    await this.#inTurn(() => loadNft(removeText(this.#text.table)));
+    if (monotonicNowMs() >= this.#silentUntilMs) {
+      await this.#inTurn(() => this.#nft.load(removeText(this.#text.table)));
+    }
+    this.#nft.stop();
   }
 
   /** A device may go between the look and the load. */
@@ -193,7 +197,7 @@ export class NftFence {
       const devices = await this.#options.devices();
       if (!devices.ok) return devices;
       const names = devices.value.filter(canName);
-      loaded = await loadNft(tableText(this.#text, names, start));
+      loaded = await this.#nft.load(tableText(this.#text, names, start));
       if (!loaded.ok) continue;
       this.#gates = new Map(names.map((name, index) => [name, index]));
       this.#nextGate = names.length;
