@@ -133,15 +133,14 @@ function heardFrom(leading: Leading, before: Follower, answer: RoundReply, nowMs
     appliedIndex: Math.max(before.appliedIndex, answer.appliedIndex),
     isFit: answer.isFit,
   };
-  if (!answer.isVoter) return heard;
+  // Whoever has lost its file since has to be told all again.
+  if (!answer.isVoter) return { ...heard, stored: NOT_HEARD.stored, knowsHolder: false };
   const sentMs = leading.sent.find((sent) => sent.round === answer.round)?.sentMs ?? null;
-  return {
-    ...heard,
-    ackedSentMs:
-      sentMs === null ? before.ackedSentMs : Math.max(sentMs, before.ackedSentMs ?? sentMs),
-    stored: compareEntries(answer.stored, before.stored) > 0 ? answer.stored : before.stored,
-    knowsHolder: before.knowsHolder || answer.knowsHolder,
-  };
+  if (sentMs === null || sentMs < (before.ackedSentMs ?? sentMs)) return heard;
+  const { stored } = answer;
+  const hasForgotten = compareEntries(stored, before.stored) < 0;
+  const knowsHolder = answer.knowsHolder || (before.knowsHolder && !hasForgotten);
+  return { ...heard, ackedSentMs: sentMs, stored, knowsHolder };
 }
 
 export function onProposed(
@@ -215,7 +214,7 @@ export function sendRound(state: State, nowMs: Ms, unwritten: Durable | null): S
   const actions = peersOf(state).map((to): Action => ({
     type: "send",
     to,
-    message: roundFor(next, leading.followers[to] ?? NOT_HEARD, round),
+    message: roundFor(next, leading.followers[to] ?? NOT_HEARD, round, nowMs),
   }));
   if (unwritten !== null) actions.push({ type: "persist", durable: unwritten });
   if (!isQuorum(next, [next.selfId])) return { state: next, actions };
@@ -228,8 +227,10 @@ export function sendRound(state: State, nowMs: Ms, unwritten: Durable | null): S
   };
 }
 
-function roundFor(state: State, follower: Follower, round: number): Round {
+function roundFor(state: State, follower: Follower, round: number, nowMs: Ms): Round {
   const { leading } = state;
+  // What is heard after the lease may be from after a successor's election.
+  const isTrusted = leading !== null && nowMs < (leaseUntilMs(state) ?? 0);
   const { entry, term, holder } = state.durable;
   const isStored = compareEntries(follower.stored, entry) === 0;
   return {
@@ -239,7 +240,7 @@ function roundFor(state: State, follower: Follower, round: number): Round {
     entry: isStored ? null : entry,
     committedIndex: state.committedIndex,
     holder: holder?.term === term && !follower.knowsHolder ? holder : null,
-    heard: leading !== null && knowsCommits(state, leading) ? follower.heardAnswer : 0,
+    heard: isTrusted && knowsCommits(state, leading) ? follower.heardAnswer : 0,
   };
 }
 

@@ -104,7 +104,8 @@ export function standIfPrepared(state: State, isGone: boolean, nowMs: Ms): Step<
   const { term, holder } = state.durable;
   const isProven = holder?.term === term && isReleased(state, holder);
   const isTime = state.prepared?.term === term && (isGone || isProven);
-  if (!isTime || state.role !== "follower") return { state, actions: [] };
+  const mayStand = isVoter(state) && !state.isStopped && state.role === "follower";
+  if (!isTime || !mayStand) return { state, actions: [] };
   if (nowMs < state.silentUntilMs || nowMs < state.promisedUntilMs) return { state, actions: [] };
   return startVote(state, nowMs);
 }
