@@ -97,7 +97,10 @@ export class Node {
     });
     this.#views = new CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>(
       appliedViews,
-      NOTHING_APPLIED,
+      {
+        ...NOTHING_APPLIED,
+        silentUntilMs: config.use_watchdog ? monotonicNowMs() + config.wd_lease_time : -Infinity,
+      },
       { perform: (action) => this.#performOfViews(action) },
     );
     this.#workers = new Workers({

@@ -18,6 +18,8 @@ export interface AppliedViewsState {
   readonly toldIndex: number;
   /** Until when the majority confirms the newest state. */
   readonly confirmedUntilMs: Ms;
+  /** Until then a frozen worker of an earlier run of this node may have a lease. */
+  readonly silentUntilMs: Ms;
   /** A command that was killed has not ended. */
   readonly isCommandEnding: boolean;
   readonly workers: readonly WorkerStanding[];
@@ -53,6 +55,7 @@ export const NOTHING_APPLIED: AppliedViewsState = {
   index: 0,
   toldIndex: 0,
   confirmedUntilMs: -Infinity,
+  silentUntilMs: -Infinity,
   isCommandEnding: false,
   workers: [],
 };
@@ -68,7 +71,8 @@ export const appliedViews: Core<AppliedViewsState, AppliedViewsEvent, AppliedVie
   wakeAtMs(state): Ms | null {
     if (state.toldIndex === state.index || state.isCommandEnding) return null;
     const behind = state.workers.filter((worker) => worker.appliedIndex < state.index);
-    return behind.length === 0 ? null : Math.max(...behind.map((worker) => worker.leaseUntilMs));
+    const dueMs = Math.max(state.silentUntilMs, ...behind.map((worker) => worker.leaseUntilMs));
+    return dueMs === -Infinity ? null : dueMs;
   },
 };
 
@@ -124,6 +128,7 @@ function tellApplied(
   const isDone = workers.every(
     (worker) => worker.appliedIndex >= index || nowMs >= worker.leaseUntilMs,
   );
-  if (toldIndex >= index || isCommandEnding || !isDone) return { state, actions: [] };
+  const mustWait = isCommandEnding || nowMs < state.silentUntilMs;
+  if (toldIndex >= index || mustWait || !isDone) return { state, actions: [] };
   return { state: { ...state, toldIndex: index }, actions: [{ type: "tell-applied", index }] };
 }

@@ -62,6 +62,8 @@ export class Supervisor {
     this.#host = host;
     this.process = new Process(host.world);
     this.worker = new Worker(host, this);
+    const silentUntilMs = host.localMs + host.world.profile.promiseMs;
+    this.#applied = { ...NOTHING_APPLIED, silentUntilMs };
     this.#count({ type: "worker-joined", id: 0 });
     this.#fromWatchdog = new Pipe(host, this.process);
     this.#fromWorker = new Pipe(host, this.process);

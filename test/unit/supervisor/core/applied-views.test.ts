@@ -54,6 +54,14 @@ describe("the views that this node's workers have applied", () => {
     expect(story.at(12, applied(2, 2), { type: "tick" })).toEqual([]);
   });
 
+  it("does not speak for frozen workers of the supervisor before it until these have no lease", () => {
+    const story = new Story();
+    story.state = { ...NOTHING_APPLIED, silentUntilMs: 600 };
+    expect(story.at(10, committed(2), joined(1), applied(1, 2))).toEqual([]);
+    expect(appliedViews.wakeAtMs(story.state)).toBe(600);
+    expect(story.at(600, { type: "tick" })).toEqual(["applied 2"]);
+  });
+
   it("gives a lease to those alone that have the newest one", () => {
     const story = running();
     story.at(10, committed(2), applied(1, 2));
