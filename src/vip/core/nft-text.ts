@@ -8,7 +8,7 @@ import { addressBytes } from "./address-bytes.ts";
  *     lease    set by the kernel alone, when a renewal datagram comes while the permit lives
  *     gated    the address may be on this host because of us: let nothing of it pass without a lease
  *     silent   it was on this host lately: let nothing leave as the address without a lease
- *     rivals   hardware addresses of others that claim the address
+ *     rivals   hardware addresses of others that claim the address while it is gated
  *
  * A renewal is a datagram to the virtual IP; while that is on this host it leaves by `lo`, where
  * the chain `renew` swallows it. Its length is the number of the arm: a permit that an earlier arm
@@ -79,7 +79,7 @@ export function tableText(
 ${renewRules(text)}
   }
   chain gate_in {
-${isIPv6 ? gateIn6(text.vip) : gateIn4(text.vip)}
+${isIPv6 ? gateIn6(text.vip) : GATE_IN_4}
   }
   chain gate_out {
 ${isIPv6 ? gateOut6(text.vip) : GATE_OUT_4}
@@ -99,11 +99,9 @@ function renewRules({ vip, userId, renewPort, closePort, leaseMs }: FenceText): 
     ${to} { ${renewPort}, ${closePort} } counter name refused drop`;
 }
 
-function gateIn4(vip: string): string {
-  return `    arp operation { request, reply } arp saddr ip ${vip} update @rivals { ether saddr timeout ${RIVALS_FOR} }
+const GATE_IN_4 = `    arp operation { request, reply } arp saddr ip @gated update @rivals { ether saddr timeout ${RIVALS_FOR} }
     ip daddr @gated ip daddr != @lease counter name blocked_in drop
     arp daddr ip @gated arp daddr ip != @lease counter name blocked_in drop`;
-}
 
 const GATE_OUT_4 = ["gated", "silent"]
   .flatMap((set) =>
@@ -118,7 +116,7 @@ const GATE_OUT_4 = ["gated", "silent"]
  * looked up; so these sets hold the one word `ip6` instead.
  */
 function gateIn6(vip: string): string {
-  return `    icmpv6 type nd-neighbor-advert ${target(vip)} update @rivals { ether saddr timeout ${RIVALS_FOR} }
+  return `    meta protocol @gated icmpv6 type nd-neighbor-advert ${target(vip)} update @rivals { ether saddr timeout ${RIVALS_FOR} }
     meta protocol @lease accept
     meta protocol != @gated accept
     ip6 daddr ${vip} counter name blocked_in drop
@@ -154,19 +152,19 @@ delete chain netdev ${table} out${index}
 
 /**
  * One transaction: the gate is shut for the address, and the permit of this arm is there. Nothing is
- * taken out that is there as a rule: nft would end only when the kernel has freed it, 10 ms later.
+ * taken out: nft would end only when the kernel has freed it, 10 ms later.
  */
 export function armText(text: FenceText, arm: number): string {
   const { table, vip, leaseMs } = text;
   const length = UDP_HEADER_BYTES + renewalBytes(arm);
   return `${ownTable(text)}add element netdev ${table} gated { ${keyOf(vip)} }
 add element netdev ${table} permit { ${length} timeout ${leaseMs}ms }
-flush set netdev ${table} rivals
 `;
 }
 
 /**
- * The address is read back as gone: packets of others that only pass by are not ours to stop.
+ * The address is read back as gone: packets of others that only pass by are not ours to stop, and
+ * whoever claims the address from now on is no rival.
  *
  * @param wasUsed something may still wait to leave as the address.
  */
@@ -175,6 +173,7 @@ export function ungateText(text: FenceText, wasUsed: boolean): string {
   const silent = `add element netdev ${table} silent { ${keyOf(vip)} timeout ${SILENT_MS}ms }\n`;
   return `${ownTable(text)}flush set netdev ${table} gated
 flush set netdev ${table} silent
+flush set netdev ${table} rivals
 ${wasUsed ? silent : ""}`;
 }
 

@@ -1,7 +1,8 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 
-const NFT_TIMEOUT_MS: Ms = 5000;
+/** A release waits for a change under way. */
+const NFT_TIMEOUT_MS: Ms = 2000;
 const OUTPUT_BYTES_MAX = 1024 * 1024;
 const COMPLAINT_MAX = 400;
 /** Not at once: starting a process must not delay what the change before was made for. */
@@ -40,9 +41,10 @@ export class NftProgram {
       if (this.#spare !== null) return;
       const child = start();
       this.#spare = child;
-      child.once("exit", () => {
+      const forget = (): void => {
         if (this.#spare === child) this.#spare = null;
-      });
+      };
+      child.once("error", forget).once("exit", forget); // Not started, or killed by somebody.
     }, SPARE_AFTER_MS);
     this.#timer.unref();
   }

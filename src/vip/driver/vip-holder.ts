@@ -177,6 +177,7 @@ export class VipHolder {
     if (this.#isStopped) return;
     this.#wanted = "held";
     this.#attempt += 1;
+    this.#failures = 0;
     this.#isPermitted = false;
     this.#isReported = false;
     this.#isOpen = this.isHeld;
@@ -197,6 +198,7 @@ export class VipHolder {
   async close(): Promise<void> {
     this.#parts.nft?.close();
     this.#wanted = "released";
+    this.#failures = 0; // Those of the arm must not delay the release.
     this.#isClaimed = true;
     this.#isReleasing = true;
     this.#isReported = false;
