@@ -3,14 +3,15 @@ import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
 import { beforeAnswer, onHeard } from "./routing-lease.ts";
 import { follow, isReleased, standAfterPromise } from "./standing.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
+import { isAble } from "./vip-permit.ts";
 
 /**
  * A leader's round: the follower promises to vote for nobody else for P from now, stores what is
- * new, and only then answers. A mute node promises and stores nothing, but it learns.
+ * new, and only then answers. A mute node stores nothing and its answer counts for nothing, but it learns.
  */
 export function onRound(state: State, from: number, round: Round, nowMs: Ms): Step<State, Action> {
   if (round.term < state.durable.term) {
-    return { state, actions: [answer(state, from, round, false)] };
+    return { state, actions: [answer(state, from, round, false, nowMs)] };
   }
   const { holder } = state.durable;
   if (holder?.term === round.term && isReleased(state, holder)) {
@@ -35,7 +36,7 @@ export function onRound(state: State, from: number, round: Round, nowMs: Ms): St
   const next = beforeAnswer(known, nowMs);
   const actions: Action[] = [];
   if (isNew) actions.push({ type: "persist", durable });
-  actions.push(answer(next, from, round, true));
+  actions.push(answer(next, from, round, true, nowMs));
   if (isCommitted) actions.push({ type: "commit", entry });
   return { state: next, actions };
 }
@@ -53,7 +54,7 @@ function storeRound(durable: Durable, round: Round): Durable {
   return next;
 }
 
-function answer(state: State, to: number, round: Round, accepted: boolean): Action {
+function answer(state: State, to: number, round: Round, accepted: boolean, nowMs: Ms): Action {
   const { term, entry, holder } = state.durable;
   const message: RoundReply = {
     type: "round-reply",
@@ -65,7 +66,7 @@ function answer(state: State, to: number, round: Round, accepted: boolean): Acti
     knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,
     isVoter: state.mute === null,
     appliedIndex: state.appliedIndex,
-    isFit: state.isFit,
+    isFit: isAble(state, nowMs),
   };
   return { type: "send", to, message };
 }

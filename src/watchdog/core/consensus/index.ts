@@ -35,7 +35,7 @@ import {
   sayReady,
   standIfPrepared,
 } from "./transfer.ts";
-import { armDueAtMs, onVipArmed, onVipLost, withVip } from "./vip-permit.ts";
+import { armDueAtMs, isAble, noticeUnable, onVipArmed, onVipLost, withVip } from "./vip-permit.ts";
 
 export { leaseUntilMs, majorityOf, mayHoldVipUntilMs, votersOf } from "./quorum.ts";
 export { confirmedUntilMs } from "./routing-lease.ts";
@@ -139,8 +139,9 @@ function onTick(before: State, nowMs: Ms): Step<State, Action> {
 
 /** Asked for with every round; while nobody else would do better, an unfit leader stays. */
 function handOverIfUnfit(step: Step<State, Action>, nowMs: Ms): Step<State, Action> {
-  if (step.state.isFit || step.state.leading === null) return step;
-  const handed = onTransferRequested(step.state, null, nowMs);
+  const state = noticeUnable(step.state, nowMs);
+  if (isAble(state, nowMs) || state.leading === null) return step;
+  const handed = onTransferRequested(state, null, nowMs);
   return { state: handed.state, actions: [...step.actions, ...handed.actions] };
 }
 

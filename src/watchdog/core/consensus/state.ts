@@ -72,6 +72,10 @@ export interface VipPermit {
   readonly isRenewed: boolean;
   /** No earlier than this may it be asked for (again). */
   readonly askAtMs: Ms;
+  /** When it was asked for last. */
+  readonly askedAtMs: Ms;
+  /** This node could not get it, and is no good as a leader until then. */
+  readonly unableUntilMs: Ms;
 }
 
 /** What a follower knows of the freshness of its knowledge; see routing-lease.ts. */
@@ -106,7 +110,7 @@ export interface State {
   readonly ballots: readonly number[];
   /** When the vote that asks for promises was about to be asked for; else null. */
   readonly promiseAskedAtMs: Ms | null;
-  /** The newest holder that voters of this election know of, and whether its release is proven. */
+  /** The newest holder that voters of this election know of. */
   readonly pollHolder: HolderRecord | null;
   /** Secrets that this node has seen, with their hashes, newest last; bounded. */
   readonly released: readonly { readonly hash: string; readonly secret: string | null }[];
@@ -212,7 +216,15 @@ export function startState(start: Start, nowMs: Ms): State {
     released: [],
     committedIndex: 0,
     leading: null,
-    vip: { phase: "none", id: 0, permitAtMs: 0, isRenewed: false, askAtMs: 0 },
+    vip: {
+      phase: "none",
+      id: 0,
+      permitAtMs: 0,
+      isRenewed: false,
+      askAtMs: 0,
+      askedAtMs: 0,
+      unableUntilMs: 0,
+    },
     prepared: null,
     answered: [],
     lastAnswer: 1 + Math.floor(nextRandom(start.seed).value * ANSWERS_FROM_MAX),

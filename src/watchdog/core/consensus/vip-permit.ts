@@ -5,7 +5,7 @@
  */
 import type { Ms, Step } from "../../../base/index.ts";
 import { mayHoldVipUntilMs, quorumSentMs } from "./quorum.ts";
-import type { Action, State } from "./state.ts";
+import type { Action, State, VipPermit } from "./state.ts";
 
 /** A leader gets ready, and so does who is about to become one and need not wait. */
 export function wantsVip(state: State): boolean {
@@ -43,7 +43,8 @@ export function withVip(before: State, step: Step<State, Action>, nowMs: Ms): St
   const dueMs = armDueAtMs(step.state);
   if (dueMs === null || nowMs < dueMs) return step;
   const id = vip.id + 1;
-  const state: State = { ...step.state, vip: { ...vip, phase: "asked", id } };
+  const asked: VipPermit = { ...vip, phase: "asked", id, askedAtMs: nowMs };
+  const state: State = { ...step.state, vip: asked };
   return { state, actions: [...step.actions, { type: "arm-vip", id }] };
 }
 
@@ -62,6 +63,23 @@ export function renewVip(state: State, nowMs: Ms): Step<State, Action> {
   if (kernelLeaseMs !== null && nowMs >= vip.permitAtMs + kernelLeaseMs) return unchanged;
   const renewed: State = { ...state, vip: { ...vip, permitAtMs: nowMs, isRenewed: true } };
   return { state: renewed, actions: [{ type: "renew-vip" }] };
+}
+
+/** The commands that bring the address up may take this long. */
+const ARM_WITHIN_MS: Ms = 6000;
+const UNABLE_OF_PROMISE = 20;
+
+/** A leader whose kernel does not do as it is asked is no good to anybody, and says so for a while. */
+export function noticeUnable(state: State, nowMs: Ms): State {
+  const { vip, timing } = state;
+  const withinMs = Math.max(ARM_WITHIN_MS, timing.promiseMs);
+  if (vip.phase !== "asked" || nowMs < vip.askedAtMs + withinMs) return state;
+  const unableUntilMs = nowMs + timing.promiseMs * UNABLE_OF_PROMISE;
+  return { ...state, vip: { ...vip, unableUntilMs } };
+}
+
+export function isAble(state: State, nowMs: Ms): boolean {
+  return state.isFit && nowMs >= state.vip.unableUntilMs;
 }
 
 export function onVipArmed(state: State, id: number, nowMs: Ms): State {
