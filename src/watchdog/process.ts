@@ -35,7 +35,7 @@ import { FailoverVotes } from "./driver/failover-votes.ts";
 import { KnownPeers } from "./driver/known-peers.ts";
 import { heartbeatTargets } from "./driver/member.ts";
 import { initialState, prepare, type Prepared } from "./driver/prepare.ts";
-import { endWith, tell, type Refusal } from "./driver/supervisor-link.ts";
+import { endLoudly, endWith, tell, type Refusal } from "./driver/supervisor-link.ts";
 import { ViewPublisher } from "./driver/view-publisher.ts";
 import { Lifecheck } from "./lifecheck.ts";
 
@@ -174,7 +174,7 @@ class Watchdog {
         this.#reload();
         return;
       case "stop":
-        void this.stop();
+        void this.stop("the node stops");
         return;
       default:
         unreachable(message);
@@ -197,10 +197,10 @@ class Watchdog {
   }
 
   /** Hands over; gives up the VIP, proves it, and only then says goodbye. */
-  async stop(): Promise<void> {
+  async stop(detail: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#prepared.log.write("log", "Watchdog is shutting down");
+    this.#prepared.log.write("log", "Watchdog is shutting down", { detail });
     await this.#handOver();
     // Before the administrator's command, which may take long: meanwhile nobody must elect us.
     this.#runner.deliver({ type: "stop-requested" });
@@ -385,15 +385,18 @@ async function runWatchdog(): Promise<void> {
     const message = "the watchdog's priority could not be raised; it needs CAP_SYS_NICE";
     prepared.value.log.write("debug1", message);
   }
+  endLoudly(prepared.value.log);
   const watchdog = new Watchdog(prepared.value);
   process.on("message", (message: ToWatchdog) => watchdog.onMessage(message));
   // Without its supervisor this node serves nobody: the VIP must go where somebody does.
-  process.on("disconnect", () => void watchdog.stop());
+  const onOrphaned = (): void => void watchdog.stop("its supervisor has ended");
+  process.on("disconnect", onOrphaned);
   for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const) {
     process.on(signal, () => undefined); // The supervisor says when to stop.
   }
   const started = await watchdog.start();
   if (!started.ok) endWith(started.error);
+  if (!process.connected) onOrphaned(); // It ended before anybody listened for that.
 }
 
 await runWatchdog();

@@ -11,7 +11,8 @@ import type { FromWatchdog } from "../../src/wire/ipc/index.ts";
 /** The supervisor's side of the watchdog, with a stand-in for the watchdog's program beside it. */
 const directory = mkdtempSync(join(tmpdir(), "pgquorum-link-"));
 const starts = join(directory, "starts");
-const SILENT: Log = { write: () => undefined, named: () => SILENT };
+const lines: string[] = [];
+const LOG: Log = { write: (_level, message) => void lines.push(message), named: () => LOG };
 
 /** Notes its start; dies, refuses or serves as the environment says. */
 const STAND_IN = `
@@ -48,7 +49,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 function startLink(how: string): { link: WatchdogLink; told: FromWatchdog[] } {
   writeFileSync(starts, "");
   const told: FromWatchdog[] = [];
-  const link = new Link({ HOW: how, STARTS: starts }, SILENT, (message) => void told.push(message));
+  const link = new Link({ HOW: how, STARTS: starts }, LOG, (message) => void told.push(message));
   return { link, told };
 }
 
@@ -84,6 +85,20 @@ describe("the supervisor's link to its watchdog", () => {
     process.kill(link.pid ?? 0, "SIGKILL");
     await until("ready again", () => types(told).filter((type) => type === "ready").length === 2);
     expect([types(told), startCount()]).toEqual([["ready", "died", "ready"], 2]);
+    await link.stop();
+  });
+
+  it("starts a watchdog again that could not be started, and says why", async () => {
+    const { execPath } = process;
+    process.execPath = join(directory, "no such program");
+    lines.length = 0;
+    const { link, told } = startLink("serve");
+    process.execPath = execPath;
+    await until("ready", () => types(told).includes("ready"));
+    expect([types(told), startCount()]).toEqual([["died", "ready"], 1]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^the watchdog could not be started: .+; starting it again$/),
+    ]);
     await link.stop();
   });
 

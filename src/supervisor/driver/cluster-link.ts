@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Ms } from "../../base/index.ts";
-import { monotonicNowMs, type Log } from "../../os/index.ts";
+import { monotonicNowMs, systemErrorText, type Log } from "../../os/index.ts";
 import type { ClusterRequest, FromWatchdog, ToWatchdog } from "../../wire/ipc/index.ts";
 import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
 
@@ -90,7 +90,10 @@ export class WatchdogLink implements ClusterLink {
       child.once("exit", () => resolve());
     });
     this.#send({ type: "stop" });
-    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    const timer = setTimeout(() => {
+      this.#log.write("warning", `the watchdog has not ended in ${STOP_MS / 1000} s; killing it`);
+      child.kill("SIGKILL");
+    }, STOP_MS);
     await ended;
     clearTimeout(timer);
   }
@@ -113,11 +116,18 @@ export class WatchdogLink implements ClusterLink {
       if (message.type === "fatal") this.#isFatal = true;
       this.#onMessage(message);
     });
-    child.on("error", () => undefined); // Its exit is handled.
-    child.once("exit", (code, signal) => this.#onExit(code, signal));
+    child.on("error", (error) => {
+      // One that could not be started has no exit; that of any other is handled.
+      if (child.pid === undefined) this.#onEnd(`could not be started: ${systemErrorText(error)}`);
+    });
+    child.once("exit", (code, signal) => {
+      const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
+      if (this.#isStopping && code !== 0) this.#log.write("warning", `the watchdog ended ${how}`);
+      this.#onEnd(`ended ${how}`);
+    });
   }
 
-  #onExit(code: number | null, signal: string | null): void {
+  #onEnd(how: string): void {
     this.#child = null;
     if (this.#isStopping || (this.#isFatal && !this.#hasRun)) return;
     this.#onMessage({ type: "died" });
@@ -125,8 +135,7 @@ export class WatchdogLink implements ClusterLink {
     const delayMs = this.#isFatal ? REFUSED_AGAIN_MS : planned.delayMs;
     this.#history = planned.history;
     this.#isFatal = false;
-    const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
-    this.#log.write("warning", `the watchdog ended ${how}; starting it again`);
+    this.#log.write("warning", `the watchdog ${how}; starting it again`);
     setTimeout(() => {
       if (!this.#isStopping) this.#fork();
     }, delayMs);
