@@ -39,16 +39,17 @@ export class Postgres {
   promote(id: number): boolean {
     const server = this.server(id);
     if (server === null || !server.isUp) return false;
-    if (server.isPrimary) return server === this.#newestPrimary();
+    if (server.isPrimary) return server.timeline === this.#newestTimeline;
     server.isPrimary = true;
-    server.timeline = Math.max(...this.servers.map(({ timeline }) => timeline)) + 1;
+    server.timeline = this.#newestTimeline + 1;
     return true;
   }
 
   /** It answers as the primary that a look would choose, and has done so for a while. */
   isPrimarySince(id: number, sinceMs: Ms): boolean {
     const server = this.server(id);
-    return server !== null && server === this.#newestPrimary() && server.upSinceMs <= sinceMs;
+    if (server === null || !server.isUp || !server.isPrimary) return false;
+    return server.timeline === this.#newestTimeline && server.upSinceMs <= sinceMs;
   }
 
   /** Made anew as a standby of the newest primary, as `follow_primary_command` does. */
@@ -72,6 +73,10 @@ export class Postgres {
         identity: { systemIdentifier: "7000000000000000001", timeline },
       }));
     return choosePrimary(answers, known);
+  }
+
+  get #newestTimeline(): number {
+    return Math.max(...this.servers.map(({ timeline }) => timeline));
   }
 
   #newestPrimary(): Server | null {
