@@ -16,7 +16,6 @@ export interface Tally {
   commands: number;
   writes: number;
   simulatedMs: Ms;
-  longestDarkMs: Ms;
   struck: Record<string, number>;
   failures: Failure[];
 }
@@ -31,7 +30,6 @@ export function newTally(): Tally {
     commands: 0,
     writes: 0,
     simulatedMs: 0,
-    longestDarkMs: 0,
     struck: {},
     failures: [],
   };
@@ -47,7 +45,6 @@ export function addRun(tally: Tally, run: RunResult): void {
   tally.commands += stats.commands;
   tally.writes += stats.writes;
   tally.simulatedMs += run.simulatedMs;
-  tally.longestDarkMs = Math.max(tally.longestDarkMs, run.longestDarkMs);
   addCounts(tally.struck, run.struck);
   if (breach !== null) tally.failures.push({ ...breach, seed, nodeCount });
 }
@@ -61,7 +58,6 @@ export function addTally(sum: Tally, part: Tally): void {
   sum.commands += part.commands;
   sum.writes += part.writes;
   sum.simulatedMs += part.simulatedMs;
-  sum.longestDarkMs = Math.max(sum.longestDarkMs, part.longestDarkMs);
   addCounts(sum.struck, part.struck);
   sum.failures.push(...part.failures);
 }

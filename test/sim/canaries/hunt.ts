@@ -83,16 +83,17 @@ function portions(
 
 function formatHunts(hunts: readonly Hunt[], control: Tally): string {
   const rows = [
-    ["canary", "seed", "tried", "s", "promise broken"],
-    ...hunts.map(({ name, found, seedCount, tookMs }) => [
+    ["canary", "seed", "tried", "s", "promise broken", "planted"],
+    ...hunts.map(({ name, about, found, seedCount, tookMs }) => [
       name,
       found === null ? "-" : String(found.seed),
       String(seedCount),
       (tookMs / 1000).toFixed(1),
       found === null ? "NOT FOUND" : found.promise,
+      about,
     ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) =>
+  const widths = [0, 1, 2, 3, 4].map((column) =>
     Math.max(...rows.map((row) => (row[column] ?? "").length)),
   );
   const lines = rows.map((row) =>

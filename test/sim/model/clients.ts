@@ -12,7 +12,6 @@ export class Clients {
   readonly #cutOff = new Set<number>();
   #ownerId: number | null = null;
   #silentSinceMs: Ms | null = null;
-  longestDarkMs: Ms = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -62,8 +61,6 @@ export class Clients {
   }
 
   #onAnswer(): void {
-    if (this.#silentSinceMs === null) return;
-    this.longestDarkMs = Math.max(this.longestDarkMs, this.#world.nowMs - this.#silentSinceMs);
     this.#silentSinceMs = null;
   }
 }

@@ -7,10 +7,13 @@ const CHILDREN_WAIT_MS = 1000;
 export class Guardian {
   readonly process: Process;
   readonly #host: Host;
+  readonly #run: number;
   #secret: string | null = null;
 
-  constructor(host: Host) {
+  /** @param run of the watchdog that it guards. */
+  constructor(host: Host, run: number) {
     this.#host = host;
+    this.#run = run;
     this.process = new Process(host.world);
   }
 
@@ -47,8 +50,8 @@ export class Guardian {
     const { kernel } = this.#host;
     this.#host.after(this.#host.random.between(1, 9), () =>
       this.process.run(() => {
+        kernel.closeByDatagram(this.#run);
         kernel.deleteAddress();
-        kernel.clearSets();
         const secret = this.#secret;
         if (isSure && secret !== null) this.#host.spreadSecret(secret);
         this.process.kill();

@@ -82,7 +82,7 @@ export class Holder {
     this.#wantedId = null;
     this.#isReported = false;
     this.#isOpen = false;
-    kernel.closeByDatagram();
+    kernel.closeByDatagram(this.#watchdog.bootNumber);
     if (!this.#isClaimed) {
       this.#watchdog.deliver({ type: "release-hash-made", hash: this.hash });
       return onProven();
@@ -98,7 +98,8 @@ export class Holder {
     const { kernel, world } = this.#host;
     const { kernelLeaseMs } = world.profile.fence;
     if (!this.#isReported) return;
-    if (kernelLeaseMs !== null) kernel.permit(kernelLeaseMs, this.#attempt);
+    if (kernelLeaseMs !== null)
+      kernel.permit(kernelLeaseMs, this.#attempt, this.#watchdog.bootNumber);
     this.#permitUntilMs = Infinity;
     this.renew();
   }
@@ -137,7 +138,7 @@ export class Holder {
       if (world.planted.armOpens === true) kernel.renewByDatagram(kernelLeaseMs, attempt);
     };
     this.#host.startChild(
-      () => kernel.permit(kernelLeaseMs, attempt),
+      () => kernel.permit(kernelLeaseMs, attempt, this.#watchdog.bootNumber),
       () =>
         process.run(() => {
           this.#permitUntilMs = beforeMs + kernelLeaseMs;
@@ -149,12 +150,9 @@ export class Holder {
   #release(): void {
     const { kernel, world } = this.#host;
     this.#isBusy = true;
-    kernel.closeByDatagram();
+    kernel.closeByDatagram(this.#watchdog.bootNumber);
     this.#host.startChild(
-      () => {
-        kernel.deleteAddress();
-        kernel.clearSets();
-      },
+      () => kernel.deleteAddress(),
       () =>
         this.#watchdog.process.run(() => {
           this.#isBusy = false;

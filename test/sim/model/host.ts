@@ -108,7 +108,7 @@ export class Host {
     this.watchdog = watchdog;
     this.startChild(
       () => {
-        this.kernel.clearSets();
+        this.kernel.loadTable(watchdog.bootNumber);
         this.kernel.deleteAddress();
       },
       () => watchdog.process.run(() => watchdog.open()),
@@ -166,7 +166,7 @@ export class Host {
     this.supervisor = null;
     this.watchdog?.die();
     this.watchdog = null;
-    this.kernel.clearSets();
+    this.kernel.loadTable(0);
     this.kernel.deleteAddress();
     this.#clockSinceMs = this.random.next() * 1e6 - this.world.nowMs * this.rate;
     this.#startAfter(downMs);
@@ -277,7 +277,7 @@ export class Host {
   }
 
   #startGuardian(): void {
-    this.#guardian ??= new Guardian(this);
+    this.#guardian ??= new Guardian(this, this.watchdog?.bootNumber ?? 0);
   }
 
   #killGuardian(): void {

@@ -27,6 +27,8 @@ export class Kernel {
   /** By number: a renewal fits only the permit of its own. */
   readonly #permits = new Map<number, Ms>();
   #leaseUntilMs: Ms = 0;
+  /** Of the process that loaded the table; 0: there is none. */
+  #run = 0;
   #addressUntilMs: Ms = 0;
 
   constructor(options: KernelOptions) {
@@ -46,8 +48,16 @@ export class Kernel {
     return this.#addressUntilMs > this.#options.nowMs();
   }
 
-  /** `nft -f`: one transaction. It opens nothing. */
-  permit(kernelLeaseMs: Ms, number: number): void {
+  /** A new table in the place of any other, shut. */
+  loadTable(run: number): void {
+    this.#run = run;
+    this.#permits.clear();
+    this.#leaseUntilMs = 0;
+  }
+
+  /** `nft -f`: one transaction, refused by the table of another run. It opens nothing. */
+  permit(kernelLeaseMs: Ms, number: number, run: number): void {
+    if (run !== this.#run) return;
     this.#permits.set(number, this.#elementEnd(kernelLeaseMs));
   }
 
@@ -61,8 +71,9 @@ export class Kernel {
     this.#options.onOpening();
   }
 
-  closeByDatagram(): void {
-    if (!this.hasAddress) return;
+  /** The port of another run is nothing to this table. */
+  closeByDatagram(run: number): void {
+    if (!this.hasAddress || run !== this.#run) return;
     this.#permits.clear();
     this.#leaseUntilMs = 0;
   }
@@ -77,12 +88,6 @@ export class Kernel {
 
   deleteAddress(): void {
     this.#addressUntilMs = 0;
-  }
-
-  /** `nft delete element` of both, as root. */
-  clearSets(): void {
-    this.#permits.clear();
-    this.#leaseUntilMs = 0;
   }
 
   #elementEnd(lengthMs: Ms): Ms {

@@ -27,7 +27,6 @@ export class Network {
   doubledShare = 0;
   /** Messages overtake each other. */
   isUnordered = false;
-  sentCount = 0;
 
   constructor(random: Random, clockwork: Clockwork) {
     this.#random = random;
@@ -61,7 +60,6 @@ export class Network {
   }
 
   send(from: number, to: number, deliver: () => void): void {
-    this.sentCount += 1;
     this.#recorded.push({ from, to, deliver });
     if (this.#recorded.length > RECORDED_MAX) this.#recorded.shift();
     if (this.isCut(from, to) || this.#random.next() < this.lossShare) return;
