@@ -1,7 +1,14 @@
 /** The words after `npm run bench -- vip`, as a value. Pure. */
 import { LAB_PROFILES, type LabProfile } from "../scripts/lab.d/layout.ts";
 import { fail, succeed, type Result } from "../src/base/index.ts";
-import { FENCES, type Fence } from "../test/cluster/vip/options.ts";
+import {
+  FENCES,
+  oneOf,
+  readHosts,
+  readWords,
+  type Change,
+  type Fence,
+} from "../test/cluster/vip/options.ts";
 
 export interface VipBenchOptions {
   /** Of each fault. */
@@ -52,31 +59,12 @@ export function parseVipBenchOptions(
     seeds: 500,
     isJson: false,
   };
-  const rest = [...words];
-  while (rest.length > 0) {
-    const word = rest.shift() ?? "";
-    if (word === "--help" || word === "-h") return succeed("help");
-    if (word === "--json") {
-      options.isJson = true;
-      continue;
-    }
-    const read = VALUED[word];
-    if (read === undefined) return fail(`unknown option "${word}"; --help lists them`);
-    const change = read(rest.shift() ?? "");
-    if (!change.ok) return fail(`${word}: ${change.error}`);
-    Object.assign(options, change.value);
-  }
-  return succeed(options);
+  return readWords(words, options, VALUED);
 }
 
-type Change = Result<Partial<VipBenchOptions>, string>;
-
-const VALUED: Readonly<Record<string, (value: string) => Change>> = {
+const VALUED: Readonly<Record<string, (value: string) => Change<VipBenchOptions>>> = {
   "--rounds": (value) => bounded(value, 1, 10_000, (rounds) => ({ rounds })),
-  "--hosts": (value) =>
-    value === "3" || value === "5"
-      ? succeed({ hostsCount: value === "3" ? 3 : 5 })
-      : fail(`"${value}" is neither 3 nor 5`),
+  "--hosts": readHosts,
   "--profile": (value) => oneOf(value, LAB_PROFILES, (profile) => ({ profile })),
   "--fence": (value) => oneOf(value, FENCES, (fence) => ({ fence })),
   "--minutes": (value) => bounded(value, 0, 1440, (busyMinutes) => ({ busyMinutes })),
@@ -92,18 +80,8 @@ function bounded(
   min: number,
   max: number,
   change: (value: number) => Partial<VipBenchOptions>,
-): Change {
+): Change<VipBenchOptions> {
   const number = /^\d{1,7}(\.\d{1,3})?$/.test(value) ? Number(value) : Number.NaN;
   if (number >= min && number <= max) return succeed(change(number));
   return fail(`"${value}" is not a number from ${min} to ${max}`);
-}
-
-function oneOf<T extends string>(
-  value: string,
-  known: readonly T[],
-  change: (value: T) => Partial<VipBenchOptions>,
-): Change {
-  const found = known.find((each) => each === value);
-  if (found !== undefined) return succeed(change(found));
-  return fail(`"${value}" is none of ${known.join(", ")}`);
 }

@@ -56,6 +56,18 @@ export function parseVipOptions(
     seed: momentSeed,
     isJson: false,
   };
+  return readWords(words, options, VALUED);
+}
+
+/** What a word's value changes. Errors: what was expected of it. */
+export type Change<Options> = Result<Partial<Options>, string>;
+
+/** "help", or the options after all words. `options` is changed. */
+export function readWords<Options extends { isJson: boolean }>(
+  words: readonly string[],
+  options: Options,
+  valued: Readonly<Record<string, (value: string) => Change<Options>>>,
+): Result<Options | "help", string> {
   const rest = [...words];
   while (rest.length > 0) {
     const word = rest.shift() ?? "";
@@ -64,7 +76,7 @@ export function parseVipOptions(
       options.isJson = true;
       continue;
     }
-    const read = VALUED[word];
+    const read = valued[word];
     if (read === undefined) return fail(`unknown option "${word}"; --help lists them`);
     const change = read(rest.shift() ?? "");
     if (!change.ok) return fail(`${word}: ${change.error}`);
@@ -73,15 +85,10 @@ export function parseVipOptions(
   return succeed(options);
 }
 
-type Change = Result<Partial<VipOptions>, string>;
-
-const VALUED: Readonly<Record<string, (value: string) => Change>> = {
+const VALUED: Readonly<Record<string, (value: string) => Change<VipOptions>>> = {
   "--rounds": (value) => wholeNumber(value, 1, ROUNDS_MAX, (rounds) => ({ rounds })),
   "--seed": (value) => wholeNumber(value, 0, 2 ** 32 - 1, (seed) => ({ seed })),
-  "--hosts": (value) =>
-    value === "3" || value === "5"
-      ? succeed({ hostsCount: value === "3" ? 3 : 5 })
-      : fail(`"${value}" is neither 3 nor 5`),
+  "--hosts": readHosts,
   "--profile": (value) => oneOf(value, LAB_PROFILES, (profile) => ({ profile })),
   "--fence": (value) => oneOf(value, FENCES, (fence) => ({ fence })),
   "--faults"(value) {
@@ -97,17 +104,22 @@ function wholeNumber(
   min: number,
   max: number,
   change: (value: number) => Partial<VipOptions>,
-): Change {
+): Change<VipOptions> {
   const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
   if (number >= min && number <= max) return succeed(change(number));
   return fail(`"${value}" is not a whole number from ${min} to ${max}`);
 }
 
-function oneOf<T extends string>(
+export function readHosts(value: string): Result<{ hostsCount: 3 | 5 }, string> {
+  if (value !== "3" && value !== "5") return fail(`"${value}" is neither 3 nor 5`);
+  return succeed({ hostsCount: value === "3" ? 3 : 5 });
+}
+
+export function oneOf<T extends string, Options>(
   value: string,
   known: readonly T[],
-  change: (value: T) => Partial<VipOptions>,
-): Change {
+  change: (value: T) => Partial<Options>,
+): Change<Options> {
   const found = known.find((each) => each === value);
   if (found !== undefined) return succeed(change(found));
   return fail(`"${value}" is none of ${known.join(", ")}`);
