@@ -167,7 +167,7 @@ function leaderAt(state: State, nowMs: Ms): Claim {
   const { leading, leaderId, promisedUntilMs } = state;
   if (leading !== null) {
     const leaseMs = leaseUntilMs(state) ?? 0;
-    // Elected, but no round of its own is answered yet: nobody else is elected that soon.
+    // Elected, but no round of its own is answered yet: it leads, without a quorum so far.
     const knownUntilMs = Math.max(leading.electedAtMs + state.timing.leaseMs, leaseMs);
     if (nowMs >= knownUntilMs) return NO_LEADER;
     return { leaderId: state.selfId, isLeader: true, hasQuorum: nowMs < leaseMs, knownUntilMs };
