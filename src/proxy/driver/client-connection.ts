@@ -3,7 +3,6 @@ import type { Socket } from "node:net";
 import type { PoolSecret } from "../../auth/index.ts";
 import { failure, type Failure } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
-import type { BackendView } from "../../wire/ipc/index.ts";
 import {
   AUTHENTICATION_OK,
   buildError,
@@ -14,7 +13,6 @@ import {
   HEADER_BYTES,
   READY,
 } from "../../wire/postgres/index.ts";
-import { chooseLoadBalanceNode } from "../core/routing/index.ts";
 import {
   ClientLogin,
   ClientStart,
@@ -28,13 +26,12 @@ import type { BackendConnection } from "./backend-connection.ts";
 import { doorFor } from "./client-door.ts";
 import { ClientSession } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
+import { SessionOpener } from "./session-opener.ts";
 import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
 const READ_BUFFER_BYTES = 16 * 1024;
 const CLOSE_WITHIN_MS = 5000;
-/** Backends beyond this are left out of a session. */
-const BACKENDS_MAX = 24;
 
 /** What a connection needs of the listener that accepted it. */
 export interface ClientHost {
@@ -66,8 +63,7 @@ export class ClientConnection implements SocketEvents {
   #isRelayed = false;
   #session: ClientSession | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #giveUp: (() => void)[] = [];
-  #opened: BackendConnection[] = [];
+  #opener: SessionOpener | null = null;
   #isOver = false;
 
   constructor(accepted: Socket, context: WorkerContext, host: ClientHost) {
@@ -160,11 +156,11 @@ export class ClientConnection implements SocketEvents {
         return this.#refuse(door.failure);
       case "open":
         this.#isProven = true;
-        return this.#openFirst();
+        return this.#openBackends();
       case "as-backend":
-        return this.#openFirst();
+        return this.#openBackends();
       case "prove":
-        return this.#ask(door.method, () => this.#openFirst());
+        return this.#ask(door.method, () => this.#openBackends());
     }
   }
 
@@ -238,81 +234,22 @@ export class ClientConnection implements SocketEvents {
 
   // ---- the backends -----------------------------------------------------------------------
 
-  #openFirst(): void {
-    const view = this.#context.view();
-    const usable = view.backends.filter((one) => one.state === "up" || one.state === "waiting");
-    const lbNode = chooseLoadBalanceNode(view, this.#settings.config, Math.random());
-    const find = (id: number | null): BackendView | undefined =>
-      usable.find((one) => one.id === id);
-    const first = find(view.primaryId) ?? find(lbNode) ?? usable[0];
+  #openBackends(): void {
     const client = this.#client as StartedClient;
-    if (first === undefined) return this.#refuse(failure("all-backends-down"));
-    if (client.isReplication && first.id !== view.primaryId) {
-      return this.#refuse(failure("no-primary", { severity: "FATAL" }));
-    }
-    const others = client.isReplication ? [] : this.#otherBackends(usable, first, find(lbNode));
-    this.#acquire(first, (result) => {
-      if (result.kind !== "connection") return this.#refusedBy(first.id, result);
-      this.#opened.push(result.connection);
-      this.#openOthers(others, lbNode);
-    });
-  }
-
-  #otherBackends(
-    usable: readonly BackendView[],
-    first: BackendView,
-    lbNode: BackendView | undefined,
-  ): BackendView[] {
-    const { config } = this.#settings;
-    if (!config.load_balance_mode) return [];
-    const wanted = config.statement_level_load_balance
-      ? usable.filter((one) => one.weight > 0)
-      : usable.filter((one) => one === lbNode);
-    return wanted.filter((one) => one !== first).slice(0, BACKENDS_MAX);
-  }
-
-  /** A standby that cannot be had is done without. */
-  #openOthers(others: readonly BackendView[], lbNode: number | null): void {
-    let open = others.length;
-    if (open === 0) return this.#begin(lbNode);
-    for (const backend of others) {
-      this.#acquire(backend, (result) => {
-        if (result.kind === "connection") this.#opened.push(result.connection);
-        else this.#withoutBackend(backend.id, result);
-        open -= 1;
-        if (open === 0) this.#begin(lbNode);
-      });
-    }
-  }
-
-  #acquire(backend: BackendView, done: (result: Acquired) => void): void {
-    const client = this.#client as StartedClient;
-    const other = this.#settings.users.get(client.user)?.backend;
-    const parameters = new Map(client.parameters);
-    if (other) parameters.set("user", other.user);
-    let isOpen = true;
-    const giveUp = this.#context.pool.acquire({
-      target: { backendId: backend.id, hostname: backend.hostname, port: backend.port },
-      parameters,
-      mayReuse: this.#mayReuse(),
-      prove: (method, _cached, proceed) => this.#prove(method, proceed),
-      done: (result) => {
-        isOpen = false;
-        if (result.kind === "failed" && result.unreachable) {
-          const message = `${result.failure.message}: ${result.failure.detail ?? ""}`;
-          const what = { backendId: backend.id, cause: "connect" as const, message };
-          this.#context.tell({ type: "backend-error", ...what });
-        }
-        if (this.#isOver) {
-          if (result.kind === "connection") this.#context.pool.discard(result.connection);
-          return;
-        }
-        done(result);
+    this.#opener = new SessionOpener({
+      context: this.#context,
+      settings: this.#settings,
+      client,
+      host: {
+        prove: (method, proceed) => this.#prove(method, proceed),
+        mayReuse: () => this.#mayReuse(),
+        refuse: (why) => this.#refuse(why),
+        refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
+        log: (level, message, detail) => this.#logClient(level, message, detail),
+        opened: (connections, lbNode) => this.#begin(connections, lbNode),
       },
     });
-    this.#giveUp.push(() => {
-      if (isOpen) giveUp();
-    });
+    this.#opener.start();
   }
 
   #mayReuse(): boolean {
@@ -329,48 +266,29 @@ export class ClientConnection implements SocketEvents {
     this.#close();
   }
 
-  #withoutBackend(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
-    const why =
-      result.kind === "failed"
-        ? `${result.failure.message} ${result.failure.detail ?? ""}`
-        : `it refused the login with SQLSTATE ${result.sqlstate}`;
-    this.#logClient("warning", `session goes on without backend ${backendId}`, why);
-  }
-
   // ---- the session ------------------------------------------------------------------------
 
-  #begin(lbNode: number | null): void {
-    const [speaker] = this.#opened;
+  #begin(connections: readonly BackendConnection[], loadBalanceNode: number | null): void {
+    const [speaker] = connections;
     const client = this.#client as StartedClient;
-    if (speaker === undefined || speaker.isClosed) {
-      return this.#refuse(failure("backend-lost"));
-    }
     this.#clearTimer();
-    this.#giveUp = [];
     const { processId, key } = this.#host.cancelKeyOf(this);
     const greeting = [AUTHENTICATION_OK];
-    for (const [name, value] of speaker.parameters)
+    for (const [name, value] of speaker?.parameters ?? [])
       greeting.push(buildParameterStatus(name, value));
     greeting.push(buildKeyData(processId, key), buildReady(READY.idle));
     this.#socket.write(Buffer.concat(greeting));
-    const opened = this.#opened.filter((connection) => !connection.isClosed);
     this.#session = new ClientSession({
       context: this.#context,
       socket: this.#socket,
       client,
-      loadBalanceNode: opened.some((one) => one.target.backendId === lbNode) ? lbNode : null,
-      connections: opened,
+      loadBalanceNode,
+      connections,
       mayReuse: this.#mayReuse(),
       nextRandom: Math.random,
-      acquire: (backendId, done) => {
-        const backend = this.#context.view().backends.find((one) => one.id === backendId);
-        if (backend === undefined) {
-          done({ kind: "failed", failure: failure("no-primary"), unreachable: false });
-        } else this.#acquire(backend, done);
-      },
+      acquire: (backendId, done) => this.#opener?.acquire(backendId, done),
       ended: () => this.#sessionEnded(),
     });
-    this.#opened = [];
     const early = this.#loginBytes;
     this.#loginBytes = Buffer.alloc(0);
     if (early.length > 0) this.#session.received(early);
@@ -405,11 +323,7 @@ export class ClientConnection implements SocketEvents {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#clearTimer();
-    for (const giveUp of this.#giveUp) giveUp();
-    const mayReuse = this.#opened.length > 0 && this.#mayReuse();
-    for (const connection of this.#opened) {
-      this.#context.pool.release(connection, { mayReuse, status: null });
-    }
+    this.#opener?.leave();
     this.#host.left(this);
   }
 

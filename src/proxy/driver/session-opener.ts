@@ -1,0 +1,171 @@
+import type { PoolSecret } from "../../auth/index.ts";
+import { failure, type Failure } from "../../base/index.ts";
+import type { BackendView } from "../../wire/ipc/index.ts";
+import { chooseLoadBalanceNode } from "../core/routing/index.ts";
+import type { BackendMethod, StartedClient } from "../core/session/index.ts";
+import type { BackendConnection } from "./backend-connection.ts";
+import { type Acquired } from "./backend-pool.ts";
+import type { Settings, WorkerContext } from "./worker-context.ts";
+
+/** Backends beyond this are left out of a session. */
+const BACKENDS_MAX = 24;
+
+type NoConnection = Exclude<Acquired, { kind: "connection" }>;
+
+/** What an opener needs of the client's connection. */
+export interface OpenerHost {
+  /** As `Acquisition.prove`. */
+  prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void;
+  /** Whether backend connections may be taken from the pool and left to it. Asked when it matters. */
+  mayReuse(): boolean;
+  /** The client cannot be served; it is told so. */
+  refuse(why: Failure): void;
+  /** A backend refused in its own words, which are for the client. */
+  refusedBy(backendId: number, result: NoConnection): void;
+  log(level: "log" | "warning", message: string, detail?: string): void;
+  /** All that can be had are open, the first one speaks for the session. */
+  opened(connections: BackendConnection[], loadBalanceNode: number | null): void;
+}
+
+/**
+ * Opens the backend connections of one client: the primary (or who stands in for it) first, then
+ * those that its reads may go to, and later ones that its session asks for.
+ */
+export class SessionOpener {
+  readonly #context: WorkerContext;
+  readonly #settings: Settings;
+  readonly #client: StartedClient;
+  readonly #host: OpenerHost;
+  #giveUp: (() => void)[] = [];
+  #opened: BackendConnection[] = [];
+  #isOver = false;
+
+  constructor(o: {
+    readonly context: WorkerContext;
+    readonly settings: Settings;
+    readonly client: StartedClient;
+    readonly host: OpenerHost;
+  }) {
+    this.#context = o.context;
+    this.#settings = o.settings;
+    this.#client = o.client;
+    this.#host = o.host;
+  }
+
+  /** Opens what the session starts with. */
+  start(): void {
+    const view = this.#context.view();
+    const usable = view.backends.filter((one) => one.state === "up" || one.state === "waiting");
+    const lbNode = chooseLoadBalanceNode(view, this.#settings.config, Math.random());
+    const find = (id: number | null): BackendView | undefined =>
+      usable.find((one) => one.id === id);
+    const first = find(view.primaryId) ?? find(lbNode) ?? usable[0];
+    if (first === undefined) return this.#host.refuse(failure("all-backends-down"));
+    const { isReplication } = this.#client;
+    if (isReplication && first.id !== view.primaryId) {
+      return this.#host.refuse(failure("no-primary", { severity: "FATAL" }));
+    }
+    const others = isReplication ? [] : this.#otherBackends(usable, first, find(lbNode));
+    this.#acquire(first, (result) => {
+      if (result.kind !== "connection") return this.#host.refusedBy(first.id, result);
+      this.#opened.push(result.connection);
+      this.#openOthers(others, lbNode);
+    });
+  }
+
+  /** One more connection for the running session. */
+  acquire(backendId: number, done: (result: Acquired) => void): void {
+    const backend = this.#context.view().backends.find((one) => one.id === backendId);
+    if (backend === undefined) {
+      done({ kind: "failed", failure: failure("no-primary"), unreachable: false });
+    } else this.#acquire(backend, done);
+  }
+
+  /** The client is gone: what is open already goes to the pool, the rest is given up. */
+  leave(): void {
+    this.#isOver = true;
+    for (const giveUp of this.#giveUp) giveUp();
+    const mayReuse = this.#opened.length > 0 && this.#host.mayReuse();
+    for (const connection of this.#opened) {
+      this.#context.pool.release(connection, { mayReuse, status: null });
+    }
+    this.#opened = [];
+  }
+
+  #otherBackends(
+    usable: readonly BackendView[],
+    first: BackendView,
+    lbNode: BackendView | undefined,
+  ): BackendView[] {
+    const { config } = this.#settings;
+    if (!config.load_balance_mode) return [];
+    const wanted = config.statement_level_load_balance
+      ? usable.filter((one) => one.weight > 0)
+      : usable.filter((one) => one === lbNode);
+    return wanted.filter((one) => one !== first).slice(0, BACKENDS_MAX);
+  }
+
+  /** A standby that cannot be had is done without. */
+  #openOthers(others: readonly BackendView[], lbNode: number | null): void {
+    let open = others.length;
+    if (open === 0) return this.#begin(lbNode);
+    for (const backend of others) {
+      this.#acquire(backend, (result) => {
+        if (result.kind === "connection") this.#opened.push(result.connection);
+        else this.#withoutBackend(backend.id, result);
+        open -= 1;
+        if (open === 0) this.#begin(lbNode);
+      });
+    }
+  }
+
+  #begin(lbNode: number | null): void {
+    const [speaker] = this.#opened;
+    if (speaker === undefined || speaker.isClosed) {
+      return this.#host.refuse(failure("backend-lost"));
+    }
+    this.#giveUp = [];
+    const opened = this.#opened.filter((connection) => !connection.isClosed);
+    this.#opened = [];
+    const hasIt = opened.some((one) => one.target.backendId === lbNode);
+    this.#host.opened(opened, hasIt ? lbNode : null);
+  }
+
+  #acquire(backend: BackendView, done: (result: Acquired) => void): void {
+    const client = this.#client;
+    const other = this.#settings.users.get(client.user)?.backend;
+    const parameters = new Map(client.parameters);
+    if (other) parameters.set("user", other.user);
+    let isOpen = true;
+    const giveUp = this.#context.pool.acquire({
+      target: { backendId: backend.id, hostname: backend.hostname, port: backend.port },
+      parameters,
+      mayReuse: this.#host.mayReuse(),
+      prove: (method, _cached, proceed) => this.#host.prove(method, proceed),
+      done: (result) => {
+        isOpen = false;
+        if (result.kind === "failed" && result.unreachable) {
+          const message = `${result.failure.message}: ${result.failure.detail ?? ""}`;
+          const what = { backendId: backend.id, cause: "connect" as const, message };
+          this.#context.tell({ type: "backend-error", ...what });
+        }
+        if (this.#isOver) {
+          if (result.kind === "connection") this.#context.pool.discard(result.connection);
+          return;
+        }
+        done(result);
+      },
+    });
+    this.#giveUp.push(() => {
+      if (isOpen) giveUp();
+    });
+  }
+
+  #withoutBackend(backendId: number, result: NoConnection): void {
+    const why =
+      result.kind === "failed"
+        ? `${result.failure.message} ${result.failure.detail ?? ""}`
+        : `it refused the login with SQLSTATE ${result.sqlstate}`;
+    this.#host.log("warning", `session goes on without backend ${backendId}`, why);
+  }
+}
