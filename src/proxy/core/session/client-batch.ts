@@ -5,7 +5,7 @@ import {
   SMALL_MESSAGE_BYTES_MAX,
   readString,
 } from "../../../wire/postgres/index.ts";
-import type { SqlClass } from "../sql/index.ts";
+import { LEAVES, type SqlClass } from "../sql/index.ts";
 import { SENT, type Sent } from "./pending-replies.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 
@@ -25,6 +25,10 @@ export const UNREAD_SQL: SqlClass = {
   leadingWhiteSpace: false,
   changesSession: false,
   clearsSession: false,
+  leaves: LEAVES.unknown,
+  clears: 0,
+  leavesWhenExecuted: LEAVES.unknown,
+  settingNames: null,
   decidedBy: "lexer",
 };
 

@@ -40,6 +40,33 @@ export type SqlKind =
   | "empty"
   | "unparsable";
 
+/**
+ * What a statement may leave behind in its session, bit by bit. A server connection that is to
+ * serve another session must be looked at first when one of these is suspected.
+ */
+export const LEAVES = {
+  /** Parameters, by SET, RESET or set_config; `settingNames` says which. */
+  settings: 1 << 0,
+  /** SET ROLE, SET SESSION AUTHORIZATION and their RESET; `settingNames` names them as well. */
+  role: 1 << 1,
+  /** LISTEN. */
+  listening: 1 << 2,
+  /** Temporary tables, and whatever else is made in pg_temp. */
+  temporary: 1 << 3,
+  /** Advisory locks of the session, not of the transaction. */
+  advisoryLocks: 1 << 4,
+  /** Cursors WITH HOLD. */
+  cursors: 1 << 5,
+  /** PREPARE. Also set in `clears` when a prepared statement is deallocated, or all of them. */
+  prepared: 1 << 6,
+  /** EXECUTE: what the `leavesWhenExecuted` of the PREPARE says, or the class of the Parse. */
+  executes: 1 << 7,
+  /** LOAD, temporary replication slots: for as long as the server process lives. */
+  process: 1 << 8,
+  /** DO, CALL, and what was not read: any of these, and any of `clears`. */
+  unknown: 1 << 9,
+} as const;
+
 /** One object may answer for many texts: it is shared, and must not be changed. */
 export interface SqlClass {
   readonly kind: SqlKind;
@@ -71,6 +98,17 @@ export interface SqlClass {
   readonly changesSession: boolean;
   /** DISCARD ALL: what `changesSession` left is gone. */
   readonly clearsSession: boolean;
+  /** Bits of LEAVES; mostly 0. A text of several statements has those of all. */
+  readonly leaves: number;
+  /** Bits of LEAVES that may be gone after it: CLOSE, UNLISTEN, DROP, DEALLOCATE, DISCARD ... */
+  readonly clears: number;
+  /** Of a PREPARE: bits of LEAVES that an EXECUTE of the statement leaves or clears. */
+  readonly leavesWhenExecuted: number;
+  /**
+   * The parameters behind `settings` and `role`, in lower case: `timezone`, `app.user`. Null when
+   * they are not known, or for all of them; empty when there are none.
+   */
+  readonly settingNames: readonly string[] | null;
   /**
    * `lexer`: decided from the first words; `functions` is then empty and `relations` names at
    * most the written table, which is enough as such a statement never goes to a standby.

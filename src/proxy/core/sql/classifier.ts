@@ -13,7 +13,7 @@ import type { SqlClass } from "./class.ts";
 import { mayBeDeep } from "./depth.ts";
 import { templateOf } from "./template.ts";
 import { classifyTree } from "./tree.ts";
-import { classifyByWords, lexerClass, skim, type Skim } from "./words.ts";
+import { classifyByWords, skim, unreadClass } from "./words.ts";
 
 export interface ClassifierOptions {
   /** PostgreSQL's raw parser; throws when the grammar refuses the text. */
@@ -81,12 +81,12 @@ class CachingClassifier implements Classifier {
       !this.#isTooLong(text) &&
       !text.includes("\0") &&
       !mayBeDeep(text);
-    if (!mayParse) return unsure(seen, "write");
+    if (!mayParse) return unreadClass(seen, "write");
     try {
       return classifyTree(this.#options.parse(text), seen);
     } catch (error) {
       if (isDamage(error)) this.#parserFault = String(error);
-      return unsure(seen, "unparsable");
+      return unreadClass(seen, "unparsable");
     }
   }
 
@@ -95,11 +95,6 @@ class CachingClassifier implements Classifier {
     if (text.length > parseBytesMax) return true;
     return text.length * 3 > parseBytesMax && Buffer.byteLength(text, "utf8") > parseBytesMax;
   }
-}
-
-/** Several statements of which nothing is known may contain a SET. */
-function unsure(seen: Skim, kind: "write" | "unparsable"): SqlClass {
-  return lexerClass(seen, { kind, changesSession: seen.mayChangeSession || seen.multi });
 }
 
 /** A stack overflow or a trap inside the parser; a refusal is an error of the parser's own. */

@@ -3,5 +3,5 @@
  * `../routing`), keeps no session state and never runs anything. PostgreSQL's grammar comes in as
  * a function. Read `class.ts` first, then `classifier.ts`.
  */
-export type { SqlClass, SqlKind } from "./class.ts";
+export { LEAVES, type SqlClass, type SqlKind } from "./class.ts";
 export { createClassifier, type Classifier, type ClassifierOptions } from "./classifier.ts";

@@ -3,12 +3,13 @@
  * What a statement does hardly ever depends on them, so texts that differ there alone share one
  * answer, and are parsed once.
  */
-import { isDigit, isWordPart } from "./lexer.ts";
+import { isBlank, isDigit, isWordPart } from "./lexer.ts";
 
 /**
  * Null when there is nothing to blank, or when it is not surely harmless: other statements than
  * SELECT, INSERT, UPDATE, DELETE and WITH (in `SET x = 'off'` the literal matters), comments,
- * dollar quotes, backslashes, prefixed strings.
+ * dollar quotes, backslashes, prefixed strings. The first argument of a function whose name ends
+ * in "g", or in quotes, stays: it may be the parameter that set_config sets.
  */
 export function templateOf(text: string): string | null {
   if (!STARTS_WELL.test(text)) return null;
@@ -21,8 +22,10 @@ export function templateOf(text: string): string | null {
       if (end < 0 || isWordPart(text.charCodeAt(at - 1)) || text.charCodeAt(at - 1) === AMPERSAND) {
         return null;
       }
-      template += `${text.slice(copied, at)}''`;
-      copied = end;
+      if (!namesSetting(text, at)) {
+        template += `${text.slice(copied, at)}''`;
+        copied = end;
+      }
       at = end - 1;
     } else if (isDigit(code)) {
       const end = endOfDigits(text, at);
@@ -42,16 +45,29 @@ export function templateOf(text: string): string | null {
   return copied === 0 ? null : template + text.slice(copied);
 }
 
+/** The string may be the name in `set_config('name', ...)`, which is not blanked. */
+function namesSetting(text: string, quote: number): boolean {
+  let at = quote - 1;
+  while (isBlank(text.charCodeAt(at))) at--;
+  if (text.charCodeAt(at) !== OPENING_BRACKET) return false;
+  do at--;
+  while (isBlank(text.charCodeAt(at)));
+  const last = text.charCodeAt(at);
+  return (last | 0x20) === LETTER_G || last === DOUBLE_QUOTE;
+}
+
 const STARTS_WELL = /^\s*(?:select|insert|update|delete|with)\b/i;
 const DOUBLE_QUOTE = 34;
 const DOLLAR = 36;
 const AMPERSAND = 38;
 const QUOTE = 39;
+const OPENING_BRACKET = 40;
 const STAR = 42;
 const MINUS = 45;
 const DOT = 46;
 const SLASH = 47;
 const BACKSLASH = 92;
+const LETTER_G = 103;
 
 function endOfPlainString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {

@@ -4,6 +4,7 @@
  * kind of node hides nothing; and without recursion, so that no text can exhaust the stack.
  */
 import type { SqlClass, SqlKind } from "./class.ts";
+import { TreeLeavings } from "./leaves.ts";
 import { lexerClass, type Skim } from "./words.ts";
 
 type Node = Readonly<Record<string, unknown>>;
@@ -12,12 +13,16 @@ type Node = Readonly<Record<string, unknown>>;
 export function classifyTree(tree: unknown, seen: Skim): SqlClass {
   const statements = list(child(tree, "stmts")).map((raw) => child(raw, "stmt"));
   const found = survey(statements);
+  for (const statement of statements) {
+    if (isNode(statement)) found.leavings.noteStatement(statement, seen.suspects);
+  }
   const base = lexerClass(seen, {
     kind: "write",
     functions: [...found.functions],
     relations: [...found.relations],
     createsTemp: [...found.createsTemp],
     changesSession: found.changesSession,
+    ...found.leavings.result(),
     decidedBy: "parser",
   });
   const [only] = statements;
@@ -55,6 +60,7 @@ interface Findings {
   /** Locks rows, makes a table, or has a data-modifying CTE. */
   modifies: boolean;
   changesSession: boolean;
+  readonly leavings: TreeLeavings;
 }
 
 /** Nodes that write when they stand within a SELECT or COPY. */
@@ -67,6 +73,7 @@ function survey(roots: readonly unknown[]): Findings {
     createsTemp: new Set(),
     modifies: false,
     changesSession: false,
+    leavings: new TreeLeavings(),
   };
   const open: unknown[] = [...roots];
   while (open.length > 0) {
@@ -84,6 +91,7 @@ function survey(roots: readonly unknown[]): Findings {
 }
 
 function noteNode(node: Node, found: Findings): void {
+  found.leavings.noteNode(node);
   if (typeof node["relname"] === "string") noteRelation(node, node["relname"], found);
   if (Array.isArray(node["funcname"])) noteFunction(node, found);
   if ("lockingClause" in node || "intoClause" in node) found.modifies = true;
@@ -122,9 +130,13 @@ function noteRelation(node: Node, name: string, found: Findings): void {
 function noteFunction(node: Node, found: Findings): void {
   const parts = names(node["funcname"]);
   found.functions.add(parts.join("."));
+  found.leavings.noteFunction(parts);
   if (parts.at(-1) !== "set_config") return;
-  const isLocal = child(child(child(list(node["args"])[2], "A_Const"), "boolval"), "boolval");
-  if (isLocal !== true) found.changesSession = true;
+  const [parameter, , local] = list(node["args"]).map((argument) => child(argument, "A_Const"));
+  if (child(child(local, "boolval"), "boolval") === true) return;
+  found.changesSession = true;
+  const name = child(child(parameter, "sval"), "sval");
+  found.leavings.noteSetConfig(typeof name === "string" ? name : null);
 }
 
 function names(value: unknown): string[] {

@@ -2,7 +2,15 @@
  * Classes that the first words tell: transaction control, SET and SHOW, cursors, INSERT, UPDATE
  * and DELETE. They are the better half of what clients send, and need no grammar.
  */
-import type { SqlClass, SqlKind } from "./class.ts";
+import { LEAVES, type SqlClass, type SqlKind } from "./class.ts";
+import {
+  LEAVES_NOTHING,
+  LEAVES_UNKNOWN,
+  leftByWords,
+  parameterName,
+  suspectsOf,
+  type Suspects,
+} from "./leaves.ts";
 import { Lexer } from "./lexer.ts";
 
 /** What the first words and a look over the rest told. */
@@ -15,13 +23,13 @@ export interface Skim {
   readonly words: readonly string[];
   /** A word that can leave something in the session stands somewhere. */
   readonly mayChangeSession: boolean;
+  readonly suspects: Suspects;
 }
 
 /** No decision by words looks further. */
 const WORDS_MAX = 16;
 /** So much takes some ten milliseconds, in which a worker does nothing else. */
 const SKIM_CHARS_MAX = 256 * 1024;
-const SESSION_WORDS = /\b(?:set_config|temp|temporary|pg_temp)\b/i;
 
 export function skim(text: string): Skim {
   const lexer = new Lexer(text);
@@ -37,14 +45,19 @@ export function skim(text: string): Skim {
     else if (words.length < WORDS_MAX) words.push(plainValue(lexer));
     if (multi) break;
   }
+  const isTooLong = text.length > SKIM_CHARS_MAX;
+  const suspects = isTooLong ? UNKNOWN_SUSPECTS : suspectsOf(text);
   return {
     leadingComment: afterComment,
     leadingWhiteSpace: /^[ \t-\r]/.test(text),
     multi,
     words,
-    mayChangeSession: text.length > SKIM_CHARS_MAX || SESSION_WORDS.test(text),
+    mayChangeSession: (suspects.leaves | suspects.clears) !== 0,
+    suspects,
   };
 }
+
+const UNKNOWN_SUSPECTS: Suspects = { leaves: LEAVES.unknown, clears: 0 };
 
 function plainValue(lexer: Lexer): string {
   const { value } = lexer;
@@ -66,13 +79,25 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     leadingWhiteSpace: seen.leadingWhiteSpace,
     changesSession: false,
     clearsSession: false,
+    ...LEAVES_NOTHING,
     decidedBy: "lexer",
     ...own,
   };
 }
 
+/** A class of which nothing is known but its kind: it may leave anything. */
+export function unreadClass(seen: Skim, kind: "write" | "unparsable"): SqlClass {
+  const changesSession = seen.mayChangeSession || seen.multi;
+  return lexerClass(seen, { kind, changesSession, ...LEAVES_UNKNOWN });
+}
+
 /** Null when the grammar has to decide. Only for a single statement. */
 export function classifyByWords(seen: Skim): SqlClass | null {
+  const byForm = classOfForm(seen);
+  return byForm === null ? null : { ...byForm, ...leftByWords(seen) };
+}
+
+function classOfForm(seen: Skim): SqlClass | null {
   const { words } = seen;
   if (words.length === 0) return lexerClass(seen, { kind: "empty", destination: "either" });
   const [first = "", second = ""] = words;
@@ -181,17 +206,6 @@ function setClass(seen: Skim): SqlClass {
 }
 
 const OFF = new Set(["off", "of", "f", "fa", "fal", "fals", "false", "n", "no", "0"]);
-
-function parameterName(words: readonly string[]): string | null {
-  const [name = "", second = "", third = ""] = words;
-  if (name === "all") return null;
-  if (name === "time" && second === "zone") return "timezone";
-  if (name === "names") return "client_encoding";
-  if (name === "schema") return "search_path";
-  if (name === "session" && second === "authorization") return "session_authorization";
-  if (name === "transaction" && second === "isolation") return "transaction_isolation";
-  return second === "." ? `${name}.${third}` : name;
-}
 
 /** Answered by the proxy itself; spelled as users type them, without quotes. */
 export const SHOW_POOL_NAMES: ReadonlySet<string> = new Set([

@@ -10,6 +10,9 @@ test.each([
   ["select 'it''s', 12", "select '', 0"],
   ["insert into t values (1,'a'),(2,'b')", "insert into t values (0,''),(0,'')"],
   ['select "a 1", a1, $1, 1.5, 0x1F, 1e5, 7', 'select "a 1", a1, $1, 1.5, 0x1F, 1e5, 0'],
+  ["select set_config( 'a', 'b', false)", "select set_config( 'a', '', false)"],
+  ["select SET_CONFIG ('a', 'b', 1)", "select SET_CONFIG ('a', '', 0)"],
+  [`select "f"('a', 'b'), f('a', 'b')`, `select "f"('a', ''), f('', '')`],
   ['select "a""5" where b=3', 'select "a""5" where b=0'],
 ])("the literals of %s are blanked", (text, template) => {
   expect(templateOf(text)).toBe(template);
