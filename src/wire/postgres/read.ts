@@ -1,4 +1,4 @@
-import { HEADER_BYTES } from "./codes.ts";
+import { BACKEND, HEADER_BYTES } from "./codes.ts";
 
 /**
  * The zero-terminated string at `start`.
@@ -43,4 +43,28 @@ export function readKeyData(
     processId: frame.readInt32BE(HEADER_BYTES),
     key: Buffer.from(frame.subarray(HEADER_BYTES + 4)),
   };
+}
+
+/**
+ * The columns of DataRow frames that lie behind each other, as bytes one a character (latin1).
+ * What is cut short or no DataRow ends it.
+ */
+export function readRows(frames: Buffer): (string | null)[][] {
+  const rows: (string | null)[][] = [];
+  let at = 0;
+  while (frames.length - at >= HEADER_BYTES + 2 && frames[at] === BACKEND.dataRow) {
+    const end = at + 1 + frames.readUInt32BE(at + 1);
+    if (end > frames.length) break;
+    const row: (string | null)[] = [];
+    let offset = at + HEADER_BYTES + 2;
+    while (offset + 4 <= end) {
+      const length = frames.readInt32BE(offset);
+      offset += 4;
+      row.push(length < 0 ? null : frames.toString("latin1", offset, offset + length));
+      offset += Math.max(0, length);
+    }
+    rows.push(row);
+    at = end;
+  }
+  return rows;
 }

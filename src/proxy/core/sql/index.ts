@@ -5,3 +5,4 @@
  */
 export { LEAVES, type SqlClass, type SqlKind } from "./class.ts";
 export { createClassifier, type Classifier, type ClassifierOptions } from "./classifier.ts";
+export { Lexer } from "./lexer.ts";
