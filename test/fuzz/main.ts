@@ -1,0 +1,195 @@
+/** Root of the fuzzer: `npm run fuzz -- --help`. */
+import { join } from "node:path";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { whyBroken, Engine, RUN_MS_MAX, type Finding } from "./engine.ts";
+import { keepScript, readCorpus, readScript } from "./corpus.ts";
+import { Features } from "./features.ts";
+import { HELP, parseOptions, type FuzzOptions } from "./options.ts";
+import type { Script } from "./script.ts";
+import { targets } from "./targets/index.ts";
+
+/** Above this the process as a whole has lost a bound somewhere. */
+const RSS_BYTES_MAX = 1024 * 1024 * 1024;
+const FINDINGS_MAX = 5;
+const REPORT_EVERY_MS = 500;
+
+interface Task {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly target: string | null;
+  readonly corpus: string;
+  /** Shared: executions begun, and scripts run, so that the watcher sees a hang. */
+  readonly begun: Int32Array;
+  /** Only says what this execution would have run. */
+  readonly only: number | null;
+}
+
+type Report =
+  | { readonly kind: "finding"; readonly finding: Finding }
+  | { readonly kind: "script"; readonly script: Script }
+  | {
+      readonly kind: "progress";
+      readonly executions: number;
+      readonly rssBytes: number;
+      readonly coverage: ReadonlyMap<string, number>;
+      readonly isLast: boolean;
+    };
+
+if (!isMainThread) fuzzInThread(workerData as Task);
+
+/** @returns the exit status. */
+export async function main(words: readonly string[], program: URL): Promise<number> {
+  const parsed = parseOptions(words);
+  if (!parsed.ok) {
+    process.stderr.write(`fuzz: ${parsed.error}\nTry: npm run fuzz -- --help\n`);
+    return 2;
+  }
+  const options = parsed.value;
+  if (options.wantsHelp) {
+    process.stdout.write(HELP);
+    for (const { name, about } of targets) process.stdout.write(`  ${name.padEnd(16)} ${about}\n`);
+    return 0;
+  }
+  const corpus = join(import.meta.dirname, "../../test/fuzz/corpus/postgres");
+  if (options.replay !== null) return replay(options.replay);
+  if (options.target !== null && !targets.some(({ name }) => name === options.target)) {
+    const names = targets.map(({ name }) => name).join(", ");
+    process.stderr.write(`fuzz: there is no target "${options.target}"; there are ${names}\n`);
+    return 2;
+  }
+  return await hunt(options, corpus, program);
+}
+
+function replay(path: string): number {
+  const script = readScript(path);
+  const target = targets.find(({ name }) => name === script.target);
+  if (target === undefined) throw new Error(`there is no target "${script.target}"`);
+  const why = whyBroken(target, script.steps, new Features());
+  process.stdout.write(why === null ? "no promise is broken\n" : `${why}\n`);
+  return why === null ? 0 : 1;
+}
+
+async function hunt(options: FuzzOptions, corpus: string, program: URL): Promise<number> {
+  const seed = options.seed ?? Date.now() % 2 ** 32;
+  const { seconds, target } = options;
+  process.stdout.write(`seed ${seed}\n`);
+  const begun = new Int32Array(new SharedArrayBuffer(8));
+  const task: Task = { seed, seconds, target, corpus, begun, only: null };
+  const startMs = performance.now();
+  const findings: Finding[] = [];
+  let last: Report & { kind: "progress" } = {
+    kind: "progress",
+    executions: 0,
+    rssBytes: 0,
+    coverage: new Map(),
+    isLast: false,
+  };
+  const hung = await watch(program, task, (report) => {
+    if (report.kind === "finding") {
+      findings.push({ ...report.finding, script: revived(report.finding.script) });
+    }
+    if (report.kind === "progress") last = report;
+  });
+  if (hung !== null) {
+    const script = await scriptOf(program, { ...task, only: hung });
+    findings.push({ script, why: `still ran after ${RUN_MS_MAX * 3} ms`, execution: hung });
+  }
+  for (const { script, why, execution } of findings) {
+    const path = keepScript(corpus, script, why);
+    process.stdout.write(`\n${script.target}, execution ${execution}: ${why}\nkept in ${path}\n`);
+  }
+  const tookS = (performance.now() - startMs) / 1000;
+  const memory = Math.round(last.rssBytes / 1024 / 1024);
+  const isFat = last.rssBytes > RSS_BYTES_MAX;
+  for (const [name, count] of last.coverage) {
+    process.stdout.write(`${name.padEnd(18)} ${count} situations\n`);
+  }
+  process.stdout.write(
+    `${last.executions} executions in ${tookS.toFixed(1)} s, ${Math.round(last.executions / tookS)} a second; ` +
+      `${memory} MiB; crashes ${findings.length}${isFat ? "; memory is NOT bounded" : ""}\n`,
+  );
+  return findings.length === 0 && !isFat ? 0 : 1;
+}
+
+/** @returns the number of an execution that hangs, or null. */
+async function watch(
+  program: URL,
+  task: Task,
+  onReport: (report: Report) => void,
+): Promise<number | null> {
+  const thread = new Worker(program, { workerData: task });
+  let seen = -1;
+  let seenSinceMs = performance.now();
+  let hung: number | null = null;
+  const timer = setInterval(() => {
+    const now = Atomics.load(task.begun, 1);
+    if (now !== seen) {
+      seen = now;
+      seenSinceMs = performance.now();
+    } else if (performance.now() - seenSinceMs > RUN_MS_MAX * 3 && now > 0) {
+      hung = Atomics.load(task.begun, 0);
+      void thread.terminate();
+    }
+  }, REPORT_EVERY_MS);
+  await new Promise<void>((resolve, reject) => {
+    thread.on("message", (report: Report) => onReport(report));
+    thread.once("error", reject);
+    thread.once("exit", () => resolve());
+  });
+  clearInterval(timer);
+  return hung;
+}
+
+async function scriptOf(program: URL, task: Task): Promise<Script> {
+  let found: Script = { target: "lost", steps: [] };
+  await watch(program, task, (report) => {
+    if (report.kind === "script") found = revived(report.script);
+  });
+  return found;
+}
+
+function fuzzInThread(task: Task): void {
+  const engine = new Engine({
+    seed: task.seed,
+    targets: targets.filter(({ name }) => task.target === null || name === task.target),
+    nowMs: () => performance.now(),
+    onRun: () => Atomics.add(task.begun, 1, 1),
+  });
+  for (const { script } of readCorpus(task.corpus)) engine.adopt(script);
+  const endMs = performance.now() + task.seconds * 1000;
+  let reportMs = 0;
+  let found = 0;
+  for (let nowMs = 0; nowMs < endMs && found < FINDINGS_MAX; nowMs = performance.now()) {
+    const script = engine.draw();
+    if (engine.executions === task.only) return tell({ kind: "script", script });
+    if (task.only === null) Atomics.store(task.begun, 0, engine.executions);
+    const finding = engine.run(script);
+    if (finding !== null) {
+      found += 1;
+      tell({ kind: "finding", finding });
+    }
+    if (nowMs < reportMs) continue;
+    reportMs = nowMs + REPORT_EVERY_MS;
+    tellProgress(engine, false);
+  }
+  tellProgress(engine, true);
+}
+
+function tellProgress(engine: Engine, isLast: boolean): void {
+  const rssBytes = process.memoryUsage.rss();
+  const { executions } = engine;
+  tell({ kind: "progress", executions, rssBytes, coverage: engine.coverage(), isLast });
+}
+
+function tell(report: Report): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
+  parentPort?.postMessage(report);
+}
+
+/** Bytes come out of a message between threads as plain arrays. */
+function revived(script: Script): Script {
+  return {
+    ...script,
+    steps: script.steps.map((one) => ({ ...one, bytes: Buffer.from(one.bytes) })),
+  };
+}

@@ -1,0 +1,370 @@
+/**
+ * PostgreSQL's extended and simple protocol over the few statements of `statements.ts`: what is
+ * answered to which message, what is skipped after an error, what a COPY eats, when the replies
+ * are sent. It keeps no data, only what belongs to a session, so a statement gives the same answer
+ * on every server; whatever a relay changes in the order or the whereabouts of messages shows.
+ *
+ * Source: postgres.c, portalmem.c and copyfromparse.c of PostgreSQL 15.
+ */
+import { assert } from "../../../src/base/index.ts";
+import { say } from "../../support/raw-client.ts";
+import { behaviourOf, type Behaviour, type Effect } from "./statements.ts";
+
+interface Portal {
+  readonly text: string;
+  readonly behaviour: Behaviour | null;
+  position: number;
+  isDone: boolean;
+}
+
+class ModelError extends Error {
+  readonly sqlstate: string;
+
+  constructor(sqlstate: string) {
+    super(sqlstate);
+    this.sqlstate = sqlstate;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export class ModelServer {
+  /** Set when something came that no server could have been sent. */
+  isDead = false;
+  #input: Buffer = NOTHING;
+  #replies: Buffer[] = [];
+  #sent: Buffer[] = [];
+  readonly #statements = new Map<string, string>();
+  readonly #portals = new Map<string, Portal>();
+  #status: "I" | "T" | "E" = "I";
+  #skips = false;
+  /** The message that a COPY FROM STDIN belongs to. */
+  #copyIn: { readonly isQuery: boolean; readonly rest: readonly string[] } | null = null;
+  #copyFails = false;
+
+  /** All that is left of the input must be whole messages in the end. */
+  get heldBytes(): number {
+    return this.#input.length;
+  }
+
+  receive(bytes: Buffer): void {
+    this.#input = Buffer.concat([this.#input, bytes]);
+    while (this.#input.length >= 5 && !this.isDead) {
+      const length = this.#input.readUInt32BE(1);
+      assert(length >= 4 && length < 1 << 30, `a server gets no length of ${length}`);
+      if (this.#input.length < length + 1) return;
+      const body = this.#input.subarray(5, length + 1);
+      const type = this.#input.toString("latin1", 0, 1);
+      this.#input = this.#input.subarray(length + 1);
+      this.#message(type, body);
+    }
+  }
+
+  /** What the server has sent since it was asked last. */
+  take(): Buffer {
+    const sent = this.#sent.length === 1 ? (this.#sent[0] ?? NOTHING) : Buffer.concat(this.#sent);
+    this.#sent = [];
+    return sent;
+  }
+
+  #message(type: string, body: Buffer): void {
+    if (this.#copyIn !== null) return this.#copyMessage(type, body);
+    if (this.#skips && type !== "S" && type !== "X") return;
+    if (type === "S") {
+      this.#skips = false;
+      return this.#ready();
+    }
+    try {
+      this.#dispatch(type, body);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#failed(error.sqlstate);
+      if (type === "Q" || type === "F") this.#ready();
+      else this.#skips = true;
+    }
+  }
+
+  #dispatch(type: string, body: Buffer): void {
+    switch (type) {
+      case "Q":
+        return this.#query(stringAt(body, 0));
+      case "P":
+        return this.#parse(stringAt(body, 0), stringAt(body, 1));
+      case "B":
+        return this.#bind(stringAt(body, 0), stringAt(body, 1));
+      case "D":
+        return this.#describe(body.toString("latin1", 0, 1), stringAt(body.subarray(1), 0));
+      case "E":
+        return this.#execute(stringAt(body, 0), body.readInt32BE(body.length - 4));
+      case "C":
+        return this.#close(body.toString("latin1", 0, 1), stringAt(body.subarray(1), 0));
+      case "H":
+        return this.#flush();
+      case "F":
+        throw new ModelError("42883");
+      case "d":
+      case "c":
+      case "f":
+        return; // Left over from a COPY that has ended.
+      case "X":
+        this.isDead = true;
+        return;
+      default:
+        throw new Error(`a server got a message of type ${type}`);
+    }
+  }
+
+  // ---- the simple protocol ----------------------------------------------------------------
+
+  #query(text: string): void {
+    this.#statements.delete("");
+    const parts = text.split(";").map((part) => part.trim());
+    const statements = parts.filter((part) => part !== "");
+    if (statements.length === 0) {
+      this.#reply("I");
+      return this.#ready();
+    }
+    // The whole text is read first.
+    if (statements.some((one) => this.#isSyntaxError(one))) throw new ModelError("42601");
+    this.#runAll(statements);
+  }
+
+  #runAll(statements: readonly string[]): void {
+    for (const [index, text] of statements.entries()) {
+      const behaviour = behaviourOf(text);
+      this.#refuseIfFailed(behaviour);
+      if (behaviour.fails !== null) throw new ModelError(behaviour.fails.sqlstate);
+      this.#portals.delete("");
+      if (behaviour.effect?.kind === "copy-in") {
+        this.#beginCopy({ isQuery: true, rest: statements.slice(index + 1) });
+        return;
+      }
+      const rows = this.#rowsOf(behaviour, text);
+      if (rows !== null) {
+        this.#reply("T", text);
+        for (const row of rows) this.#reply("D", row);
+      }
+      this.#complete(behaviour, rows?.length ?? 0);
+    }
+    this.#ready();
+  }
+
+  // ---- the extended protocol --------------------------------------------------------------
+
+  #parse(name: string, text: string): void {
+    if (name === "") this.#statements.delete("");
+    const behaviour = text === "" ? null : behaviourOf(text);
+    if (text.includes(";")) throw new ModelError("42601");
+    if (behaviour !== null && behaviour.fails?.sqlstate === "42601") throw new ModelError("42601");
+    if (behaviour !== null) this.#refuseIfFailed(behaviour);
+    if (behaviour?.fails?.at === "parse") throw new ModelError(behaviour.fails.sqlstate);
+    if (name !== "" && this.#statements.has(name)) throw new ModelError("42P05");
+    this.#statements.set(name, text);
+    this.#reply("1");
+  }
+
+  #bind(portal: string, name: string): void {
+    const text = this.#statements.get(name);
+    if (text === undefined) throw new ModelError("26000");
+    const behaviour = text === "" ? null : behaviourOf(text);
+    if (behaviour !== null) this.#refuseIfFailed(behaviour);
+    if (portal !== "" && this.#portals.has(portal)) throw new ModelError("42P03");
+    if (behaviour?.fails?.at === "bind") throw new ModelError(behaviour.fails.sqlstate);
+    this.#portals.set(portal, { text, behaviour, position: 0, isDone: false });
+    this.#reply("2");
+  }
+
+  #describe(kind: string, name: string): void {
+    const portal = this.#portals.get(name);
+    const text = kind === "S" ? this.#statements.get(name) : portal?.text;
+    if (text === undefined) throw new ModelError(kind === "S" ? "26000" : "34000");
+    const rows = text === "" ? null : this.#rowsOf(behaviourOf(text), text, false);
+    if (this.#status === "E" && rows !== null) throw new ModelError("25P02");
+    if (kind === "S") this.#reply("t", text);
+    this.#reply(rows === null ? "n" : "T", rows === null ? "" : text);
+  }
+
+  #execute(name: string, rowsMax: number): void {
+    const portal = this.#portals.get(name);
+    if (portal === undefined) throw new ModelError("34000");
+    const { behaviour, text } = portal;
+    if (behaviour === null) {
+      this.#reply("I");
+      return;
+    }
+    this.#refuseIfFailed(behaviour);
+    const rows = this.#rowsOf(behaviour, text);
+    if (rows !== null) return this.#fetch(portal, rows, rowsMax);
+    if (portal.isDone) throw new ModelError("55000");
+    portal.isDone = true;
+    if (behaviour.fails !== null) throw new ModelError(behaviour.fails.sqlstate);
+    if (behaviour.effect?.kind === "copy-in") return this.#beginCopy({ isQuery: false, rest: [] });
+    this.#complete(behaviour, 0);
+  }
+
+  #fetch(portal: Portal, rows: readonly string[], rowsMax: number): void {
+    const limit = rowsMax > 0 ? rowsMax : rows.length + 1;
+    const fetched = rows.slice(portal.position, portal.position + limit);
+    for (const row of fetched) this.#reply("D", row);
+    portal.position += fetched.length;
+    if (fetched.length === limit) this.#reply("s");
+    else this.#reply("C", `SELECT ${fetched.length}`);
+  }
+
+  #close(kind: string, name: string): void {
+    if (kind === "S") this.#statements.delete(name);
+    else this.#portals.delete(name);
+    this.#reply("3");
+  }
+
+  // ---- COPY -------------------------------------------------------------------------------
+
+  #beginCopy(copy: { readonly isQuery: boolean; readonly rest: readonly string[] }): void {
+    this.#copyIn = copy;
+    this.#copyFails = false;
+    this.#reply("G");
+    this.#flush();
+  }
+
+  #copyMessage(type: string, body: Buffer): void {
+    if (type === "S" || type === "H") return;
+    const copy = this.#copyIn;
+    if (type === "d") {
+      this.#copyFails ||= body.includes("bad");
+      return this.#copyFails ? this.#endCopy("22P02") : undefined;
+    }
+    if (type === "f") return this.#endCopy("57014");
+    if (type === "X") {
+      this.isDead = true;
+      return;
+    }
+    if (type !== "c") {
+      this.#reply("E", "FATAL 08P01");
+      this.#flush();
+      this.isDead = true;
+      return;
+    }
+    this.#copyIn = null;
+    this.#reply("C", "COPY 1");
+    if (copy?.isQuery !== true) return;
+    try {
+      this.#runAll(copy.rest);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#failed(error.sqlstate);
+      this.#ready();
+    }
+  }
+
+  #endCopy(sqlstate: string): void {
+    const isQuery = this.#copyIn?.isQuery === true;
+    this.#copyIn = null;
+    this.#failed(sqlstate);
+    if (isQuery) this.#ready();
+    else this.#skips = true;
+  }
+
+  // ---- what commands do -------------------------------------------------------------------
+
+  #complete(behaviour: Behaviour, rowCount: number): void {
+    const { effect } = behaviour;
+    const tag = effect === null || effect.kind === "execute" ? null : this.#act(effect);
+    this.#reply("C", tag ?? (rowCount > 0 ? `SELECT ${rowCount}` : behaviour.tag));
+  }
+
+  /** @returns a tag that differs from the usual one. */
+  #act(effect: Effect): string | null {
+    switch (effect.kind) {
+      case "begin":
+        if (this.#status === "T") this.#reply("N", "25001");
+        this.#status = "T";
+        return null;
+      case "commit":
+      case "rollback": {
+        const hadFailed = this.#status === "E";
+        if (this.#status === "I") this.#reply("N", "25P01");
+        this.#status = "I";
+        this.#portals.clear();
+        return hadFailed ? "ROLLBACK" : null;
+      }
+      case "set":
+        this.#reply("S", `DateStyle\0${effect.value}\0`);
+        return null;
+      case "prepare":
+        if (this.#statements.has(effect.name)) throw new ModelError("42P05");
+        this.#statements.set(effect.name, effect.text);
+        return null;
+      case "deallocate":
+        if (effect.name === null) this.#statements.clear();
+        else if (!this.#statements.delete(effect.name)) throw new ModelError("26000");
+        return null;
+      case "discard-all":
+        if (this.#status !== "I") throw new ModelError("25001");
+        this.#statements.clear();
+        this.#portals.clear();
+        return null;
+      case "copy-out":
+        this.#reply("H");
+        for (let row = 0; row < 3; row += 1) this.#reply("d", `row ${row}\n`);
+        this.#reply("c");
+        return null;
+      case "execute":
+      case "copy-in":
+        return null;
+    }
+  }
+
+  /** @param mustExist of a statement that EXECUTE names. */
+  #rowsOf(behaviour: Behaviour, text: string, mustExist = true): readonly string[] | null {
+    if (behaviour.rows !== null) {
+      return Array.from({ length: behaviour.rows }, (_, row) => `${text} ${row}`);
+    }
+    if (behaviour.effect?.kind !== "execute") return null;
+    const named = this.#statements.get(behaviour.effect.name);
+    if (named === undefined && mustExist) throw new ModelError("26000");
+    if (named === undefined || named === "") return null;
+    const inner = behaviourOf(named);
+    if (inner.fails !== null) throw new ModelError(inner.fails.sqlstate);
+    // EXECUTE of a command does it; which is not what this model is for.
+    return inner.rows === null ? ["executed"] : this.#rowsOf(inner, named);
+  }
+
+  #isSyntaxError(text: string): boolean {
+    return behaviourOf(text).fails?.sqlstate === "42601";
+  }
+
+  #refuseIfFailed(behaviour: Behaviour): void {
+    if (this.#status === "E" && !behaviour.endsTransaction) throw new ModelError("25P02");
+  }
+
+  #failed(sqlstate: string): void {
+    this.#reply("E", `SERROR\0VERROR\0C${sqlstate}\0Mm\0\0`);
+    if (this.#status === "T") this.#status = "E";
+    this.#portals.clear();
+    this.#flush();
+  }
+
+  #ready(): void {
+    // An implicit transaction ends here, and with it what it opened.
+    if (this.#status === "I") this.#portals.clear();
+    this.#reply("Z", this.#status);
+    this.#flush();
+  }
+
+  #reply(type: string, body = ""): void {
+    this.#replies.push(say.any(type, body));
+  }
+
+  #flush(): void {
+    if (this.#replies.length > 0) this.#sent.push(...this.#replies.splice(0));
+  }
+}
+
+/** The zero-terminated string with this many others before it. */
+function stringAt(body: Buffer, ahead: number): string {
+  let start = 0;
+  for (let i = 0; i < ahead; i += 1) start = body.indexOf(0, start) + 1;
+  const end = body.indexOf(0, start);
+  assert(end !== -1, "a server gets strings that end");
+  return body.toString("latin1", start, end);
+}

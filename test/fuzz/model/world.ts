@@ -1,0 +1,206 @@
+/** A session between a client that is a list of bytes and servers that are models or noise. */
+import { loadModule, parseSync } from "libpg-query";
+import { assert, failure, succeed, type Failure } from "../../../src/base/index.ts";
+import { compileRules, type RoutingConfig } from "../../../src/proxy/core/routing/index.ts";
+import {
+  Session,
+  type BackendLink,
+  type LinkPort,
+  type SessionPort,
+} from "../../../src/proxy/core/session/index.ts";
+import { createClassifier } from "../../../src/proxy/core/sql/index.ts";
+import type { BackendView, ClusterView } from "../../../src/wire/ipc/index.ts";
+
+await loadModule();
+const classifier = createClassifier({
+  parse: parseSync,
+  cacheEntriesMax: 200,
+  parseBytesMax: 10_000,
+});
+
+const ROUTING: RoutingConfig = {
+  load_balance_mode: true,
+  statement_level_load_balance: false,
+  disable_load_balance_on_write: "transaction",
+  allow_sql_comments: false,
+  ignore_leading_white_space: true,
+  read_only_function_list: [],
+  write_function_list: [],
+  primary_routing_query_pattern_list: [],
+  delay_threshold: 0,
+  prefer_lower_delay_standby: false,
+};
+const RULES = compileRules(ROUTING);
+
+function backend(id: number): BackendView {
+  return {
+    id,
+    hostname: "h",
+    port: 1,
+    weight: id === 0 ? 0 : 1,
+    state: "up",
+    quarantined: false,
+    stateChangedAt: 0,
+    pgStatus: "up",
+    pgRole: id === 0 ? "primary" : "standby",
+    replicationDelayBytes: 0,
+    replicationState: "",
+    replicationSyncState: "",
+    selectCount: 0,
+  };
+}
+
+const VIEW: ClusterView = {
+  epoch: 1,
+  primaryId: 0,
+  backends: [backend(0), backend(1)],
+  index: 1,
+  awaitsPrimary: false,
+  refusal: null,
+};
+
+/** What the world does with the bytes for a server. */
+export type Receive = (backendId: number, bytes: Buffer) => void;
+
+/** A primary 0 and a standby 1, which takes the reads. */
+export class World implements SessionPort {
+  readonly session: Session;
+  readonly links = new Map<number, BackendLink>();
+  readonly toClientBytes: Buffer[] = [];
+  isPaused = false;
+  isOver = false;
+  gate: "open" | "holds" | "refuses" = "open";
+  isPrimaryAwaited = false;
+  /** Asked for by the session and not answered. */
+  opening: number | null = null;
+  readonly #receive: Receive;
+
+  constructor(receive: Receive) {
+    this.#receive = receive;
+    this.session = new Session({
+      port: this,
+      classify: (text) => classifier.classify(text),
+      rules: RULES,
+      view: VIEW,
+      loadBalanceNode: 1,
+      nextRandom: () => 0,
+      logsStatements: false,
+      logsPerNode: false,
+    });
+    for (const id of [0, 1]) {
+      this.links.set(id, this.session.addLink(id, new Map(), this.#portOf(id)));
+    }
+  }
+
+  fromBackend(id: number, bytes: Buffer): void {
+    const link = this.links.get(id);
+    if (link !== undefined && !this.isOver) this.session.linkBytes(link, bytes);
+  }
+
+  lose(id: number): void {
+    if (this.links.delete(id) && !this.isOver) this.session.linkLost(id, "it closed");
+  }
+
+  /** Answers `openLink`, if it was asked. */
+  opened(isGood: boolean): void {
+    const id = this.opening;
+    this.opening = null;
+    if (id === null || this.isOver) return;
+    if (isGood) this.links.set(id, this.session.linkOpened(id, new Map(), this.#portOf(id)));
+    else this.session.linkFailed(failure("no-primary"));
+  }
+
+  setGate(gate: World["gate"]): void {
+    this.gate = gate;
+    if (!this.isOver) this.session.gateChanged();
+  }
+
+  /** Which backends are up, one bit each, and whether backend 0 still is the primary. */
+  setView(bits: number): void {
+    if (this.isOver) return;
+    this.isPrimaryAwaited = (bits & 8) !== 0;
+    this.session.viewChanged({
+      ...VIEW,
+      primaryId: (bits & 4) === 0 ? 0 : null,
+      awaitsPrimary: (bits & 16) !== 0,
+      backends: VIEW.backends.map((one) => ({
+        ...one,
+        state: (bits & (1 << one.id)) === 0 ? "up" : "down",
+      })),
+    });
+  }
+
+  #portOf(id: number): LinkPort {
+    return {
+      send: (bytes, start, end) => {
+        assert(0 <= start && start < end && end <= bytes.length, "a span lies within its buffer");
+        assert(!this.isOver, "nothing is sent to a server once the session is over");
+        // A copy: the view is valid only during the call.
+        this.#receive(id, Buffer.from(bytes.subarray(start, end)));
+      },
+    };
+  }
+
+  // ---- the session's port -----------------------------------------------------------------
+
+  toClient(bytes: Buffer, start: number, end: number): void {
+    assert(0 <= start && start <= end && end <= bytes.length, "a span lies within its buffer");
+    assert(!this.isOver, "nothing is told to a client once the session is over");
+    this.toClientBytes.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  pauseClient(): void {
+    this.isPaused = true;
+  }
+
+  resumeClient(): void {
+    this.isPaused = false;
+  }
+
+  openLink(backendId: number): void {
+    assert(this.opening === null, "one link is opened at a time");
+    this.opening = backendId;
+  }
+
+  mayForward(): boolean {
+    return this.gate === "open";
+  }
+
+  forwardRefusal(): string | null {
+    return this.gate === "refuses" ? "no quorum" : null;
+  }
+
+  awaitsPrimary(): boolean {
+    return this.isPrimaryAwaited;
+  }
+
+  dropLink(backendId: number): void {
+    assert(this.links.delete(backendId), `backend ${backendId} is let go once`);
+  }
+
+  terminated(): void {
+    assert(!this.isOver, "a session ends once");
+    this.isOver = true;
+  }
+
+  end(_why: Failure | null): void {
+    assert(!this.isOver, "a session ends once");
+    this.isOver = true;
+  }
+
+  answerShow(): ReturnType<SessionPort["answerShow"]> {
+    return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
+  }
+
+  readSent(): void {
+    // Not judged.
+  }
+
+  logStatement(): void {
+    // Off.
+  }
+
+  backendFailed(): void {
+    // Not judged.
+  }
+}
