@@ -105,6 +105,11 @@ function onMessage(message: ToWorker): void {
       return reload();
     case "vip-left":
       return listener.shutDownAt(message.address, failure("vip-left"));
+    case "places":
+    case "places-granted":
+    case "places-refused":
+    case "places-scarce":
+      return listener.placesTold(message);
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => undefined);
     case "stop":
@@ -172,7 +177,7 @@ function end(): void {
 function tick(): void {
   pool.expire();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
-  const stats: FromWorker = { type: "stats", clients: listener.clientCount, selectCounts };
+  const stats: FromWorker = { type: "stats", clients: listener.counts, selectCounts };
   const text = JSON.stringify(stats);
   if (text === reported) return;
   reported = text;

@@ -36,7 +36,7 @@ import {
   type AppliedViewsState,
 } from "./core/applied-views.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
-import { Workers } from "./driver/workers.ts";
+import { Workers, type WorkersOptions } from "./driver/workers.ts";
 
 export interface NodeOptions {
   readonly paths: ConfigFilePaths;
@@ -59,6 +59,8 @@ export class Node {
   readonly #care: BackendCare;
   readonly #link: ClusterLink;
   readonly #workers: Workers;
+  /** For clients; their number is fixed at start. */
+  readonly #places: WorkersOptions["places"];
   /** Which workers route by the newest state, and until when. */
   readonly #views: CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>;
   readonly #startedAt = Date.now();
@@ -103,8 +105,10 @@ export class Node {
       },
       { perform: (action) => this.#performOfViews(action) },
     );
+    this.#places = placesOf(config);
     this.#workers = new Workers({
       count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
+      places: this.#places,
       env: this.#env,
       log,
       view: () => this.#care.view,
@@ -193,6 +197,7 @@ export class Node {
         guardian: watchdog?.guardianPid ?? null,
         workers: this.#workers.pids,
       },
+      clients: { ...this.#workers.clients, placesMax: this.#places.placesCount },
       watchdog,
       view: this.#care.view,
       cluster: this.#care.summary,
@@ -243,6 +248,7 @@ export class Node {
       this.#log.write("warning", `these changes wait for a restart: ${names}`);
     }
     this.#care.configure(changes.config);
+    this.#workers.configure(placesOf(changes.config));
     this.#workers.tell({ type: "reload" });
     this.#link.reload();
   }
@@ -408,4 +414,13 @@ export class Node {
   #publish(): void {
     this.#workers.tell({ type: "view", view: this.#care.refresh() });
   }
+}
+
+function placesOf(config: Config): WorkersOptions["places"] {
+  const { num_init_children: most, reserved_connections: reserved, queue_max: own } = config;
+  return {
+    placesCount: most - reserved,
+    mayWait: reserved === 0,
+    queueMax: own === 0 ? most * config.listen_backlog_multiplier : own,
+  };
 }

@@ -17,6 +17,7 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
     `  supervisor ${pids.supervisor}, watchdog ${pids.watchdog ?? "-"}, guardian ${
       pids.guardian ?? "-"
     }, workers ${workers === "" ? "-" : workers}`,
+    `  ${formatClients(status.clients)}`,
   ];
   const parts = [`${lines.join("\n")}\n`];
   if (watchdog !== null) parts.push(formatWatchdog(watchdog));
@@ -25,6 +26,20 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
   }
   return parts.join("\n");
+}
+
+function formatClients(clients: NodeStatus["clients"]): string {
+  const parts = [
+    `clients ${clients.clients} of ${clients.placesMax}`,
+    `waiting ${clients.waiting}`,
+  ];
+  if (clients.waited > 0) {
+    const seconds = (clients.longestWaitMs / 1000).toFixed(1);
+    parts.push(`waited since start ${clients.waited} (up to ${seconds} s)`);
+  }
+  if (clients.refused > 0) parts.push(`refused ${clients.refused}`);
+  if (clients.timedOut > 0) parts.push(`waited too long ${clients.timedOut}`);
+  return parts.join(", ");
 }
 
 function formatWatchdog(watchdog: WatchdogView): string {

@@ -74,7 +74,7 @@ export const CONNECTIONS = {
     initial: 0,
     context: "init",
     since: "4.1",
-    acts: false,
+    acts: true,
     about:
       "With a value above 0, clients beyond num_init_children less this number are refused at once instead of waiting.",
   },

@@ -72,7 +72,7 @@ export const OWN = {
     initial: 60_000,
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "How long a client waits for its turn, at the door or for a server connection, before it is refused; 0 for ever.",
   },
@@ -81,7 +81,7 @@ export const OWN = {
     initial: 0,
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "Clients that may wait at the door; further ones are refused at once. 0 takes num_init_children times listen_backlog_multiplier.",
   },

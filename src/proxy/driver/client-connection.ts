@@ -35,8 +35,11 @@ const CLOSE_WITHIN_MS = 5000;
 
 /** What a connection needs of the listener that accepted it. */
 export interface ClientHost {
-  /** Takes a place among the clients, or says why not; `left` gives it back. */
-  enter(connection: ClientConnection): Failure | null;
+  /**
+   * Takes a place among the clients, or says why not; `left` gives it back. One that waits is told
+   * by `admitted` or `shutDown`.
+   */
+  enter(connection: ClientConnection): "entered" | "waits" | Failure;
   left(connection: ClientConnection): void;
   /** The key that the client cancels with. */
   cancelKeyOf(connection: ClientConnection): { readonly processId: number; readonly key: number };
@@ -78,10 +81,7 @@ export class ClientConnection implements SocketEvents {
       const detail = `connecting host=${this.#where()}`;
       context.log.write("log", "new connection received", { detail });
     }
-    if (config.authentication_timeout > 0) {
-      const expire = (): void => this.#refuse(failure("authentication-timeout"));
-      this.#timer = setTimeout(expire, config.authentication_timeout * 1000);
-    }
+    this.#startTimer();
   }
 
   /** By which address of ours it came in; null by a Unix socket. */
@@ -92,6 +92,12 @@ export class ClientConnection implements SocketEvents {
   /** Null until the client is logged in. */
   get session(): ClientSession | null {
     return this.#session;
+  }
+
+  /** It waited for a place, and has one now. */
+  admitted(): void {
+    this.#startTimer();
+    this.#logIn(this.#client as StartedClient);
   }
 
   /** Tells the client why, and closes. */
@@ -146,8 +152,13 @@ export class ClientConnection implements SocketEvents {
 
   #enter(client: StartedClient): void {
     this.#client = client;
-    const refusal = this.#host.enter(this);
-    if (refusal !== null) return this.#refuse(refusal);
+    const entry = this.#host.enter(this);
+    if (entry === "entered") this.#logIn(client);
+    else if (entry === "waits") this.#clearTimer();
+    else this.#refuse(entry);
+  }
+
+  #logIn(client: StartedClient): void {
     if (client.negotiation !== null) this.#socket.write(client.negotiation);
     this.#secret = this.#settings.users.get(client.user)?.secret ?? null;
     const door = doorFor(client, this.#address, this.#settings);
@@ -325,6 +336,14 @@ export class ClientConnection implements SocketEvents {
     this.#clearTimer();
     this.#opener?.leave();
     this.#host.left(this);
+  }
+
+  /** A client that cannot go on because it waits for a place is not slow. */
+  #startTimer(): void {
+    const { authentication_timeout: seconds } = this.#settings.config;
+    if (seconds === 0) return;
+    const expire = (): void => this.#refuse(failure("authentication-timeout"));
+    this.#timer = setTimeout(expire, seconds * 1000);
   }
 
   #clearTimer(): void {

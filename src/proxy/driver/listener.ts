@@ -2,8 +2,15 @@ import { randomInt } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { failure, type Failure } from "../../base/index.ts";
-import { CANCEL_WORKER_SHIFT, workerOfProcessId, type ClusterView } from "../../wire/ipc/index.ts";
+import {
+  CANCEL_WORKER_SHIFT,
+  workerOfProcessId,
+  type ClientCounts,
+  type ClusterView,
+  type PlacesToWorker,
+} from "../../wire/ipc/index.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
+import { ClientPlaces } from "./client-places.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 /** An address that cannot be listened on: what it is, and what to do. */
@@ -27,7 +34,8 @@ export class Listener implements ClientHost {
   readonly #servers: Server[] = [];
   /** Everybody who is connected, logged in or not. */
   readonly #connections = new Set<ClientConnection>();
-  /** Those who count against the bound. */
+  readonly #places: ClientPlaces<ClientConnection>;
+  /** Those who have a place. */
   readonly #clients = new Map<ClientConnection, Key>();
   readonly #byProcessId = new Map<number, ClientConnection>();
   #sequence = 0;
@@ -35,10 +43,13 @@ export class Listener implements ClientHost {
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    const { settings, tell } = context;
+    const onAdmitted = (client: ClientConnection): void => this.#giveKey(client);
+    this.#places = new ClientPlaces({ settings, tell, onAdmitted });
   }
 
-  get clientCount(): number {
-    return this.#clients.size;
+  get counts(): ClientCounts {
+    return this.#places.counts;
   }
 
   /** @returns what could not be listened on. */
@@ -72,10 +83,13 @@ export class Listener implements ClientHost {
     for (const connection of this.#connections) connection.session?.gateChanged();
   }
 
-  /** No new clients; `done` when the last one has left. */
+  /** No new clients, and none that waits for a place; `done` when the last one has left. */
   stopAccepting(done: () => void): void {
     for (const server of this.#servers) server.close();
     this.#onEmpty = done;
+    for (const connection of this.#connections) {
+      if (this.#places.isWaiting(connection)) connection.shutDown(failure("shutting-down"));
+    }
     this.#tellWhenEmpty();
   }
 
@@ -90,15 +104,17 @@ export class Listener implements ClientHost {
     }
   }
 
+  /** What the supervisor says of the places for clients. */
+  placesTold(message: PlacesToWorker): void {
+    this.#places.take(message);
+  }
+
   // ---- ClientHost -------------------------------------------------------------------------
 
-  enter(connection: ClientConnection): Failure | null {
-    const { clientsMax } = this.#context.settings();
-    if (this.#clients.size >= clientsMax) return failure("too-many-clients");
-    const key = this.#newKey();
-    this.#clients.set(connection, key);
-    this.#byProcessId.set(key.processId, connection);
-    return null;
+  enter(connection: ClientConnection): "entered" | "waits" | Failure {
+    const entry = this.#places.enter(connection);
+    if (entry === "entered") this.#giveKey(connection);
+    return entry;
   }
 
   left(connection: ClientConnection): void {
@@ -106,6 +122,7 @@ export class Listener implements ClientHost {
     const key = this.#clients.get(connection);
     if (key !== undefined) this.#byProcessId.delete(key.processId);
     this.#clients.delete(connection);
+    this.#places.left(connection);
     this.#tellWhenEmpty();
   }
 
@@ -160,6 +177,12 @@ export class Listener implements ClientHost {
       const detail = error instanceof Error ? error.message : String(error);
       this.#context.log.write("warning", `could not set permissions of "${path}"`, { detail });
     }
+  }
+
+  #giveKey(connection: ClientConnection): void {
+    const key = this.#newKey();
+    this.#clients.set(connection, key);
+    this.#byProcessId.set(key.processId, connection);
   }
 
   #newKey(): Key {

@@ -37,7 +37,9 @@ export function readSettings(
     config.files.poolPasswd === null ? null : readTextFile(config.files.poolPasswd);
   const passwd = passwdText?.ok === true ? passwdText.value : "";
   const users = parsePoolPasswd(passwd, config.files.poolPasswd ?? "pool_passwd");
-  const clientsMax = Math.ceil(config.num_init_children / workerCount(config));
+  const clientsMax = Math.ceil(
+    (config.num_init_children - config.reserved_connections) / workerCount(config),
+  );
   const rules = compileRules(config);
   const useless = rules.complaints.map((message): Finding => {
     const hint = "It matches nothing until it is corrected.";

@@ -17,7 +17,7 @@ export interface Settings {
   readonly saltSeed: Buffer;
   /** This machine's addresses as `10.0.0.1/24`. */
   readonly ownAddresses: readonly string[];
-  /** Clients of this worker. */
+  /** This worker's share of the clients, until the supervisor gives it another. */
   readonly clientsMax: number;
 }
 

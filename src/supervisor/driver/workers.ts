@@ -1,18 +1,32 @@
 import cluster, { type Worker } from "node:cluster";
 import { fileURLToPath } from "node:url";
 import type { Ms } from "../../base/index.ts";
-import { monotonicNowMs, type Log } from "../../os/index.ts";
+import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
 import {
   workerOfProcessId,
+  type ClientCounts,
   type ClusterView,
   type FromWorker,
   type ToWorker,
 } from "../../wire/ipc/index.ts";
+import {
+  clientPlaces,
+  newClientPlaces,
+  type ClientPlacesAction,
+  type ClientPlacesEvent,
+  type ClientPlacesState,
+} from "../core/client-places.ts";
 import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
 
 /** The proxy workers of this node: started, kept alive, told what to know, stopped. */
 export interface WorkersOptions {
   readonly count: number;
+  /** Places for clients, and whether and how many may wait for one. */
+  readonly places: {
+    readonly placesCount: number;
+    readonly mayWait: boolean;
+    readonly queueMax: number;
+  };
   readonly env: Readonly<Record<string, string>>;
   readonly log: Log;
   readonly view: () => ClusterView;
@@ -35,6 +49,7 @@ interface Slot {
   worker: Worker;
   history: RestartHistory;
   selectCounts: readonly number[];
+  clients: ClientCounts;
   isListening: boolean;
   /** Why it ends for good, as it said itself. */
   unusable: string | null;
@@ -43,14 +58,22 @@ interface Slot {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #slots = new Map<number, Slot>();
+  /** Who has how many places for clients. */
+  readonly #places: CoreRunner<ClientPlacesState, ClientPlacesEvent, ClientPlacesAction>;
   /** Of workers that ended. */
   #pastCounts: number[] = [];
+  #pastClients = NO_CLIENTS;
   #isStopping = false;
   #readyCount = 0;
   #onAllReady: (() => void) | null = null;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#places = new CoreRunner<ClientPlacesState, ClientPlacesEvent, ClientPlacesAction>(
+      clientPlaces,
+      newClientPlaces({ ...options.places, workersCount: options.count }),
+      { perform: ({ id, message }) => this.tellOne(id, message) },
+    );
     cluster.setupPrimary({
       exec: fileURLToPath(new URL("./worker.mjs", import.meta.url)),
       args: [],
@@ -68,10 +91,21 @@ export class Workers {
     await ready;
   }
 
+  /** What a reload changes. */
+  configure(o: { readonly queueMax: number }): void {
+    this.#places.deliver({ type: "configured", queueMax: o.queueMax });
+  }
+
   get pids(): readonly number[] {
     return [...this.#slots.values()]
       .map((slot) => slot.worker.process.pid)
       .filter((pid) => pid !== undefined);
+  }
+
+  /** Of all workers, those that ended included, as they last said. */
+  get clients(): ClientCounts {
+    const all = [...this.#slots.values()].map((slot) => slot.clients);
+    return all.reduce(sumClients, this.#pastClients);
   }
 
   tell(message: ToWorker): void {
@@ -106,6 +140,7 @@ export class Workers {
       worker,
       history,
       selectCounts: [],
+      clients: NO_CLIENTS,
       isListening: false,
       unusable: null,
     };
@@ -132,6 +167,13 @@ export class Workers {
         if (target !== undefined && target !== slot) send(target.worker, message);
         return;
       }
+      case "place-wanted":
+      case "place-unwanted":
+      case "places-returned":
+        // What an ended worker said is no word of the one that has its number now.
+        if (this.#slots.get(slot.number) !== slot) return;
+        this.#places.deliver({ type: "told", id: slot.number, message });
+        return;
       case "backend-error":
         this.#options.onBackendError(message);
         return;
@@ -140,8 +182,10 @@ export class Workers {
         if (!slot.isListening) {
           slot.isListening = true;
           this.#options.onJoined(slot.number);
+          this.#places.deliver({ type: "worker-joined", id: slot.number });
           send(slot.worker, { type: "view", view: this.#options.view() });
         }
+        slot.clients = message.clients;
         slot.selectCounts = message.selectCounts;
         this.#options.onSelectCounts(this.#sumCounts());
         return;
@@ -156,8 +200,10 @@ export class Workers {
 
   #onExit(slot: Slot, code: number | null, signal: string | null): void {
     addInto(this.#pastCounts, slot.selectCounts);
+    this.#pastClients = sumClients(this.#pastClients, { ...slot.clients, clients: 0, waiting: 0 });
     this.#slots.delete(slot.number);
     this.#options.onLeft(slot.number);
+    this.#places.deliver({ type: "worker-left", id: slot.number });
     if (this.#isStopping) return;
     if (slot.unusable !== null) {
       this.#options.onUnusable(slot.unusable);
@@ -172,6 +218,26 @@ export class Workers {
       if (!this.#isStopping) this.#fork(slot.number, history);
     }, delayMs);
   }
+}
+
+const NO_CLIENTS: ClientCounts = {
+  clients: 0,
+  waiting: 0,
+  waited: 0,
+  refused: 0,
+  timedOut: 0,
+  longestWaitMs: 0,
+};
+
+function sumClients(one: ClientCounts, other: ClientCounts): ClientCounts {
+  return {
+    clients: one.clients + other.clients,
+    waiting: one.waiting + other.waiting,
+    waited: one.waited + other.waited,
+    refused: one.refused + other.refused,
+    timedOut: one.timedOut + other.timedOut,
+    longestWaitMs: Math.max(one.longestWaitMs, other.longestWaitMs),
+  };
 }
 
 function addInto(sum: number[], counts: readonly number[]): void {

@@ -1,6 +1,7 @@
 import type { Result } from "../../base/index.ts";
 import { fail, succeed } from "../../base/index.ts";
 import type { ClusterView } from "./view.ts";
+import type { ClientCounts } from "./worker.ts";
 import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
 
 /**
@@ -43,6 +44,8 @@ export interface NodeStatus {
     readonly guardian: number | null;
     readonly workers: readonly number[];
   };
+  /** Of all workers, a second old at most; the longest wait is that of those that run. */
+  readonly clients: ClientCounts & { readonly placesMax: number };
   readonly watchdog: WatchdogView | null;
   readonly view: ClusterView;
   /** What the cluster agreed upon; absent while the watchdog is off. */

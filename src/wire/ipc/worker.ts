@@ -1,3 +1,4 @@
+import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
 import type { ClusterView } from "./view.ts";
 
 /** The lease of a node without a watchdog, which nobody can contradict. */
@@ -5,6 +6,7 @@ export const LEASE_FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 
 /** Supervisor to worker. */
 export type ToWorker =
+  | PlacesToWorker
   /** Answered by `applied` when its index is a new one. */
   | { readonly type: "view"; readonly view: ClusterView }
   /**
@@ -23,6 +25,7 @@ export type ToWorker =
 
 /** Worker to supervisor. */
 export type FromWorker =
+  | PlacesFromWorker
   | { readonly type: "ready" }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
@@ -40,9 +43,23 @@ export type FromWorker =
   /** Once a second, when something changed. Counts since the worker's start. */
   | {
       readonly type: "stats";
-      readonly clients: number;
+      readonly clients: ClientCounts;
       readonly selectCounts: readonly number[];
     };
+
+/** Of one worker, or of all; what is counted since the start is so far as the last tick said. */
+export interface ClientCounts {
+  /** Those that have a place. */
+  readonly clients: number;
+  readonly waiting: number;
+  /** Since the start: clients whose wait was not given up; longer than a question takes. */
+  readonly waited: number;
+  /** At once; those that waited too long are counted apart. */
+  readonly refused: number;
+  readonly timedOut: number;
+  /** The longest wait that ended, and was not given up by the client. */
+  readonly longestWaitMs: number;
+}
 
 /**
  * The process id that a client is handed in BackendKeyData: the worker's number in the upper

@@ -34,6 +34,15 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
     version: "0",
     node: { id, hostname: "", state, startedAt: 0, configFile: "", pgpoolPort: 9999 },
     pids: { supervisor: 10 + id, watchdog: 20 + id, guardian: 30 + id, workers: [40 + id] },
+    clients: {
+      clients: 0,
+      placesMax: 32,
+      waiting: 0,
+      waited: 0,
+      refused: 0,
+      timedOut: 0,
+      longestWaitMs: 0,
+    },
     watchdog: {
       selfId: id,
       term: 7,

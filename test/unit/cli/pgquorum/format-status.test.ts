@@ -19,6 +19,15 @@ const STATUS: NodeStatus = {
     pgpoolPort: 9999,
   },
   pids: { supervisor: 10, watchdog: 11, guardian: 12, workers: [13, 14] },
+  clients: {
+    clients: 32,
+    placesMax: 32,
+    waiting: 2,
+    waited: 9,
+    refused: 1,
+    timedOut: 0,
+    longestWaitMs: 1234,
+  },
   watchdog: threeNodes,
   view: twoBackends,
   cluster: { epoch: 3, intent: "detach backend 0, promote 1" },
@@ -29,6 +38,7 @@ describe("pgquorum status", () => {
     expect(formatStatus(STATUS, 65_000)).toBe(`node 0 (n1:9999) is LEADER, up for 1 min 5 s
   pgquorum 0.1.0, configuration /etc/pgquorum/pgpool.conf
   supervisor 10, watchdog 11, guardian 12, workers 13 14
+  clients 32 of 32, waiting 2, waited since start 9 (up to 1.2 s), refused 1
 
 watchdog: term 4, leader 0 (n1), quorum yes (2 of 3 needed), virtual IP 10.77.0.100 held by this node (fence lifetime)
 id   host  port  wd_port  state    priority  membership  lost

@@ -1,0 +1,239 @@
+/**
+ * Who may come in: num_init_children is exact over all workers of a node, whoever is one too many
+ * waits for a place, in the order of coming, and is refused in the end.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { LoneNode } from "../support/lone-node.ts";
+import { until } from "../support/loopback-cluster.ts";
+import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
+import { RawClient, say } from "../support/raw-client.ts";
+
+const WORKERS = 3;
+const USER = { user: "postgres", database: "bench" };
+
+let postgres: PostgresCluster;
+let node: LoneNode;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ standbys: 0 });
+  await postgres.query(0, "create database bench");
+});
+
+afterAll(async () => {
+  await postgres?.stop();
+});
+
+afterEach(async () => {
+  await node?.remove();
+});
+
+async function start(...config: readonly string[]): Promise<void> {
+  const many = ["num_init_children = 10", `num_workers = ${WORKERS}`, "load_balance_mode = off"];
+  node = await LoneNode.start({ postgres, config: [...many, ...config] });
+}
+
+async function fill(count = 10): Promise<RawClient[]> {
+  return await Promise.all(Array.from({ length: count }, () => RawClient.login(node.port, USER)));
+}
+
+/** One who has said who he is, and nothing else. */
+async function knock(): Promise<RawClient> {
+  const client = await RawClient.open(node.port);
+  client.send(say.startUp(USER));
+  return client;
+}
+
+async function waiting(count: number): Promise<void> {
+  await until(`${count} clients wait`, async () => {
+    return (await node.status()).clients.waiting === count;
+  });
+}
+
+/** One after the other; each is known to wait before the next one comes. */
+async function queue(count: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  for (let i = 1; i <= count; i += 1) {
+    clients.push(await knock());
+    await waiting(i);
+  }
+  return clients;
+}
+
+const leave = (client: RawClient | undefined): void => client?.send(say.terminate());
+
+describe("with num_init_children = 10 and three workers", () => {
+  test("client 11 waits, is shown as waiting, and is served when one leaves", async () => {
+    await start();
+    const inside = await fill();
+    const [late] = (await queue(1)) as [RawClient];
+    expect((await node.status()).clients).toMatchObject({ clients: 10, placesMax: 10, waiting: 1 });
+    expect((await node.ask("status")).stdout).toContain("clients 10 of 10, waiting 1");
+    expect(late.frames).toEqual([]);
+    leave(inside[0]);
+    await late.ready();
+    await waiting(0);
+    const { clients } = await node.status();
+    expect(clients).toMatchObject({ clients: 10, refused: 0, timedOut: 0 });
+    expect(clients.waited).toBeGreaterThanOrEqual(1);
+  });
+
+  test("client 11 gets 53300 with a hint after queue_timeout, and no sooner", async () => {
+    await start("queue_timeout = 700ms", "authentication_timeout = 1s");
+    await fill();
+    const cameMs = performance.now();
+    const late = await knock();
+    await late.until(() => late.count("E") === 1, "an error");
+    expect(performance.now() - cameMs).toBeGreaterThanOrEqual(700);
+    expect(late.error()).toMatchObject({
+      S: "FATAL",
+      C: "53300",
+      M: "Sorry, too many clients already",
+      D: "All 10 places for clients of this node are taken, and none became free within 0.7 s.",
+      H: expect.stringMatching(/num_init_children.*queue_timeout/) as string,
+    });
+    await late.closed();
+    await until("it is counted", async () => (await node.status()).clients.timedOut === 1);
+  });
+
+  test("authentication_timeout does not run for those who wait", async () => {
+    await start("authentication_timeout = 1s");
+    const inside = await fill();
+    const late = await knock();
+    const sinceMs = performance.now();
+    await until("longer than authentication_timeout", () => performance.now() - sinceMs > 1500);
+    leave(inside[0]);
+    await late.ready();
+  });
+
+  test("places become free to those who wait in the order of their coming", async () => {
+    await start();
+    const inside = await fill();
+    const late = await queue(5);
+    for (const [i, next] of late.entries()) {
+      leave(inside[i]);
+      await next.ready();
+      expect(late.slice(i + 1).flatMap(({ frames }) => frames)).toEqual([]);
+    }
+  });
+
+  test("one that goes away while it waits leaves the queue at once", async () => {
+    await start("queue_max = 1");
+    const inside = await fill();
+    const [first] = (await queue(1)) as [RawClient];
+    first.destroy();
+    await waiting(0);
+    const [second] = (await queue(1)) as [RawClient];
+    leave(inside[0]);
+    await second.ready();
+  });
+
+  test("more than queue_max do not wait, and a reload changes how many", async () => {
+    await start("queue_max = 2");
+    await fill();
+    await queue(2);
+    const refused = await knock();
+    await refused.closed();
+    expect(refused.error()).toMatchObject({
+      C: "53300",
+      H: expect.stringContaining("queue_max") as string,
+    });
+    const file = join(node.home, "pgpool.conf");
+    writeFileSync(file, readFileSync(file, "utf8").replace("queue_max = 2", "queue_max = 3"));
+    node.reload();
+    await until("it is reloaded", () => node.log.includes("reload config files"));
+    await knock();
+    await waiting(3);
+  });
+
+  test("with reserved_connections nobody waits, and that many places are not given", async () => {
+    await start("reserved_connections = 3");
+    const inside = await fill(7);
+    const late = await knock();
+    await late.closed();
+    expect(late.error()).toMatchObject({
+      S: "FATAL",
+      C: "53300",
+      M: "Sorry, too many clients already",
+      H: expect.stringContaining("reserved_connections") as string,
+    });
+    leave(inside[0]);
+    await until("a place is free", async () => (await node.status()).clients.clients === 6);
+    await RawClient.login(node.port, USER);
+  });
+
+  test("a cancel request never waits", async () => {
+    await start();
+    const inside = await fill(9);
+    const running = await RawClient.open(node.port);
+    running.send(say.startUp(USER));
+    await running.ready();
+    const key = running.frames.find(({ type }) => type === "K")?.body as Buffer;
+    running.frames.length = 0;
+    running.send(say.query("select pg_sleep(60)"));
+    await until("it runs", async () => {
+      const sql = "select 1 from pg_stat_activity where query = 'select pg_sleep(60)'";
+      return (await postgres.query(0, sql)).length === 1;
+    });
+    await queue(1);
+    const cancel = await RawClient.open(node.port);
+    const head = Buffer.from([0, 0, 0, 16, 4, 210, 22, 46]);
+    cancel.send(Buffer.concat([head, key]));
+    await running.ready();
+    expect(running.error()["C"]).toBe("57014");
+    expect(inside).toHaveLength(9);
+  });
+
+  test("the places of a killed worker go to those who wait", async () => {
+    await start();
+    const inside = await fill();
+    const late = await queue(4);
+    const pid = (await node.status()).pids.workers[0] as number;
+    process.kill(pid, "SIGKILL");
+    const isGone = (client: RawClient): boolean => client.isClosed;
+    await until("those of the worker are gone", () => inside.some(isGone) || late.some(isGone));
+    await until("its places are used again", () =>
+      late.every((client) => client.isClosed || client.count("Z") === 1),
+    );
+    const left = [...inside, ...late].filter((client) => !client.isClosed);
+    const more = await Promise.all(Array.from({ length: 10 - left.length }, () => knock()));
+    await Promise.all(more.map((client) => client.ready()));
+    await queue(1);
+    expect((await node.status()).clients.clients).toBe(10);
+  });
+
+  test("a storm of 200 clients is served in turn, never more than ten at once", async () => {
+    await start("queue_max = 200", "max_pool = 1");
+    let inside = 0;
+    let most = 0;
+    const visit = async (): Promise<void> => {
+      const client = await RawClient.login(node.port, USER);
+      inside += 1;
+      most = Math.max(most, inside);
+      client.send(say.query("select 1"));
+      await client.ready();
+      inside -= 1;
+      leave(client);
+      await client.closed();
+    };
+    await Promise.all(Array.from({ length: 200 }, visit));
+    expect(most).toBeLessThanOrEqual(10);
+    const { clients } = await node.status();
+    expect(clients).toMatchObject({ refused: 0, timedOut: 0 });
+    expect(clients.waited).toBeGreaterThan(100);
+  }, 60_000);
+
+  test("a stop tells those who wait why, and a polite one waits for those inside only", async () => {
+    await start();
+    const inside = await fill();
+    const late = await queue(2);
+    node.signal("SIGTERM");
+    for (const client of late) {
+      await client.closed();
+      expect(client.error()).toMatchObject({ S: "FATAL", C: "57P01" });
+    }
+    inside.forEach(leave);
+    await node.ended;
+  });
+});
