@@ -1,17 +1,16 @@
 /**
  * Text to class, in the order of cost:
  *
- *     text seen before            a look-up
- *     same but for its literals   blank them, a look-up
- *     first words tell            a pass over the text
- *     PostgreSQL's grammar        some 30 microseconds and up
+ *     seen before, but for its literals   blank them, a look-up: no string is made
+ *     first words tell                    a pass over the text
+ *     PostgreSQL's grammar                some 30 microseconds and up
  *
  * Too long or too deep for the grammar, or refused by it: a write, which is never wrong.
  */
-import { TextCache } from "./cache.ts";
+import { ClassTable } from "./class-table.ts";
 import type { SqlClass } from "./class.ts";
 import { mayBeDeep } from "./depth.ts";
-import { templateOf } from "./template.ts";
+import { Template } from "./template.ts";
 import { classifyTree } from "./tree.ts";
 import { classifyByWords, skim, unreadClass } from "./words.ts";
 
@@ -19,15 +18,22 @@ export interface ClassifierOptions {
   /** PostgreSQL's raw parser; throws when the grammar refuses the text. */
   readonly parse: (sql: string) => unknown;
   readonly cacheEntriesMax: number;
-  /** UTF-16 units of text that the cache may hold; 4 Mi unless given. */
-  readonly cacheCharsMax?: number;
+  /** Bytes of text that the cache may hold; 4 MiB unless given. */
+  readonly cacheBytesMax?: number;
   /** Longer texts are decided by the lexer alone: a write when it is not sure. */
   readonly parseBytesMax: number;
+  /** A random number, so that nobody can prepare texts whose look-up is slow; 0 unless given. */
+  readonly hashSeed?: number;
 }
 
 export interface Classifier {
   /** Never throws. */
   classify(text: string): SqlClass;
+  /**
+   * The same for the text that lies at `start` to `end`, in UTF-8 or not. A text that was seen
+   * before, but for its literals, costs no object and no string.
+   */
+  classifyBytes(input: Uint8Array, start: number, end: number): SqlClass;
   /**
    * Null while the parser is sound. Else what it threw that no grammar would: it may be damaged,
    * is not called again, and every statement it would have read counts as a write from then on.
@@ -40,16 +46,26 @@ export function createClassifier(options: ClassifierOptions): Classifier {
   return new CachingClassifier(options);
 }
 
-const CACHE_CHARS_MAX = 4 * 1024 * 1024;
+const CACHE_BYTES_MAX = 4 * 1024 * 1024;
+/** Kept under the template, for all texts alike. */
+const ALIKE = 0;
+/** Kept under the very text. */
+const THIS_TEXT = 1;
 
 class CachingClassifier implements Classifier {
   readonly #options: ClassifierOptions;
-  readonly #cache: TextCache<SqlClass>;
+  readonly #table: ClassTable<SqlClass>;
+  readonly #template: Template;
   #parserFault: string | null = null;
 
   constructor(options: ClassifierOptions) {
     this.#options = options;
-    this.#cache = new TextCache(options.cacheEntriesMax, options.cacheCharsMax ?? CACHE_CHARS_MAX);
+    this.#template = new Template(options.parseBytesMax);
+    this.#table = new ClassTable({
+      entriesMax: options.cacheEntriesMax,
+      bytesMax: options.cacheBytesMax ?? CACHE_BYTES_MAX,
+      hashSeed: options.hashSeed ?? 0,
+    });
   }
 
   get parserFault(): string | null {
@@ -57,18 +73,32 @@ class CachingClassifier implements Classifier {
   }
 
   classify(text: string): SqlClass {
-    if (this.#isTooLong(text)) return this.#decide(text);
-    const known = this.#cache.get(text);
+    const bytes = Buffer.from(text, "utf8");
+    return this.classifyBytes(bytes, 0, bytes.length);
+  }
+
+  classifyBytes(input: Uint8Array, start: number, end: number): SqlClass {
+    if (end - start > this.#options.parseBytesMax) return this.#decide(textOf(input, start, end));
+    const template = this.#template;
+    template.take(input, start, end);
+    return this.#table.get(template, ALIKE) ?? this.#classifyNew(input, start, end);
+  }
+
+  #classifyNew(input: Uint8Array, start: number, end: number): SqlClass {
+    const template = this.#template;
+    const table = this.#table;
+    template.takeRaw(input, start, end);
+    const known = table.get(template, THIS_TEXT);
     if (known !== undefined) return known;
-    const template = templateOf(text);
-    if (template !== null) {
-      const alike = this.#cache.get(template);
-      if (alike !== undefined) return alike;
-    }
+    const text = textOf(input, start, end);
     const decided = this.#decide(text);
-    // What the grammar refuses may depend on a literal: only this very text is refused.
-    const key = decided.kind === "unparsable" ? text : (template ?? text);
-    this.#cache.put(key, decided);
+    // What the grammar refuses, or never gets, may depend on a literal.
+    if (decided.kind === "unparsable" || text.includes("\0")) {
+      table.put(template, THIS_TEXT, decided);
+    } else {
+      template.take(input, start, end);
+      table.put(template, ALIKE, decided);
+    }
     return decided;
   }
 
@@ -95,6 +125,10 @@ class CachingClassifier implements Classifier {
     if (text.length > parseBytesMax) return true;
     return text.length * 3 > parseBytesMax && Buffer.byteLength(text, "utf8") > parseBytesMax;
   }
+}
+
+function textOf(input: Uint8Array, start: number, end: number): string {
+  return Buffer.from(input.buffer, input.byteOffset + start, end - start).toString("utf8");
 }
 
 /** A stack overflow or a trap inside the parser; a refusal is an error of the parser's own. */

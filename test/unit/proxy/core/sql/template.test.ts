@@ -2,8 +2,20 @@ import fc from "fast-check";
 import { parseSync } from "libpg-query";
 import { expect, test } from "vitest";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
-import { templateOf } from "../../../../../src/proxy/core/sql/template.ts";
+import { Template } from "../../../../../src/proxy/core/sql/template.ts";
 import { realClassifier } from "./parser.ts";
+import { templateOfText } from "./text-template.ts";
+
+const room = new Template(10_000);
+
+/** Null when the text is kept as it is. */
+function templateOf(text: string): string | null {
+  // Bytes around it must not matter.
+  const bytes = Buffer.from(`a1'${text}2'"`, "utf8");
+  room.take(bytes, 3, bytes.length - 3);
+  const found = Buffer.from(room.bytes.subarray(0, room.lengthBytes)).toString("utf8");
+  return found === text ? null : found;
+}
 
 test.each([
   ["select * from t where a = 4711", "select * from t where a = 0"],
@@ -101,4 +113,53 @@ test("texts with the same template have the same class", async () => {
     { numRuns: 1000 },
   );
   expect(compared).toBeGreaterThan(100);
+});
+
+const PIECES = [
+  ...EXPRESSIONS,
+  ...TAILS,
+  ..."'\"$-/*\\.,;()[]&_0179aegEGU \t\n\0é€😀",
+  "''",
+  "$1",
+  "$$",
+  "--",
+  "/*",
+  "*/",
+  "select",
+  "set_config(",
+  "set_config (",
+  '"f"(',
+  "0x1F",
+  "1_000",
+  "1.5e-3",
+  "u&'",
+  "E'",
+  "\u00a0",
+];
+
+test("the bytes of a text are blanked exactly as its characters would be", () => {
+  let blanked = 0;
+  fc.assert(
+    fc.property(
+      fc.constantFrom("select ", "  SELECT\n", "with", "insert ", "Update ", "delete ", "set ", ""),
+      fc.array(fc.oneof(fc.constantFrom(...PIECES), fc.string({ maxLength: 4 })), {
+        maxLength: 15,
+      }),
+      (start, pieces) => {
+        const text = start + pieces.join("");
+        const expected = templateOfText(text);
+        if (expected !== null && expected !== text) blanked++;
+        expect(templateOf(text)).toBe(expected === text ? null : expected);
+      },
+    ),
+    { numRuns: 5000 },
+  );
+  expect(blanked).toBeGreaterThan(500);
+});
+
+test("bytes that are no UTF-8 are parts of words", () => {
+  const bytes = Buffer.from("select 1, '\xff\x27, \xe9\x31, 2", "latin1");
+  room.take(bytes, 0, bytes.length);
+  const found = Buffer.from(room.bytes.subarray(0, room.lengthBytes)).toString("latin1");
+  expect(found).toBe("select 0, '', \xe91, 0");
 });
