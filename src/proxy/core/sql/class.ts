@@ -106,7 +106,8 @@ export interface SqlClass {
   readonly leavesWhenExecuted: number;
   /**
    * The parameters behind `settings` and `role`, in lower case: `timezone`, `app.user`. Null when
-   * they are not known, or for all of them; empty when there are none.
+   * they are not known, for all of them, and when one goes back to a value of before (RESET, SET TO
+   * DEFAULT); empty when there are none.
    */
   readonly settingNames: readonly string[] | null;
   /**

@@ -147,7 +147,19 @@ function leftBySet(words: readonly string[]): Leavings {
     return leftBySetting(OF_CHARACTERISTICS);
   }
   const name = parameterName(rest);
-  return name === null ? leftBySetting(null) : leftBySetting([name]);
+  const goesBack = verb === "reset" || rest.includes("default") || isLocalZone(rest);
+  return leftByOne(name, goesBack);
+}
+
+/** SET TIME ZONE LOCAL is as SET TIME ZONE DEFAULT. */
+function isLocalZone([first, , value]: readonly string[]): boolean {
+  return first === "time" && value === "local";
+}
+
+/** @param goesBack to what it was before it was set in this session, which nobody knows by its name. */
+function leftByOne(name: string | null, goesBack: boolean): Leavings {
+  const left = leftBySetting(name === null ? null : [name]);
+  return goesBack && (left.leaves & LEAVES.settings) !== 0 ? leftBySetting(null) : left;
 }
 
 /** @param names null for all of them. */
@@ -276,7 +288,8 @@ export class TreeLeavings {
     const name = set["name"];
     if (name === "TRANSACTION" || name === "TRANSACTION SNAPSHOT") return;
     if (name === "SESSION CHARACTERISTICS") return this.#add(leftBySetting(OF_CHARACTERISTICS));
-    this.#add(leftBySetting(typeof name === "string" ? [name] : null));
+    const goesBack = set["kind"] !== "VAR_SET_VALUE";
+    this.#add(leftByOne(typeof name === "string" ? name : null, goesBack));
   }
 
   #add(own: Leavings): void {
