@@ -2,6 +2,7 @@
  * The root of a proxy worker: puts together its configuration, pool, classifier and listener, and
  * obeys the supervisor. It ends when the channel to the supervisor closes.
  */
+import { randomInt } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
@@ -55,6 +56,7 @@ const classifier = createClassifier({
   parse: parseSync,
   cacheEntriesMax: CLASSES_MAX,
   parseBytesMax: PARSE_BYTES_MAX,
+  hashSeed: randomInt(2 ** 32),
 });
 
 const { config } = settings;

@@ -10,7 +10,7 @@ await loadModule();
 const classifier = createClassifier({
   parse: parseSync,
   cacheEntriesMax: 50,
-  cacheCharsMax: 10_000,
+  cacheBytesMax: 10_000,
   parseBytesMax: 2000,
 });
 
