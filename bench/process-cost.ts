@@ -34,20 +34,9 @@ export function parseStat(text: string): ProcessStat | null {
   return Object.values(stat).every(Number.isFinite) ? stat : null;
 }
 
-/** A process and all that descend from it; none when it is gone. */
-export function treeOf(rootPid: number, processes: readonly ProcessStat[]): readonly ProcessStat[] {
-  const root = processes.find((one) => one.pid === rootPid);
-  if (root === undefined) return [];
-  const tree = [root];
-  const seen = new Set([rootPid]);
-  for (const parent of tree) {
-    for (const one of processes) {
-      if (one.parentPid !== parent.pid || seen.has(one.pid)) continue;
-      seen.add(one.pid);
-      tree.push(one);
-    }
-  }
-  return tree;
+/** `/proc/PID/task/PID/children`. */
+export function parseChildren(text: string): readonly number[] {
+  return text.split(/\s+/).filter(Boolean).map(Number);
 }
 
 /**
@@ -60,6 +49,11 @@ export function ticksOf(tree: readonly ProcessStat[]): number {
 
 /** Proportional set size from `/proc/PID/smaps_rollup`: shared pages count by their share. */
 export function parsePssKib(text: string): number | null {
-  const found = /^Pss:\s+(\d+) kB$/m.exec(text)?.[1];
+  return parseKib(text, "Pss");
+}
+
+/** A figure of `/proc/PID/status` and its like; null when the kernel does not say. */
+export function parseKib(text: string, name: "Pss" | "VmRSS" | "VmHWM"): number | null {
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(text)?.[1];
   return found === undefined ? null : Number(found);
 }

@@ -1,8 +1,15 @@
 /** Starts, watches and ends the servers that are measured, and asks the kernel what they cost. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parsePssKib, parseStat, ticksOf, treeOf, type ProcessStat } from "./process-cost.ts";
+import {
+  parseChildren,
+  parseKib,
+  parsePssKib,
+  parseStat,
+  ticksOf,
+  type ProcessStat,
+} from "./process-cost.ts";
 
 const STOP_WITHIN_MS = 5000;
 const LOG_TAIL_CHARS = 2000;
@@ -26,6 +33,8 @@ export class Server {
     readonly logFile: string;
     /** Asks it to end at once, but orderly. */
     readonly stopSignal: NodeJS.Signals;
+    /** Beside what we have. */
+    readonly env?: Readonly<Record<string, string>>;
   }) {
     this.#logFile = o.logFile;
     this.#stopSignal = o.stopSignal;
@@ -33,6 +42,7 @@ export class Server {
     const log = openSync(o.logFile, "w");
     this.#child = spawn(program, args, {
       cwd: "/",
+      env: { ...process.env, ...o.env },
       stdio: ["ignore", log, log],
       // A terminal's Ctrl-C is for us alone: we end it in order.
       detached: true,
@@ -57,9 +67,19 @@ export class Server {
     return (worst ?? lines.at(-1) ?? "").trim();
   }
 
+  /** Itself and all that descend from it, parents first; none when it is gone. */
   tree(): readonly ProcessStat[] {
     const { pid } = this.#child;
-    return pid === undefined ? [] : treeOf(pid, readProcesses());
+    const pids = pid === undefined ? [] : [pid];
+    const tree: ProcessStat[] = [];
+    for (const one of pids) {
+      const stat = parseStat(readOrNull(`/proc/${one}/stat`) ?? "");
+      if (stat === null) continue;
+      tree.push(stat);
+      // Programs that fork from several threads are none of those that are measured.
+      pids.push(...parseChildren(readOrNull(`/proc/${one}/task/${one}/children`) ?? ""));
+    }
+    return tree;
   }
 
   cpuTicks(): number {
@@ -67,12 +87,35 @@ export class Server {
   }
 
   pssMib(): number | null {
+    return this.#sumMib((pid) => parsePssKib(readOrNull(`/proc/${pid}/smaps_rollup`) ?? ""));
+  }
+
+  rssMib(): number | null {
+    return this.#sumMib((pid) => parseKib(readOrNull(`/proc/${pid}/status`) ?? "", "VmRSS"));
+  }
+
+  /** Since `forgetPeak`, the peaks of all processes together. */
+  peakRssMib(): number | null {
+    return this.#sumMib((pid) => parseKib(readOrNull(`/proc/${pid}/status`) ?? "", "VmHWM"));
+  }
+
+  /** @returns whether we may: they may be another user's. */
+  forgetPeak(): boolean {
+    try {
+      for (const { pid } of this.tree()) writeFileSync(`/proc/${pid}/clear_refs`, "5");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Null when one of them does not say: a sum without it would be too small. */
+  #sumMib(kibOf: (pid: number) => number | null): number | null {
     let sumKib = 0;
     for (const { pid } of this.tree()) {
-      const text = readOrNull(`/proc/${pid}/smaps_rollup`);
-      const pssKib = text === null ? null : parsePssKib(text);
-      if (pssKib === null) return null; // A sum without it would be too small.
-      sumKib += pssKib;
+      const kib = kibOf(pid);
+      if (kib === null) return null;
+      sumKib += kib;
     }
     return sumKib / 1024;
   }
@@ -103,15 +146,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-function readProcesses(): readonly ProcessStat[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const text = readOrNull(`/proc/${pid}/stat`);
-      return (text === null ? null : parseStat(text)) ?? [];
-    });
-}
-
 /** Processes end while one looks at them. */
 function readOrNull(path: string): string | null {
   try {
@@ -136,6 +170,8 @@ export function runToEnd(
     readonly abort: AbortSignal;
     readonly env?: Readonly<Record<string, string | undefined>>;
     readonly cwd?: string;
+    /** Called with what it writes to its standard error, as it comes. */
+    readonly onErrorText?: (text: string) => void;
   },
 ): Promise<Ended> {
   const [program = "", ...args] = command;
@@ -150,7 +186,10 @@ export function runToEnd(
     const texts = { stdout: "", stderr: "" };
     let isTimedOut = false;
     child.stdout.on("data", (chunk: Buffer) => (texts.stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (texts.stderr += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => {
+      texts.stderr += chunk.toString();
+      o.onErrorText?.(chunk.toString());
+    });
     const timer = setTimeout(() => {
       isTimedOut = true;
       child.kill("SIGKILL");

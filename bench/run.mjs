@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Bundles bench/compare.ts and runs it: `node bench/run.mjs --help`. With the word `vip`, bench/vip.ts
-// instead: `node bench/run.mjs vip --help`.
+// Bundles a bench and runs it: `node bench/run.mjs relay --help`, which is also what runs when no bench is
+// named, or `node bench/run.mjs vip --help`.
 import { build } from "esbuild";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,17 +9,17 @@ import { runBundled } from "../scripts/run-bundled.mjs";
 
 const root = join(import.meta.dirname, "..");
 
-async function compare(words) {
+async function relay(words) {
   await mkdir(join(root, ".build"), { recursive: true });
   // Two folders below the root, like the sources: what finds the root from its own place still does,
   // and Node finds the packages in the folders above.
   const directory = await mkdtemp(join(root, ".build/bench-"));
   try {
-    const outfile = join(directory, "compare.mjs");
     await build({
       absWorkingDir: root,
-      entryPoints: ["bench/compare.ts"],
-      outfile,
+      entryPoints: ["bench/relay.ts", "bench/crowd-program.ts"],
+      outdir: directory,
+      outExtension: { ".js": ".mjs" },
       bundle: true,
       packages: "external",
       format: "esm",
@@ -27,8 +27,8 @@ async function compare(words) {
       target: "node20",
       logLevel: "warning",
     });
-    const { main } = await import(pathToFileURL(outfile).href);
-    process.exitCode = await main(words, directory);
+    const { main } = await import(pathToFileURL(join(directory, "relay.mjs")).href);
+    process.exitCode = await main(words, { root, directory });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -36,4 +36,4 @@ async function compare(words) {
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === "vip") process.exitCode = await runBundled("bench/vip.ts", rest);
-else await compare(process.argv.slice(2));
+else await relay(first === "relay" ? rest : process.argv.slice(2));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { HELP, parseOptions, type BenchOptions } from "../../../bench/options.ts";
+import { HELP, parseOptions, type RelayOptions } from "../../../bench/options.ts";
 import { CELLS, PRODUCTS } from "../../../bench/plan.ts";
 
-function parsed(...words: readonly string[]): BenchOptions {
+function parsed(...words: readonly string[]): RelayOptions {
   const options = parseOptions(words);
   if (!options.ok || options.value === "help") throw new Error(JSON.stringify(options));
   return options.value;
@@ -27,8 +27,19 @@ describe("the options of the bench", () => {
     expect(options.products).toEqual(["direct", "pgquorum"]);
   });
 
-  it("know a word for every cell", () => {
-    expect(parsed("--cells", "all").cells).toEqual(CELLS);
+  it("measure every cell unless told otherwise, and all that begin alike by a star", () => {
+    expect(parsed().cells).toEqual(CELLS);
+    const names = parsed("--cells", "split-simple*").cells.map((cell) => cell.name);
+    expect(names).toEqual(["split-simple", "split-simple-1"]);
+  });
+
+  it("keep the figures under the name of those in the documentation when they go there", () => {
+    expect(parsed()).toMatchObject({ name: "last", writesDocs: false });
+    expect(parsed("--write-docs")).toMatchObject({ name: "relay", writesDocs: true });
+  });
+
+  it("are a short way to a first look", () => {
+    expect(parsed("--quick")).toMatchObject({ rounds: 1, seconds: 1 });
   });
 
   it("measure another commit beside the chosen products", () => {
@@ -49,7 +60,9 @@ describe("the options of the bench", () => {
     [["--seconds", "1.5"], "from 1 to 60"],
     [["--rounds", "21"], "from 1 to 20"],
     [["--cells", "simple-33"], "simple-32"],
-    [["--products", "pgcat"], "pgquorum-split"],
+    [["--cells", "none*"], "simple-32"],
+    [["--products", "pgcat"], "pgquorum"],
+    [["--name", "../relay"], "no name"],
     [["--products", "against"], "none of"],
     [["--against", "--output=x"], "no name of a commit"],
     [["--against", "main;id"], "no name of a commit"],

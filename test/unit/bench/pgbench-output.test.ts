@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { complaintOf, parsePgbench } from "../../../bench/pgbench-output.ts";
+import {
+  complaintOf,
+  parseLatencies,
+  parsePgbench,
+  parseProgress,
+  queriesBetween,
+} from "../../../bench/pgbench-output.ts";
 
 const TIMED = `pgbench (15.18 (Debian 15.18-0+deb12u1))
 transaction type: <builtin: select only>
@@ -17,10 +23,10 @@ tps = 18389.412345 (without initial connection time)
 `;
 
 describe("pgbench's output", () => {
-  it("gives queries, queries per second and latency", () => {
+  it("gives queries and queries per second", () => {
     expect(parsePgbench(TIMED)).toEqual({
       ok: true,
-      value: { queries: 18390, tps: 18389.412345, latencyMs: 1.739 },
+      value: { queries: 18390, tps: 18389.412345 },
     });
   });
 
@@ -47,6 +53,35 @@ describe("pgbench's output", () => {
   });
 });
 
+describe("pgbench's progress", () => {
+  it("is told line by line", () => {
+    const line = "progress: 2.0 s, 27576.9 tps, lat 1.159 ms stddev 0.4, 0 failed";
+    expect(parseProgress(line)).toEqual({ seconds: 2, tps: 27576.9 });
+    expect(parseProgress("tps = 27576.9 (without initial connection time)")).toBeNull();
+  });
+
+  it("counts the queries from the first line to the last", () => {
+    const lines = [
+      { seconds: 1, tps: 9000 },
+      { seconds: 2, tps: 1000 },
+      { seconds: 2.5, tps: 2000 },
+    ];
+    expect(queriesBetween(lines)).toBe(2000);
+    expect(queriesBetween(lines.slice(0, 1))).toBe(0);
+  });
+});
+
+describe("the times of single queries", () => {
+  it("are ascending and without the lag behind the schedule", () => {
+    const text = "0 1 350 0 1763791000 1 50\n0 2 120 0 1763791000 2 0\n\n";
+    expect(parseLatencies(text)).toEqual([120, 300]);
+  });
+
+  it("are taken as they are where there is no schedule", () => {
+    expect(parseLatencies("0 1 350 0 1763791000 1\n")).toEqual([350]);
+  });
+});
+
 describe("pgbench's complaint", () => {
   it("is its first error, without what every error begins with", () => {
     const text = `pgbench (15.18)
@@ -54,6 +89,11 @@ pgbench: error: client 3 script 0 aborted in command 1 query 0: ERROR:  prepared
 pgbench: error: Run was aborted; the above results are incomplete.
 `;
     expect(complaintOf(text)).toBe('ERROR:  prepared statement "P_0" does not exist');
+  });
+
+  it("is never a line of progress", () => {
+    const text = "progress: 1.0 s, 0.0 tps, lat 0.0 ms stddev 0.0, 3 failed error\nKilled\n";
+    expect(complaintOf(text)).toBe("Killed");
   });
 
   it("is the first line when none is called an error", () => {

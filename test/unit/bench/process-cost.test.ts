@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
+  parseChildren,
+  parseKib,
   parsePssKib,
   parseStat,
   ticksOf,
-  treeOf,
   type ProcessStat,
 } from "../../../bench/process-cost.ts";
 
@@ -32,33 +33,21 @@ describe("/proc/PID/stat", () => {
   });
 });
 
-function processes(...parents: readonly (readonly [number, number])[]): readonly ProcessStat[] {
-  return parents.map(([pid, parentPid]) => ({
-    pid,
-    parentPid,
-    startTicks: pid,
-    ownTicks: 10,
-    reapedTicks: 1,
-  }));
+function processStat(pid: number): ProcessStat {
+  return { pid, parentPid: 1, startTicks: pid, ownTicks: 10, reapedTicks: 1 };
 }
 
 describe("the processes of a product", () => {
-  it("are a process and all that descend from it", () => {
-    const all = processes([1, 0], [30, 20], [20, 10], [10, 1], [11, 1], [21, 10]);
-    expect(treeOf(10, all).map((one) => one.pid)).toEqual([10, 20, 21, 30]);
-  });
-
-  it("are none when it is gone", () => {
-    expect(treeOf(10, processes([1, 0], [20, 10]))).toEqual([]);
-  });
-
-  it("are found although a pid was given away while they were read", () => {
-    const all = processes([10, 20], [20, 10]);
-    expect(treeOf(10, all).map((one) => one.pid)).toEqual([10, 20]);
+  it.each([
+    ["", []],
+    ["42 ", [42]],
+    ["42 7 99 \n", [42, 7, 99]],
+  ])("are found by way of the children that the kernel lists as %j", (text, pids) => {
+    expect(parseChildren(text)).toEqual(pids);
   });
 
   it("cost the same before and after one of them ended", () => {
-    const [parent, child] = processes([10, 1], [20, 10]) as [ProcessStat, ProcessStat];
+    const [parent, child] = [processStat(10), processStat(20)];
     const after = { ...parent, reapedTicks: parent.reapedTicks + ticksOf([child]) };
     expect(ticksOf([parent, child])).toBe(22);
     expect(ticksOf([after])).toBe(22);
@@ -74,5 +63,9 @@ describe("the memory of a process", () => {
 
   it("is unknown when the kernel does not say", () => {
     expect(parsePssKib("Rss: 9000 kB\nPss_Dirty: 1 kB\n")).toBeNull();
+  });
+
+  it("was at its peak what the kernel remembers", () => {
+    expect(parseKib("Name:\tnode\nVmHWM:\t  1788 kB\nVmRSS:\t  1700 kB\n", "VmHWM")).toBe(1788);
   });
 });

@@ -1,15 +1,25 @@
 import { describe, expect, it } from "vitest";
-import type { ProductName } from "../../../bench/plan.ts";
-import { median, summarize, type Sample } from "../../../bench/summary.ts";
+import { CELLS, type Cell, type ProductName } from "../../../bench/plan.ts";
+import {
+  Figures,
+  median,
+  percentile,
+  type MeasuredFigure,
+  type Sample,
+} from "../../../bench/summary.ts";
 
-function measured(round: number, product: ProductName, cpu: number | null, tps: number): Sample {
-  const about = { queries: tps, latencyMs: 1, pssMib: cpu === null ? null : cpu + 1 };
-  const outcome = { kind: "measured", tps, cpuMicrosPerQuery: cpu, ...about } as const;
-  return { round, cell: "simple-32", product, outcome };
+const simple = CELLS.find((one) => one.name === "simple-32") as Cell;
+
+function measured(
+  round: number,
+  product: ProductName,
+  figures: Partial<Record<MeasuredFigure, number>>,
+): Sample {
+  return { round, cell: simple.name, product, outcome: { kind: "measured", figures } };
 }
 
 function failed(round: number, product: ProductName, reason: string): Sample {
-  return { round, cell: "simple-32", product, outcome: { kind: "failed", reason } };
+  return { round, cell: simple.name, product, outcome: { kind: "failed", reason } };
 }
 
 describe("the median", () => {
@@ -30,49 +40,73 @@ describe("the median", () => {
   });
 });
 
-describe("a summary", () => {
-  it("compares within a round, so that a slow round does not count as a slow product", () => {
-    const samples = [
-      measured(0, "pgbouncer", 10, 1000),
-      measured(0, "pgquorum", 20, 500),
-      measured(1, "pgbouncer", 40, 250),
-      measured(1, "pgquorum", 80, 125),
-      measured(2, "pgbouncer", 12, 900),
-      measured(2, "pgquorum", 25, 450),
-    ];
-    expect(summarize(samples, "simple-32", "pgquorum")).toEqual({
-      rounds: 3,
-      tps: 450,
-      latencyMs: 1,
-      cpuMicrosPerQuery: 25,
-      pssMib: 26,
-      cpuRatio: 2,
-      tpsRatio: 0.5,
-      failure: null,
-    });
+describe("a percentile", () => {
+  it("is one of the values, the larger one between two", () => {
+    const values = Array.from({ length: 101 }, (_, index) => index);
+    expect(percentile(values, 0.99)).toBe(99);
+    expect(percentile([1, 2], 0.99)).toBe(2);
+    expect(percentile([], 0.99)).toBeNull();
+  });
+});
+
+describe("the figures", () => {
+  it("are compared within a round, so that a slow round does not count as a slow product", () => {
+    const figures = new Figures([
+      measured(0, "pgbouncer", { cpuMicros: 10, tps: 1000 }),
+      measured(0, "pgquorum", { cpuMicros: 20, tps: 500 }),
+      measured(1, "pgbouncer", { cpuMicros: 40, tps: 250 }),
+      measured(1, "pgquorum", { cpuMicros: 80, tps: 125 }),
+      measured(2, "pgbouncer", { cpuMicros: 12, tps: 900 }),
+      measured(2, "pgquorum", { cpuMicros: 25, tps: 450 }),
+    ]);
+    expect(figures.middle(simple, "pgquorum", "cpuMicros")).toBe(25);
+    expect(figures.ratio(simple, "pgquorum", "cpuMicros", "pgbouncer")).toBe(2);
+    expect(figures.ratio(simple, "pgquorum", "tps", "pgbouncer")).toBe(0.5);
   });
 
-  it("leaves failed rounds out and tells why the first failed", () => {
-    const samples = [
-      measured(0, "pgbouncer", 10, 1000),
+  it("leave failed rounds out and tell why the first failed", () => {
+    const figures = new Figures([
+      measured(0, "pgbouncer", { tps: 1000 }),
       failed(0, "pgquorum", "it hung"),
       failed(1, "pgbouncer", "gone"),
-      measured(1, "pgquorum", 20, 500),
+      measured(1, "pgquorum", { tps: 500 }),
       failed(2, "pgquorum", "other"),
-    ];
-    const summary = summarize(samples, "simple-32", "pgquorum");
-    expect(summary).toMatchObject({ rounds: 1, tps: 500, cpuRatio: null, failure: "it hung" });
+    ]);
+    expect(figures.failure(simple, "pgquorum")).toBe("it hung");
+    expect(figures.middle(simple, "pgquorum", "tps")).toBe(500);
+    expect(figures.ratio(simple, "pgquorum", "tps", "pgbouncer")).toBeNull();
   });
 
-  it("has no processor time where there is no proxy", () => {
-    const samples = [measured(0, "pgbouncer", 10, 1000), measured(0, "direct", null, 1500)];
-    const summary = summarize(samples, "simple-32", "direct");
-    expect(summary).toMatchObject({ cpuMicrosPerQuery: null, cpuRatio: null, tpsRatio: 1.5 });
+  it("know what comes on top of PostgreSQL itself, round by round", () => {
+    const figures = new Figures([
+      measured(0, "direct", { p50Micros: 100 }),
+      measured(0, "pgbouncer", { p50Micros: 150 }),
+      measured(0, "pgquorum", { p50Micros: 140 }),
+      measured(1, "direct", { p50Micros: 300 }),
+      measured(1, "pgbouncer", { p50Micros: 350 }),
+      measured(1, "pgquorum", { p50Micros: 360 }),
+    ]);
+    expect(figures.middle(simple, "pgquorum", "p50AddedMicros")).toBe(50);
+    expect(figures.ratio(simple, "pgquorum", "p50AddedMicros", "pgbouncer")).toBe(1);
   });
 
-  it("does not mix cells", () => {
-    const other = { ...measured(0, "pgbouncer", 10, 1000), cell: "connect" };
-    const summary = summarize([other, measured(0, "pgquorum", 20, 500)], "simple-32", "pgquorum");
-    expect(summary.cpuRatio).toBeNull();
+  it("have no ratio to a latency that nothing was added to", () => {
+    const figures = new Figures([
+      measured(0, "direct", { p50Micros: 100 }),
+      measured(0, "pgbouncer", { p50Micros: 99 }),
+      measured(0, "pgquorum", { p50Micros: 140 }),
+    ]);
+    expect(figures.ratio(simple, "pgquorum", "p50AddedMicros", "pgbouncer")).toBeNull();
+  });
+
+  it("have no processor time where there is no proxy", () => {
+    const figures = new Figures([measured(0, "direct", { tps: 1500 })]);
+    expect(figures.middle(simple, "direct", "cpuMicros")).toBeNull();
+  });
+
+  it("do not mix cells", () => {
+    const other = { ...measured(0, "pgbouncer", { tps: 1000 }), cell: "connect" };
+    const figures = new Figures([other, measured(0, "pgquorum", { tps: 500 })]);
+    expect(figures.ratio(simple, "pgquorum", "tps", "pgbouncer")).toBeNull();
   });
 });

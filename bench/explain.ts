@@ -1,0 +1,88 @@
+/**
+ * Where the processor time of our worker goes under the load of a cell: which calls of the system
+ * it makes (strace) and which functions it is in (perf). A node of its own for each look: both slow
+ * it down.
+ */
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { putLoad, warmUp } from "./loads.ts";
+import type { Cell } from "./plan.ts";
+import { runToEnd } from "./processes.ts";
+import type { Product } from "./products.ts";
+import type { Stage } from "./stage.ts";
+
+const LOOK_SECONDS = 3;
+/** The load runs before, while and after one looks. */
+const LOAD_SECONDS = LOOK_SECONDS + 4;
+const LINES_MAX = 45;
+const PROGRAMS = { strace: "/usr/bin/strace", perf: "/usr/bin/perf" };
+
+/** @returns text in Markdown. */
+export async function explain(cell: Cell, stage: Stage): Promise<string> {
+  const company = await stage.open(cell.setting, ["pgquorum"], {
+    NODE_OPTIONS: "--perf-basic-prof",
+  });
+  const product = company.products.get("pgquorum");
+  // Node leaves the names of compiled functions where perf looks for them.
+  const pids = product?.server?.tree().map((one) => one.pid) ?? [];
+  const maps = pids.map((pid) => `/tmp/perf-${pid}.map`);
+  try {
+    if (product === undefined) return `${cell.name}: pgquorum does not run`;
+    await warmUp(cell, product, stage.tools);
+    const calls = await lookWith(cell, product, stage, straceOf);
+    const functions = await lookWith(cell, product, stage, perfOf);
+    return [`### ${cell.name}`, calls, functions].join("\n\n");
+  } finally {
+    await company.close();
+    await Promise.all(maps.map((map) => rm(map, { force: true })));
+  }
+}
+
+type Look = (pid: number, stage: Stage) => Promise<string>;
+
+async function lookWith(cell: Cell, product: Product, stage: Stage, look: Look): Promise<string> {
+  const load = putLoad(cell, product, LOAD_SECONDS, stage.tools);
+  await sleep(2000);
+  // The worker is the busiest of its processes: the supervisor only accepts.
+  const busiest = product.server
+    ?.tree()
+    .toSorted((left, right) => right.ownTicks - left.ownTicks)[0];
+  const seen = busiest === undefined ? "it is gone" : await look(busiest.pid, stage);
+  await load;
+  return seen;
+}
+
+async function straceOf(pid: number, { tools }: Stage): Promise<string> {
+  if (!existsSync(PROGRAMS.strace)) return "strace is not installed";
+  const time = ["timeout", "-s", "INT", `${LOOK_SECONDS}`];
+  const ended = await runToEnd([...time, PROGRAMS.strace, "-c", "-f", "-p", `${pid}`], {
+    timeoutMs: 30_000,
+    abort: tools.abort,
+  });
+  return fenced(`System calls of ${LOOK_SECONDS} s (strace -c)`, ended.stderr);
+}
+
+async function perfOf(pid: number, { tools }: Stage): Promise<string> {
+  if (!existsSync(PROGRAMS.perf)) return "perf is not installed";
+  const data = join(tools.directory, `perf-${pid}.data`);
+  const o = { timeoutMs: 60_000, abort: tools.abort };
+  const record = [PROGRAMS.perf, "record", "-e", "cpu-clock", "-F", "1999", "-o", data];
+  await runToEnd([...record, "-p", `${pid}`, "--", "sleep", `${LOOK_SECONDS}`], o);
+  const reportBy = async (keys: string): Promise<string> => {
+    const report = ["report", "-i", data, "--stdio", "--no-children", "--percent-limit", "0.5"];
+    const ended = await runToEnd([PROGRAMS.perf, ...report, "--sort", keys], o);
+    if (ended.exitCode !== 0) return ended.stderr;
+    return ended.stdout.replaceAll(/^(#.*)?\n/gm, "");
+  };
+  const objects = fenced("By program, library and kernel (perf)", await reportBy("dso"));
+  const functions = fenced("By function (perf)", await reportBy("dso,symbol"));
+  await rm(data, { force: true });
+  return `${objects}\n\n${functions}`;
+}
+
+function fenced(title: string, text: string): string {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return `${title}:\n\n\`\`\`\n${lines.slice(0, LINES_MAX).join("\n")}\n\`\`\``;
+}
