@@ -19,21 +19,27 @@ export function chooseLoadBalanceNode(
   const main = mainNode(view);
   const primary = livePrimary(view);
   if (!config.load_balance_mode) return primary ?? main;
-  const candidates = view.backends.filter(
-    (backend) => backend.weight > 0 && isUsable(backend) && !isLagging(view, backend, config),
-  );
-  const total = candidates.reduce((sum, backend) => sum + backend.weight, 0);
-  let rest = randomUnit * total;
-  for (const candidate of candidates) {
-    rest -= candidate.weight;
-    if (rest < 0) return candidate.id;
+  let total = 0;
+  for (const backend of view.backends) {
+    if (isCandidate(view, backend, config)) total += backend.weight;
   }
-  const lastCandidate = candidates.at(-1); // Rounding left a crumb.
-  if (lastCandidate !== undefined) return lastCandidate.id;
+  let rest = randomUnit * total;
+  let last: number | null = null;
+  for (const backend of view.backends) {
+    if (!isCandidate(view, backend, config)) continue;
+    last = backend.id;
+    rest -= backend.weight;
+    if (rest < 0) break;
+  }
+  if (last !== null) return last; // Of the last one rounding may have left a crumb.
   const isWeightless = view.backends.every((backend) => backend.weight === 0);
   const mainView = view.backends.find((backend) => backend.id === main);
   const mayUseMain = mainView !== undefined && !isLagging(view, mainView, config);
   return isWeightless && mayUseMain ? main : (primary ?? main);
+}
+
+function isCandidate(view: ClusterView, backend: BackendView, config: BalanceConfig): boolean {
+  return backend.weight > 0 && isUsable(backend) && !isLagging(view, backend, config);
 }
 
 /** Connections to it can be opened, as far as is known. */

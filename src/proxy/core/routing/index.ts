@@ -3,6 +3,15 @@
  * known of the cluster. It knows no connection and draws no random number. Read `route.ts` first.
  */
 export { compileRules, type RoutingConfig, type RoutingRules } from "./rules.ts";
-export { route, nextPinned, type Route, type RoutingContext } from "./route.ts";
+export {
+  courseOf,
+  nextPinned,
+  nodesOf,
+  route,
+  type Course,
+  type Route,
+  type RoutingContext,
+  type SessionNodes,
+} from "./route.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode } from "./balance.ts";

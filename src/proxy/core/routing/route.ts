@@ -45,29 +45,58 @@ export interface Route {
 }
 
 export function route(sql: SqlClass, context: RoutingContext): Route {
-  if (sql.kind === "show-pool" || sql.kind === "pgpool") {
-    return { targets: [], reason: "answered here", writes: false, coversSession: true };
-  }
-  const { rules, view } = context;
-  const writes = isWrite(sql, rules);
-  const primary = livePrimary(view);
-  const readNode = nodeForReads(context, primary);
+  const nodes = nodesOf(context);
+  const course = courseOf(sql, context, nodes);
+  const writes = course !== "here" && context.rules.mayWrite(sql);
+  const coversRead = nodes.read === nodes.primary;
   const reason = reasonForPrimary(sql, context);
-  if (reason !== null) {
-    return primary === null
-      ? { targets: [], reason: `no primary is known, and ${reason}`, writes, coversSession: false }
-      : { targets: [primary], reason, writes, coversSession: readNode === primary };
+  switch (course) {
+    case "here":
+      return { targets: [], reason: "answered here", writes, coversSession: true };
+    case "nowhere": {
+      const why = reason === null ? "no backend is up" : `no primary is known, and ${reason}`;
+      return { targets: [], reason: why, writes, coversSession: false };
+    }
+    case "primary": {
+      const targets = nodes.primary === null ? [] : [nodes.primary];
+      return { targets, reason: reason ?? "", writes, coversSession: coversRead };
+    }
+    case "both": {
+      const why = "it changes the state of the session";
+      return { targets: nodes.session, reason: why, writes, coversSession: true };
+    }
+    case "read": {
+      const targets = nodes.read === null ? [] : [nodes.read];
+      return { targets, reason: "a read", writes, coversSession: coversRead };
+    }
   }
-  if (sql.destination === "both") {
-    const targets = sessionNodes(context, primary, readNode);
-    return { targets, reason: "it changes the state of the session", writes, coversSession: true };
-  }
-  return {
-    targets: readNode === null ? [] : [readNode],
-    reason: readNode === null ? "no backend is up" : "a read",
-    writes,
-    coversSession: readNode === primary,
-  };
+}
+
+/** What stays the same for all statements of a session while its context does not change. */
+export interface SessionNodes {
+  readonly primary: number | null;
+  readonly read: number | null;
+  /** Those that know the session's state, the primary first. */
+  readonly session: readonly number[];
+}
+
+/** To be asked again when the view, the load balance node or the rules of the context change. */
+export function nodesOf(context: RoutingContext): SessionNodes {
+  const primary = livePrimary(context.view);
+  const read = nodeForReads(context, primary);
+  return { primary, read, session: sessionNodes(context, primary, read) };
+}
+
+/** `here`: it is answered by us. `nowhere`: who should take it is not there; `route` says why. */
+export type Course = "here" | "nowhere" | "primary" | "both" | "read";
+
+/** The same decision as that of `route`, without an object for it: most statements need no more. */
+export function courseOf(sql: SqlClass, context: RoutingContext, nodes: SessionNodes): Course {
+  if (sql.kind === "show-pool" || sql.kind === "pgpool") return "here";
+  if (reasonForPrimary(sql, context) !== null)
+    return nodes.primary === null ? "nowhere" : "primary";
+  if (sql.destination === "both") return nodes.session.length === 0 ? "nowhere" : "both";
+  return nodes.read === null ? "nowhere" : "read";
 }
 
 /**
@@ -88,8 +117,10 @@ function reasonForPrimary(sql: SqlClass, context: RoutingContext): string | null
   if (context.writeSeen && rules.config.disable_load_balance_on_write === "always") {
     return "this session wrote and disable_load_balance_on_write is always";
   }
-  const temp = sql.relations.find((name) => tempRelations.has(withoutTempSchema(name)));
-  if (temp !== undefined) return `${temp} is a temporary table of this session`;
+  if (tempRelations.size > 0) {
+    const temp = sql.relations.find((name) => tempRelations.has(withoutTempSchema(name)));
+    if (temp !== undefined) return `${temp} is a temporary table of this session`;
+  }
   return rules.reasonInText(context.text);
 }
 
@@ -131,34 +162,4 @@ function sessionNodes(
       : [readNode];
   const others = readers.filter((id) => id !== null && id !== primary);
   return [primary, ...others].filter((id) => id !== null);
-}
-
-function isWrite(sql: SqlClass, rules: RoutingRules): boolean {
-  switch (sql.kind) {
-    case "read":
-    case "copy-out":
-      return sql.destination !== "either" || rules.writingFunction(sql) !== null;
-    case "begin":
-    case "commit":
-    case "rollback":
-    case "savepoint":
-    case "show":
-    case "show-pool":
-    case "pgpool":
-    case "empty":
-    case "explain":
-      return false;
-    case "write":
-    case "two-phase":
-    case "set":
-    case "discard":
-    case "listen":
-    case "cursor":
-    case "prepare":
-    case "execute":
-    case "deallocate":
-    case "copy-in":
-    case "unparsable":
-      return true;
-  }
 }

@@ -24,6 +24,10 @@ export interface RoutingRules {
   readonly complaints: readonly string[];
   /** Why the statement must go to the primary by what it is; null when nothing says so. */
   reasonForPrimary(sql: SqlClass): string | null;
+  /** Not known to be a pure read. */
+  mayWrite(sql: SqlClass): boolean;
+  /** Whether `reasonInText` looks at the text at all. */
+  readonly readsText: boolean;
   /** Why its text must go there. */
   reasonInText(text: string): string | null;
   /** The first function that may write, or null. */
@@ -41,7 +45,10 @@ class CompiledRules implements RoutingRules {
   readonly #writing: readonly RegExp[];
   readonly #primaryTexts: readonly RegExp[];
   /** A class is shared by many statements: what is found out about it is kept as long as it. */
-  readonly #reasons = new WeakMap<SqlClass, { readonly reason: string | null }>();
+  readonly #verdicts = new WeakMap<SqlClass, Verdict>();
+  /** The verdict that was asked for last: mostly it is asked for again. */
+  #lastSql: SqlClass | null = null;
+  #last: Verdict = { reason: null, mayWrite: true };
 
   constructor(config: RoutingConfig) {
     this.config = config;
@@ -54,14 +61,19 @@ class CompiledRules implements RoutingRules {
   }
 
   reasonForPrimary(sql: SqlClass): string | null {
-    const known = this.#reasons.get(sql);
-    if (known !== undefined) return known.reason;
-    const reason = this.#findReason(sql);
-    this.#reasons.set(sql, { reason });
-    return reason;
+    return this.#judge(sql).reason;
+  }
+
+  mayWrite(sql: SqlClass): boolean {
+    return this.#judge(sql).mayWrite;
+  }
+
+  get readsText(): boolean {
+    return this.#primaryTexts.length > 0;
   }
 
   reasonInText(text: string): string | null {
+    if (!this.readsText) return null;
     const hit = this.#primaryTexts.some((pattern) => pattern.test(text));
     return hit ? "it matches primary_routing_query_pattern_list" : null;
   }
@@ -72,10 +84,22 @@ class CompiledRules implements RoutingRules {
    * volatility is not looked up; and PostgreSQL's own harmless ones never need to be listed.
    */
   writingFunction(sql: SqlClass): string | null {
-    return sql.functions.find((name) => this.#mayWrite(name)) ?? null;
+    return sql.functions.find((name) => this.#isWriting(name)) ?? null;
   }
 
-  #mayWrite(name: string): boolean {
+  #judge(sql: SqlClass): Verdict {
+    if (sql === this.#lastSql) return this.#last;
+    let verdict = this.#verdicts.get(sql);
+    if (verdict === undefined) {
+      verdict = { reason: this.#findReason(sql), mayWrite: isWrite(sql, this) };
+      this.#verdicts.set(sql, verdict);
+    }
+    this.#lastSql = sql;
+    this.#last = verdict;
+    return verdict;
+  }
+
+  #isWriting(name: string): boolean {
     const matches = (patterns: readonly RegExp[]): boolean =>
       patterns.some((pattern) => pattern.test(name));
     if (this.config.read_only_function_list.length > 0) {
@@ -111,6 +135,41 @@ class CompiledRules implements RoutingRules {
         return [];
       }
     });
+  }
+}
+
+interface Verdict {
+  readonly reason: string | null;
+  readonly mayWrite: boolean;
+}
+
+function isWrite(sql: SqlClass, rules: RoutingRules): boolean {
+  switch (sql.kind) {
+    case "read":
+    case "copy-out":
+      return sql.destination !== "either" || rules.writingFunction(sql) !== null;
+    case "begin":
+    case "commit":
+    case "rollback":
+    case "savepoint":
+    case "show":
+    case "show-pool":
+    case "pgpool":
+    case "empty":
+    case "explain":
+      return false;
+    case "write":
+    case "two-phase":
+    case "set":
+    case "discard":
+    case "listen":
+    case "cursor":
+    case "prepare":
+    case "execute":
+    case "deallocate":
+    case "copy-in":
+    case "unparsable":
+      return true;
   }
 }
 

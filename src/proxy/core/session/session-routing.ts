@@ -2,11 +2,15 @@ import { failure, type Failure } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import {
   chooseLoadBalanceNode,
+  courseOf,
   nextPinned,
+  nodesOf,
   route,
+  type Course,
   type Route,
   type RoutingContext,
   type RoutingRules,
+  type SessionNodes,
 } from "../routing/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import type { ClientBatch } from "./client-batch.ts";
@@ -30,8 +34,8 @@ export class SessionRouting {
   readonly #perStatement: boolean;
   /** Something that was routed last is not known to be a pure read. */
   #writes = false;
-  /** One object a backend, made once. */
-  readonly #single = new Map<number, Destination>();
+  /** What follows from the view, by load balance node: none at 0, node 0 at 1 ... */
+  readonly #known: (KnownNodes | undefined)[] = [];
 
   constructor(o: {
     readonly rules: RoutingRules;
@@ -60,6 +64,7 @@ export class SessionRouting {
 
   set view(view: ClusterView) {
     this.#context.view = view;
+    this.#known.length = 0;
   }
 
   get loadBalanceNode(): number | null {
@@ -77,43 +82,41 @@ export class SessionRouting {
   }
 
   ofStatement(sql: SqlClass, text: string, inTransaction: boolean): Destination {
-    const chosen = this.#route(sql, text, inTransaction);
-    this.#writes = chosen.writes;
-    const [first] = chosen.targets;
-    if (first === undefined) return this.#nowhere(chosen);
-    if (chosen.targets.length > 1) return { kind: "all", backendIds: chosen.targets };
-    return this.#backend(first);
+    const course = this.#courseOf(sql, text, inTransaction);
+    this.#writes = this.#context.rules.mayWrite(sql);
+    const { toPrimary, toRead, toAll } = this.#nodes();
+    const destination = course === "both" ? toAll : course === "read" ? toRead : toPrimary;
+    if (course === "nowhere" || course === "here" || destination === null) {
+      return this.#nowhere(sql);
+    }
+    return destination;
   }
 
   /** One destination for all messages of a batch: a standby only when all of it may go there. */
   ofBatch(batch: ClientBatch, endsWithSync: boolean, inTransaction: boolean): Destination | null {
-    let only: number | null = null;
-    let everywhere: Route | null = null;
-    let singles = 0;
+    let onRead = 0;
+    let onPrimary = 0;
+    let everywhere = 0;
     let routed: PreparedStatement | null = null;
     this.#writes = false;
     for (let i = 0; i < batch.count; i += 1) {
       const statement = batch.statements[i] ?? null;
       if (statement === null || statement === routed || batch.kinds[i] === SENT.close) continue;
       routed = statement;
-      const chosen = this.#route(statement.sql, statement.text, inTransaction);
-      this.#writes ||= chosen.writes;
-      const [first] = chosen.targets;
-      if (first === undefined) return this.#nowhere(chosen);
-      if (chosen.targets.length > 1) {
-        everywhere = chosen;
-        continue;
-      }
-      singles += 1;
-      only = only === null || only === first ? first : this.#context.view.primaryId;
+      const { sql } = statement;
+      const course = this.#courseOf(sql, statement.text, inTransaction);
+      this.#writes ||= this.#context.rules.mayWrite(sql);
+      if (course === "nowhere" || course === "here") return this.#nowhere(sql);
+      if (course === "primary") onPrimary += 1;
+      else if (course === "read" || this.#nodes().nodes.session.length === 1) onRead += 1;
+      else everywhere += 1;
     }
     const mustBePrimary = !endsWithSync || batch.usesOlderPortal;
-    if (everywhere !== null && singles === 0 && !mustBePrimary) {
-      return { kind: "all", backendIds: everywhere.targets };
-    }
     if (routed === null && !mustBePrimary) return null;
-    if (mustBePrimary || everywhere !== null) only = this.#context.view.primaryId;
-    return only === null ? this.#nowhere(null) : this.#backend(only);
+    const { toAnyPrimary, toRead, toAll } = this.#nodes();
+    if (everywhere > 0 && onPrimary + onRead === 0 && !mustBePrimary) return toAll;
+    const isRead = onRead > 0 && onPrimary + everywhere === 0 && !mustBePrimary;
+    return (isRead ? toRead : toAnyPrimary) ?? this.#nowhere(null);
   }
 
   /**
@@ -132,7 +135,7 @@ export class SessionRouting {
     if (sql.clearsSession) this.#tempRelations.clear();
   }
 
-  #route(sql: SqlClass, text: string, inTransaction: boolean): Route {
+  #courseOf(sql: SqlClass, text: string, inTransaction: boolean): Course {
     const context = this.#context;
     context.text = text;
     context.inTransaction = inTransaction;
@@ -144,20 +147,42 @@ export class SessionRouting {
         context.randomUnit,
       );
     }
-    return route(sql, context);
+    return courseOf(sql, context, this.#nodes().nodes);
   }
 
-  #backend(backendId: number): Destination {
-    let destination = this.#single.get(backendId);
-    if (destination === undefined) {
-      destination = { kind: "backend", backendId };
-      this.#single.set(backendId, destination);
-    }
-    return destination;
+  #nodes(): KnownNodes {
+    const { view, loadBalanceNode } = this.#context;
+    const place = loadBalanceNode === null ? 0 : loadBalanceNode + 1;
+    return (this.#known[place] ??= knownNodes(nodesOf(this.#context), view.primaryId));
   }
 
-  #nowhere(chosen: Route | null): Destination {
-    const detail = chosen === null ? {} : { detail: chosen.reason };
+  #nowhere(sql: SqlClass | null): Destination {
+    const detail = sql === null ? {} : { detail: route(sql, this.#context).reason };
     return { kind: "nowhere", failure: failure("no-primary", detail) };
   }
+}
+
+/** Destinations that are made once. */
+interface KnownNodes {
+  readonly nodes: SessionNodes;
+  readonly toPrimary: Destination | null;
+  /** Also one to which no new connection could be opened. */
+  readonly toAnyPrimary: Destination | null;
+  readonly toRead: Destination | null;
+  readonly toAll: Destination | null;
+}
+
+function knownNodes(nodes: SessionNodes, primaryId: number | null): KnownNodes {
+  const { primary, read, session } = nodes;
+  const single = (backendId: number | null | undefined): Destination | null =>
+    backendId === null || backendId === undefined ? null : { kind: "backend", backendId };
+  const toAll: Destination | null =
+    session.length > 1 ? { kind: "all", backendIds: session } : single(session[0]);
+  return {
+    nodes,
+    toPrimary: single(primary),
+    toAnyPrimary: single(primaryId),
+    toRead: single(read),
+    toAll,
+  };
 }
