@@ -18,6 +18,12 @@ export const FAILURES = {
     message: "Sorry, too many clients already",
     hint: "Raise num_init_children, or let clients disconnect when they are done.",
   },
+  "no-server-connection": {
+    severity: "ERROR",
+    sqlstate: "53300",
+    message: "no server connection became free within queue_timeout",
+    hint: "Shorten transactions, or raise pool_size, max_backend_connections, max_db_connections or max_user_connections.",
+  },
   "all-backends-down": {
     severity: "FATAL",
     sqlstate: "08S01",

@@ -14,6 +14,9 @@ import {
   BackendPool,
   Listener,
   readSettings,
+  SharedConnections,
+  sharedSettings,
+  sharedSizes,
   TimedGate,
   type SettingsRead,
 } from "./driver/index.ts";
@@ -67,6 +70,11 @@ const pool = new BackendPool({
   connectTimeoutMs: config.connect_timeout,
   resetQueries: config.reset_query_list,
 });
+const shared = new SharedConnections(
+  sharedSizes(config, workersOf(config)),
+  sharedSettings(config),
+  (backendId, message) => tell({ type: "backend-error", backendId, cause: "connect", message }),
+);
 const selectCounts: number[] = [];
 const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
@@ -76,6 +84,7 @@ const listener = new Listener({
   workerId,
   log,
   pool,
+  shared,
   selectCounts,
   tell,
   classify: (text) => classifier.classify(text),
@@ -127,7 +136,9 @@ function viewChanged(next: ClusterView): void {
     const now = next.backends.find((one) => one.id === backend.id);
     const isUp = now?.state === "up" || now?.state === "waiting";
     const isElsewhere = now?.hostname !== backend.hostname || now.port !== backend.port;
-    if (!isUp || isElsewhere) pool.dropBackend(backend.id);
+    if (isUp && !isElsewhere) continue;
+    pool.dropBackend(backend.id);
+    shared.dropBackend(backend.id);
   }
   listener.viewChanged(next);
   if (next.index !== before.index) tell({ type: "applied", index: next.index });
@@ -159,6 +170,7 @@ function reload(): void {
   settings = { ...next.value.settings, clientsMax: settings.clientsMax };
   const { connect_timeout: connectTimeoutMs, reset_query_list: resetQueries } = settings.config;
   pool.change({ connectTimeoutMs, resetQueries });
+  shared.change(sharedSettings(settings.config));
   log.change(logOptionsFor(settings.config, "child", isDebugging));
 }
 
@@ -172,12 +184,14 @@ function stop(mode: "smart" | "fast"): void {
 
 function end(): void {
   pool.closeIdle();
+  shared.closeIdle();
   // What was written to sockets just now leaves in this turn of the loop.
   setImmediate(() => process.exit(0));
 }
 
 function tick(): void {
   pool.expire();
+  shared.expire();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
   const stats: FromWorker = { type: "stats", clients: listener.counts, selectCounts };
   const text = JSON.stringify(stats);

@@ -18,7 +18,7 @@ export const OWN = {
     initial: "session",
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "How long a client keeps a server connection: until it leaves, as in Pgpool-II, or until its transaction ends, so that few connections serve many clients.",
   },
@@ -38,7 +38,7 @@ export const OWN = {
     min: 1,
     context: "init",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "In transaction mode, connections of this node to one server for each pair of user and database.",
   },
@@ -47,7 +47,7 @@ export const OWN = {
     initial: 0,
     context: "init",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about: "Most connections of this node to one server; 0 for no bound of its own.",
   },
   max_db_connections: {
@@ -55,7 +55,7 @@ export const OWN = {
     initial: 0,
     context: "init",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about: "Most connections of this node to one database of one server; 0 for no such bound.",
   },
   max_user_connections: {
@@ -63,7 +63,7 @@ export const OWN = {
     initial: 0,
     context: "init",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about: "Most connections of this node to one server for one user; 0 for no such bound.",
   },
   queue_timeout: {

@@ -3,7 +3,12 @@ import type { PoolSecret } from "../../auth/index.ts";
 import { failure, type Failure } from "../../base/index.ts";
 import { TERMINATE } from "../../wire/postgres/index.ts";
 import { SessionReset } from "../core/pool/index.ts";
-import { BackendLogin, type BackendMethod, type LoggedIn } from "../core/session/index.ts";
+import {
+  BackendLink,
+  BackendLogin,
+  type BackendMethod,
+  type LoggedIn,
+} from "../core/session/index.ts";
 import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
 
 const READ_BUFFER_BYTES = 32 * 1024;
@@ -16,12 +21,12 @@ export interface BackendTarget {
   readonly port: number;
 }
 
-/** Whoever uses the connection at the moment. */
+/** Whoever uses connections at the moment. */
 export interface ConnectionUser {
-  received(bytes: Buffer): void;
-  drained(): void;
+  received(connection: BackendConnection, bytes: Buffer): void;
+  drained(connection: BackendConnection): void;
   /** The connection is gone. */
-  closed(why: string): void;
+  closed(connection: BackendConnection, why: string): void;
 }
 
 export interface OpenListener {
@@ -39,7 +44,8 @@ export class BackendConnection implements SocketEvents {
   readonly target: BackendTarget;
   /** Of the pool. */
   readonly key: string;
-  parameters = new Map<string, string>();
+  /** As sessions use it; belongs to nobody while the connection is idle. */
+  readonly link: BackendLink;
   processId = 0;
   cancelKey: Buffer = Buffer.alloc(4);
   method: BackendMethod = "trust";
@@ -47,6 +53,8 @@ export class BackendConnection implements SocketEvents {
   relayedPassword: PoolSecret | null = null;
   /** Cancel requests under way: one that comes late must not hit the next user. */
   cancelsOpen = 0;
+  /** Of the lane of shared connections that it was opened for. */
+  generation = 0;
   readonly #socket: StreamSocket;
   readonly #startUp: ReadonlyMap<string, string>;
   #login: BackendLogin | null;
@@ -66,6 +74,8 @@ export class BackendConnection implements SocketEvents {
     this.key = o.key;
     this.#listener = o.listener;
     this.#startUp = o.parameters;
+    const { backendId } = o.target;
+    this.link = new BackendLink({ backendId, parameters: new Map(), port: this });
     const login = new BackendLogin({
       user: o.parameters.get("user") ?? "",
       random: randomBytes(18),
@@ -85,12 +95,21 @@ export class BackendConnection implements SocketEvents {
     this.#timer = this.#startTimer(o.connectTimeoutMs, "timed out");
   }
 
+  /** The server's values. */
+  get parameters(): ReadonlyMap<string, string> {
+    return this.link.parameters;
+  }
+
   get isBlocked(): boolean {
     return this.#socket.isBlocked;
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  isUsedBy(user: ConnectionUser): boolean {
+    return this.#user === user;
   }
 
   proceed(secret: PoolSecret | null): void {
@@ -130,9 +149,14 @@ export class BackendConnection implements SocketEvents {
       o.done(isClean && !this.#isClosed);
     };
     const { queries, status } = o;
-    const reset = new SessionReset({ queries, status, parameters: this.parameters, done: finish });
+    const reset = new SessionReset({
+      queries,
+      status,
+      parameters: this.link.parameters,
+      done: finish,
+    });
     this.use({
-      received: (bytes) => reset.push(bytes),
+      received: (_, bytes) => reset.push(bytes),
       drained: () => undefined,
       closed: () => finish(false),
     });
@@ -156,11 +180,11 @@ export class BackendConnection implements SocketEvents {
 
   received(bytes: Buffer): void {
     if (this.#login !== null) this.#login.push(bytes);
-    else this.#user?.received(bytes);
+    else this.#user?.received(this, bytes);
   }
 
   drained(): void {
-    this.#user?.drained();
+    this.#user?.drained(this);
   }
 
   closed(cause: Error | null): void {
@@ -171,7 +195,7 @@ export class BackendConnection implements SocketEvents {
     this.#clearTimer();
     const user = this.#user;
     this.#user = null;
-    user?.closed(`backend ${this.target.backendId} (${where(this.target)}): ${why}`);
+    user?.closed(this, `backend ${this.target.backendId} (${where(this.target)}): ${why}`);
   }
 
   // ---- helpers ----------------------------------------------------------------------------
@@ -180,7 +204,7 @@ export class BackendConnection implements SocketEvents {
     const listener = this.#listener;
     this.#login = null;
     this.#listener = null;
-    this.parameters = result.parameters;
+    this.link.parameters = result.parameters;
     this.processId = result.processId;
     this.cancelKey = result.cancelKey;
     this.method = result.method;

@@ -3,7 +3,11 @@ import type { Failure } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
 import { isPooledDatabase, Pool, poolKey } from "../core/pool/index.ts";
 import type { BackendMethod } from "../core/session/index.ts";
-import { BackendConnection, type BackendTarget } from "./backend-connection.ts";
+import {
+  BackendConnection,
+  type BackendTarget,
+  type ConnectionUser,
+} from "./backend-connection.ts";
 
 export interface PoolSettings {
   /** For each backend. */
@@ -156,13 +160,23 @@ export class BackendPool {
     if (this.#used.delete(connection)) this.#pool.closed(connection.target.backendId);
   }
 
-  #onlyClosing(closed: () => void): {
-    received(): void;
-    drained(): void;
-    closed(): void;
-  } {
-    return { received: () => undefined, drained: () => undefined, closed };
+  /** Nobody uses it: what the server says is only kept track of. */
+  #onlyClosing(closed: () => void): ConnectionUser {
+    return {
+      received: (connection, bytes) => {
+        if (connection.link.push(bytes) === null) return;
+        closed();
+        connection.close();
+      },
+      drained: () => undefined,
+      closed,
+    };
   }
+}
+
+/** A connection that stays open would stand in the way of CREATE DATABASE. */
+export function isShareable(database: string): boolean {
+  return database !== "template0" && database !== "template1";
 }
 
 export function isReusable(database: string): boolean {

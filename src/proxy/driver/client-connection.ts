@@ -21,12 +21,13 @@ import {
   type ClientMethod,
   type StartedClient,
 } from "../core/session/index.ts";
-import { isReusable, type Acquired } from "./backend-pool.ts";
+import { isReusable, isShareable, type Acquired } from "./backend-pool.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { doorFor } from "./client-door.ts";
 import { ClientSession } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
-import { SessionOpener } from "./session-opener.ts";
+import { SessionOpener, type OpenerHost } from "./session-opener.ts";
+import { SharedOpener } from "./shared-opener.ts";
 import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
@@ -66,7 +67,7 @@ export class ClientConnection implements SocketEvents {
   #isRelayed = false;
   #session: ClientSession | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #opener: SessionOpener | null = null;
+  #opener: SessionOpener | SharedOpener | null = null;
   #isOver = false;
 
   constructor(accepted: Socket, context: WorkerContext, host: ClientHost) {
@@ -113,13 +114,13 @@ export class ClientConnection implements SocketEvents {
   }
 
   received(bytes: Buffer): void {
-    if (this.#session !== null) this.#session.received(bytes);
+    if (this.#session !== null) this.#session.clientBytes(bytes);
     else if (this.#start !== null) this.#startBytes(bytes);
     else this.#loginReceived(bytes);
   }
 
   drained(): void {
-    this.#session?.drained();
+    this.#session?.clientDrained();
   }
 
   closed(): void {
@@ -232,10 +233,8 @@ export class ClientConnection implements SocketEvents {
 
   /** PostgreSQL (or a cached connection that it once asked this of) wants proof. */
   #prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
-    const own = this.#client === null ? undefined : this.#settings.users.get(this.#client.user);
-    const towardsBackend = own?.backend?.secret;
-    const go = (secret: PoolSecret | null): void => proceed(towardsBackend ?? secret);
-    if (this.#isProven || method === "trust") return go(this.#secret);
+    const go = (): void => proceed(this.#towardsBackend());
+    if (this.#isProven || method === "trust") return go();
     if (this.#secret === null && this.#settings.config.allow_clear_text_frontend_auth) {
       this.#isRelayed = true;
       return this.#ask("password", go);
@@ -243,35 +242,52 @@ export class ClientConnection implements SocketEvents {
     this.#ask(method, go);
   }
 
+  #towardsBackend(): PoolSecret | null {
+    const own = this.#client === null ? undefined : this.#settings.users.get(this.#client.user);
+    return own?.backend?.secret ?? this.#secret;
+  }
+
   // ---- the backends -----------------------------------------------------------------------
 
   #openBackends(): void {
     const client = this.#client as StartedClient;
-    this.#opener = new SessionOpener({
-      context: this.#context,
-      settings: this.#settings,
-      client,
-      host: {
-        prove: (method, proceed) => this.#prove(method, proceed),
-        mayReuse: () => this.#mayReuse(),
-        refuse: (why) => this.#refuse(why),
-        refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
-        log: (level, message, detail) => this.#logClient(level, message, detail),
-        opened: (connections, lbNode) => this.#begin(connections, lbNode),
-      },
-    });
+    const host: OpenerHost = {
+      secret: () => this.#towardsBackend(),
+      prove: (method, proceed) => this.#prove(method, proceed),
+      mayReuse: () => this.#mayReuse(),
+      refuse: (why) => this.#refuse({ ...why, severity: "FATAL" }),
+      refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
+      log: (level, message, detail) => this.#logClient(level, message, detail),
+      opened: (connections, lbNode, parameters) => this.#begin(connections, lbNode, parameters),
+    };
+    const what = { context: this.#context, settings: this.#settings, client, host };
+    this.#opener = this.#mayShare() ? new SharedOpener(what) : new SessionOpener(what);
     this.#opener.start();
+  }
+
+  /** The password that opens a backend is the client's own word, as no file knows it. */
+  #relaysPassword(): boolean {
+    const { config } = this.#settings;
+    if (this.#isRelayed) return true;
+    return (
+      this.#secret === null && !config.enable_pool_hba && config.allow_clear_text_frontend_auth
+    );
   }
 
   #mayReuse(): boolean {
     const client = this.#client as StartedClient;
-    const isKnown = this.#secret !== null || this.#settings.config.enable_pool_hba;
-    const isRelayed = !isKnown && this.#settings.config.allow_clear_text_frontend_auth;
-    return isReusable(client.database) && !client.isReplication && !isRelayed && !this.#isRelayed;
+    return isReusable(client.database) && !client.isReplication && !this.#relaysPassword();
+  }
+
+  /** Its transactions may take turns with those of others. */
+  #mayShare(): boolean {
+    const client = this.#client as StartedClient;
+    if (this.#settings.config.pool_mode !== "transaction") return false;
+    return isShareable(client.database) && !client.isReplication && !this.#relaysPassword();
   }
 
   #refusedBy(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
-    if (result.kind === "failed") return this.#refuse(result.failure);
+    if (result.kind === "failed") return this.#refuse({ ...result.failure, severity: "FATAL" });
     this.#socket.write(result.error);
     this.#logClient("log", `backend ${backendId} refused the login`, `SQLSTATE ${result.sqlstate}`);
     this.#close();
@@ -279,14 +295,18 @@ export class ClientConnection implements SocketEvents {
 
   // ---- the session ------------------------------------------------------------------------
 
-  #begin(connections: readonly BackendConnection[], loadBalanceNode: number | null): void {
-    const [speaker] = connections;
+  #begin(
+    connections: readonly BackendConnection[],
+    loadBalanceNode: number | null,
+    parameters: ReadonlyMap<string, string>,
+  ): void {
+    const opener = this.#opener;
+    if (opener === null) return;
     const client = this.#client as StartedClient;
     this.#clearTimer();
     const { processId, key } = this.#host.cancelKeyOf(this);
     const greeting = [AUTHENTICATION_OK];
-    for (const [name, value] of speaker?.parameters ?? [])
-      greeting.push(buildParameterStatus(name, value));
+    for (const [name, value] of parameters) greeting.push(buildParameterStatus(name, value));
     greeting.push(buildKeyData(processId, key), buildReady(READY.idle));
     this.#socket.write(Buffer.concat(greeting));
     this.#session = new ClientSession({
@@ -295,14 +315,13 @@ export class ClientConnection implements SocketEvents {
       client,
       loadBalanceNode,
       connections,
-      mayReuse: this.#mayReuse(),
+      links: opener,
       nextRandom: Math.random,
-      acquire: (backendId, done) => this.#opener?.acquire(backendId, done),
       ended: () => this.#sessionEnded(),
     });
     const early = this.#loginBytes;
     this.#loginBytes = Buffer.alloc(0);
-    if (early.length > 0) this.#session.received(early);
+    if (early.length > 0) this.#session.clientBytes(early);
   }
 
   #sessionEnded(): void {

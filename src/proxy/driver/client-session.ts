@@ -4,12 +4,11 @@ import { buildError } from "../../wire/postgres/index.ts";
 import {
   Session,
   type BackendLink,
-  type LinkPort,
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
 import { answerShow, type ShowAnswer } from "../core/show/index.ts";
-import type { BackendConnection } from "./backend-connection.ts";
+import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
 import { formatLocalTime } from "./local-time.ts";
@@ -31,21 +30,34 @@ export interface ClientSessionOptions {
   readonly loadBalanceNode: number | null;
   /** The first one speaks for the session. */
   readonly connections: readonly BackendConnection[];
-  /** The client may leave its connections to the pool. */
-  readonly mayReuse: boolean;
   readonly nextRandom: () => number;
-  /** Opens one more connection for the same user and database. */
-  readonly acquire: (backendId: number, done: (result: Acquired) => void) => void;
+  /** Where further connections come from. */
+  readonly links: LinkSource;
   readonly ended: () => void;
 }
 
+/** Where a session gets connections from, and who has them back. */
+export interface LinkSource {
+  /** Connections belong to a session for a transaction. */
+  readonly isSharing: boolean;
+  /** One that is there at once, or null: `session.opened` or `session.notOpened` follows. */
+  open(backendId: number, session: ClientSession): BackendConnection | null;
+  /**
+   * @param isOrderly it owes nothing, and may serve somebody else.
+   * @param mayStay what it holds of the session is nothing, or is taken care of.
+   */
+  release(connection: BackendConnection, isOrderly: boolean, mayStay: boolean): void;
+  /** A cancel request has been dealt with. */
+  cancelled(connection: BackendConnection): void;
+}
+
 /** A session with its sockets: whatever one side cannot take at once stops the other side. */
-export class ClientSession implements SessionPort {
+export class ClientSession implements SessionPort, ConnectionUser {
   readonly #o: ClientSessionOptions;
   readonly #session: Session;
-  readonly #connections = new Map<number, BackendConnection>();
-  /** Backends that said goodbye themselves: their closing is no news. */
-  readonly #announced = new Set<number>();
+  readonly #connections: BackendConnection[] = [];
+  /** Connections that said goodbye themselves: their closing is no news. */
+  readonly #announced = new WeakSet<BackendConnection>();
   #isOver = false;
 
   constructor(o: ClientSessionOptions) {
@@ -57,24 +69,29 @@ export class ClientSession implements SessionPort {
       rules,
       view: o.context.view(),
       loadBalanceNode: o.loadBalanceNode,
+      isSharing: o.links.isSharing,
       nextRandom: o.nextRandom,
       logsStatements: config.log_statement,
       logsPerNode: config.log_per_node_statement,
     });
-    for (const connection of o.connections) this.#addLink(connection);
+    for (const connection of o.connections) {
+      this.#use(connection);
+      this.#session.addLink(connection.link);
+    }
   }
 
   // ---- events -----------------------------------------------------------------------------
 
-  received(bytes: Buffer): void {
+  clientBytes(bytes: Buffer): void {
     this.#session.clientBytes(bytes);
-    for (const connection of this.#connections.values()) {
+    for (const connection of this.#connections) {
       if (connection.isBlocked) this.#o.socket.pause(PAUSE.otherSideIsSlow);
     }
   }
 
-  drained(): void {
-    for (const connection of this.#connections.values()) connection.resume(PAUSE.otherSideIsSlow);
+  clientDrained(): void {
+    for (const connection of this.#connections) connection.resume(PAUSE.otherSideIsSlow);
+    this.#session.written();
   }
 
   /** The client is gone without a word. */
@@ -105,11 +122,12 @@ export class ClientSession implements SessionPort {
     let open = busy.length;
     if (open === 0) return done();
     for (const link of busy) {
-      const connection = this.#connections.get(link.backendId);
+      const connection = this.#connectionOf(link);
       if (connection === undefined) continue;
       connection.cancelsOpen += 1;
       sendCancel(connection, () => {
         connection.cancelsOpen -= 1;
+        if (connection.cancelsOpen === 0) this.#o.links.cancelled(connection);
         open -= 1;
         if (open === 0) done();
       });
@@ -130,24 +148,40 @@ export class ClientSession implements SessionPort {
     this.#o.socket.resume(PAUSE.sessionWaits);
   }
 
-  openLink(backendId: number): void {
-    this.#o.acquire(backendId, (result) => {
-      if (result.kind !== "connection") {
-        const why =
-          result.kind === "failed" ? result.failure : failure("no-primary", { detail: "refused" });
-        this.#session.linkFailed({ ...why, severity: "ERROR" });
-        return;
-      }
-      if (this.#isOver) return this.#o.context.pool.discard(result.connection);
-      const { connection } = result;
-      this.#connections.set(backendId, connection);
-      const link = this.#session.linkOpened(
-        backendId,
-        connection.parameters,
-        this.#linkPort(connection),
-      );
-      this.#use(connection, link);
-    });
+  openLink(backendId: number): BackendLink | null {
+    const connection = this.#o.links.open(backendId, this);
+    if (connection === null) return null;
+    this.#use(connection);
+    connection.link.owner = this.#session;
+    return connection.link;
+  }
+
+  /** The answer to `LinkSource.open` that came later. */
+  opened(connection: BackendConnection): void {
+    if (this.#isOver) return this.#o.links.release(connection, false, false);
+    if (connection.isClosed) {
+      const { backendId } = connection.target;
+      return this.#session.linkFailed(backendId, failure("backend-lost", { severity: "ERROR" }));
+    }
+    this.#use(connection);
+    this.#session.linkOpened(connection.link);
+  }
+
+  notOpened(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
+    const why =
+      result.kind === "failed" ? result.failure : failure("no-primary", { detail: "refused" });
+    this.#session.linkFailed(backendId, { ...why, severity: "ERROR" });
+  }
+
+  releaseLink(link: BackendLink): void {
+    const connection = this.#connectionOf(link);
+    if (connection === undefined) return;
+    this.#forget(connection);
+    this.#o.links.release(connection, true, true);
+  }
+
+  mayRelease(link: BackendLink): boolean {
+    return !this.#o.socket.isBlocked && this.#connectionOf(link)?.isBlocked === false;
   }
 
   mayForward(): boolean {
@@ -162,12 +196,12 @@ export class ClientSession implements SessionPort {
     return this.#o.context.gate.awaitsPrimary;
   }
 
-  dropLink(backendId: number, why: string): void {
-    const connection = this.#connections.get(backendId);
+  dropLink(link: BackendLink, why: string): void {
+    const connection = this.#connectionOf(link);
     if (connection === undefined) return;
-    this.#connections.delete(backendId);
-    this.#o.context.pool.discard(connection);
-    this.#log("log", `session goes on without backend ${backendId}`, why);
+    this.#forget(connection);
+    this.#o.links.release(connection, false, false);
+    this.#log("log", `session goes on without backend ${link.backendId}`, why);
     this.#resumeClientIfWritable();
   }
 
@@ -205,58 +239,67 @@ export class ClientSession implements SessionPort {
 
   logStatement(backendId: number | null, text: string): void {
     if (backendId === null) return this.#log("log", `statement: ${text}`);
-    const pid = this.#connections.get(backendId)?.processId ?? 0;
+    const connection = this.#connections.find((one) => one.target.backendId === backendId);
+    const pid = connection?.processId ?? 0;
     this.#log("log", `DB node id: ${backendId} backend pid: ${pid} statement: ${text}`);
   }
 
-  backendFailed(backendId: number, fields: ReadonlyMap<string, string>): void {
+  backendFailed(link: BackendLink, fields: ReadonlyMap<string, string>): void {
+    const { backendId } = link;
     const severity = fields.get("V");
     if (severity !== "FATAL" && severity !== "PANIC") return;
-    this.#announced.add(backendId);
+    const connection = this.#connectionOf(link);
+    if (connection !== undefined) this.#announced.add(connection);
     if (!SHUTDOWN_STATES.has(fields.get("C") ?? "")) return;
     const message = fields.get("M") ?? "";
     this.#o.context.tell({ type: "backend-error", backendId, cause: "shutdown", message });
   }
 
-  // ---- helpers ----------------------------------------------------------------------------
+  // ---- what connections tell --------------------------------------------------------------
 
-  #addLink(connection: BackendConnection): void {
+  received(connection: BackendConnection, bytes: Buffer): void {
+    this.#session.linkBytes(connection.link, bytes);
+    if (this.#o.socket.isBlocked && connection.isUsedBy(this)) {
+      connection.pause(PAUSE.otherSideIsSlow);
+    }
+  }
+
+  drained(): void {
+    this.#resumeClientIfWritable();
+    this.#session.written();
+  }
+
+  closed(connection: BackendConnection, why: string): void {
     const { backendId } = connection.target;
-    this.#connections.set(backendId, connection);
-    const port = this.#linkPort(connection);
-    this.#use(connection, this.#session.addLink(backendId, connection.parameters, port));
-  }
-
-  #linkPort(connection: BackendConnection): LinkPort {
-    return connection;
-  }
-
-  #use(connection: BackendConnection, link: BackendLink): void {
-    const session = this.#session;
-    const { socket } = this.#o;
-    connection.use({
-      received: (bytes) => {
-        session.linkBytes(link, bytes);
-        if (socket.isBlocked) connection.pause(PAUSE.otherSideIsSlow);
-      },
-      drained: () => this.#resumeClientIfWritable(),
-      closed: (why) => this.#backendClosed(connection, why),
-    });
-  }
-
-  #backendClosed(connection: BackendConnection, why: string): void {
-    const { backendId } = connection.target;
-    this.#o.context.pool.discard(connection);
-    this.#connections.delete(backendId);
-    if (!this.#announced.has(backendId)) {
+    this.#forget(connection);
+    this.#o.links.release(connection, false, false);
+    if (!this.#announced.has(connection)) {
       this.#o.context.tell({ type: "backend-error", backendId, cause: "io", message: why });
     }
-    this.#session.linkLost(backendId, why);
+    this.#session.linkLost(connection.link, why);
     this.#resumeClientIfWritable();
   }
 
+  // ---- helpers ----------------------------------------------------------------------------
+
+  #use(connection: BackendConnection): void {
+    this.#connections.push(connection);
+    connection.use(this);
+  }
+
+  #forget(connection: BackendConnection): void {
+    const at = this.#connections.indexOf(connection);
+    const last = this.#connections.pop();
+    if (last !== undefined && last !== connection && at >= 0) this.#connections[at] = last;
+  }
+
+  #connectionOf(link: BackendLink): BackendConnection | undefined {
+    for (const connection of this.#connections) if (connection.link === link) return connection;
+    return undefined;
+  }
+
   #resumeClientIfWritable(): void {
-    for (const connection of this.#connections.values()) if (connection.isBlocked) return;
+    for (const connection of this.#connections) if (connection.isBlocked) return;
     this.#o.socket.resume(PAUSE.otherSideIsSlow);
   }
 
@@ -264,14 +307,16 @@ export class ClientSession implements SessionPort {
   #finish(isOrderly: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { pool } = this.#o.context;
-    for (const [backendId, connection] of this.#connections) {
-      const link = this.#session.links.get(backendId);
+    const mayStay = this.#session.reasonsToKeep.length === 0;
+    // What is still being written to the client lies in a connection's read buffer.
+    const isWritten = !this.#o.socket.isBlocked;
+    for (const connection of this.#connections) {
+      const { link } = connection;
+      link.letGo();
       connection.resume(PAUSE.otherSideIsSlow);
-      if (!isOrderly || link === undefined || !link.isQuiet) pool.discard(connection);
-      else pool.release(connection, { mayReuse: this.#o.mayReuse, status: link.status });
+      this.#o.links.release(connection, isOrderly && isWritten && link.isQuiet, mayStay);
     }
-    this.#connections.clear();
+    this.#connections.length = 0;
     this.#o.ended();
   }
 

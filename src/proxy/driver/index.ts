@@ -8,3 +8,4 @@ export { Listener, type ListenError } from "./listener.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";
+export { SharedConnections, sharedSettings, sharedSizes } from "./shared-connections.ts";

@@ -5,6 +5,7 @@ import { chooseLoadBalanceNode } from "../core/routing/index.ts";
 import type { BackendMethod, StartedClient } from "../core/session/index.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { type Acquired } from "./backend-pool.ts";
+import type { ClientSession, LinkSource } from "./client-session.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
 /** Backends beyond this are left out of a session. */
@@ -14,6 +15,8 @@ type NoConnection = Exclude<Acquired, { kind: "connection" }>;
 
 /** What an opener needs of the client's connection. */
 export interface OpenerHost {
+  /** What is known of the user, for the backends. */
+  secret(): PoolSecret | null;
   /** As `Acquisition.prove`. */
   prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void;
   /** Whether backend connections may be taken from the pool and left to it. Asked when it matters. */
@@ -23,15 +26,25 @@ export interface OpenerHost {
   /** A backend refused in its own words, which are for the client. */
   refusedBy(backendId: number, result: NoConnection): void;
   log(level: "log" | "warning", message: string, detail?: string): void;
-  /** All that can be had are open, the first one speaks for the session. */
-  opened(connections: BackendConnection[], loadBalanceNode: number | null): void;
+  /**
+   * The session may start.
+   *
+   * @param connections the first one speaks for the session.
+   * @param parameters what the client is told of the server.
+   */
+  opened(
+    connections: readonly BackendConnection[],
+    loadBalanceNode: number | null,
+    parameters: ReadonlyMap<string, string>,
+  ): void;
 }
 
 /**
  * Opens the backend connections of one client: the primary (or who stands in for it) first, then
  * those that its reads may go to, and later ones that its session asks for.
  */
-export class SessionOpener {
+export class SessionOpener implements LinkSource {
+  readonly isSharing = false;
   readonly #context: WorkerContext;
   readonly #settings: Settings;
   readonly #client: StartedClient;
@@ -74,11 +87,29 @@ export class SessionOpener {
   }
 
   /** One more connection for the running session. */
-  acquire(backendId: number, done: (result: Acquired) => void): void {
+  open(backendId: number, session: ClientSession): null {
     const backend = this.#context.view().backends.find((one) => one.id === backendId);
-    if (backend === undefined) {
-      done({ kind: "failed", failure: failure("no-primary"), unreachable: false });
-    } else this.#acquire(backend, done);
+    const tell = (result: Acquired): void => {
+      if (result.kind === "connection") session.opened(result.connection);
+      else session.notOpened(backendId, result);
+    };
+    // Never during the call: the session is in the middle of something.
+    if (backend !== undefined) this.#acquire(backend, (result) => setImmediate(tell, result));
+    else {
+      const why = failure("no-primary");
+      setImmediate(tell, { kind: "failed", failure: why, unreachable: false });
+    }
+    return null;
+  }
+
+  release(connection: BackendConnection, isOrderly: boolean): void {
+    const { pool } = this.#context;
+    if (!isOrderly) return pool.discard(connection);
+    pool.release(connection, { mayReuse: this.#host.mayReuse(), status: connection.link.status });
+  }
+
+  cancelled(): void {
+    // The pool looks at what is open before it keeps a connection.
   }
 
   /** The client is gone: what is open already goes to the pool, the rest is given up. */
@@ -128,7 +159,7 @@ export class SessionOpener {
     const opened = this.#opened.filter((connection) => !connection.isClosed);
     this.#opened = [];
     const hasIt = opened.some((one) => one.target.backendId === lbNode);
-    this.#host.opened(opened, hasIt ? lbNode : null);
+    this.#host.opened(opened, hasIt ? lbNode : null, speaker.parameters);
   }
 
   #acquire(backend: BackendView, done: (result: Acquired) => void): void {

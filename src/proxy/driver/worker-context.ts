@@ -5,6 +5,7 @@ import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { SqlClass } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
+import type { SharedConnections } from "./shared-connections.ts";
 import type { TimedGate } from "./timed-gate.ts";
 
 /** What a configuration gives to sessions that start from now on; replaced as a whole by a reload. */
@@ -26,7 +27,10 @@ export interface WorkerContext {
   /** 1 to the number of workers. */
   readonly workerId: number;
   readonly log: Log;
+  /** Connections that belong to a session for its life. */
   readonly pool: BackendPool;
+  /** Those that sessions share. */
+  readonly shared: SharedConnections;
   readonly classify: (text: string) => SqlClass;
   readonly settings: () => Settings;
   readonly view: () => ClusterView;

@@ -3,8 +3,8 @@ import { loadModule, parseSync } from "libpg-query";
 import { assert, failure, succeed, type Failure } from "../../../src/base/index.ts";
 import { compileRules, type RoutingConfig } from "../../../src/proxy/core/routing/index.ts";
 import {
+  BackendLink,
   Session,
-  type BackendLink,
   type LinkPort,
   type SessionPort,
 } from "../../../src/proxy/core/session/index.ts";
@@ -83,12 +83,13 @@ export class World implements SessionPort {
       rules: RULES,
       view: VIEW,
       loadBalanceNode: 1,
+      isSharing: false,
       nextRandom: () => 0,
       logsStatements: false,
       logsPerNode: false,
     });
     for (const id of [0, 1]) {
-      this.links.set(id, this.session.addLink(id, new Map(), this.#portOf(id)));
+      this.session.addLink(this.#newLink(id));
     }
   }
 
@@ -98,7 +99,10 @@ export class World implements SessionPort {
   }
 
   lose(id: number): void {
-    if (this.links.delete(id) && !this.isOver) this.session.linkLost(id, "it closed");
+    const link = this.links.get(id);
+    if (link === undefined) return;
+    this.links.delete(id);
+    if (!this.isOver) this.session.linkLost(link, "it closed");
   }
 
   /** Answers `openLink`, if it was asked. */
@@ -106,8 +110,8 @@ export class World implements SessionPort {
     const id = this.opening;
     this.opening = null;
     if (id === null || this.isOver) return;
-    if (isGood) this.links.set(id, this.session.linkOpened(id, new Map(), this.#portOf(id)));
-    else this.session.linkFailed(failure("no-primary"));
+    if (isGood) this.session.linkOpened(this.#newLink(id));
+    else this.session.linkFailed(id, failure("no-primary"));
   }
 
   setGate(gate: World["gate"]): void {
@@ -128,6 +132,12 @@ export class World implements SessionPort {
         state: (bits & (1 << one.id)) === 0 ? "up" : "down",
       })),
     });
+  }
+
+  #newLink(id: number): BackendLink {
+    const link = new BackendLink({ backendId: id, parameters: new Map(), port: this.#portOf(id) });
+    this.links.set(id, link);
+    return link;
   }
 
   #portOf(id: number): LinkPort {
@@ -157,9 +167,18 @@ export class World implements SessionPort {
     this.isPaused = false;
   }
 
-  openLink(backendId: number): void {
+  openLink(backendId: number): null {
     assert(this.opening === null, "one link is opened at a time");
     this.opening = backendId;
+    return null;
+  }
+
+  releaseLink(): void {
+    throw new Error("a link that is not shared is not released");
+  }
+
+  mayRelease(): boolean {
+    return true;
   }
 
   mayForward(): boolean {
@@ -174,7 +193,7 @@ export class World implements SessionPort {
     return this.isPrimaryAwaited;
   }
 
-  dropLink(backendId: number): void {
+  dropLink({ backendId }: BackendLink): void {
     assert(this.links.delete(backendId), `backend ${backendId} is let go once`);
   }
 

@@ -1,6 +1,9 @@
 /**
  * Which backend connections are kept for the next client, and how they are made like new. It
- * holds connections as opaque values: it opens, closes and times nothing. Read `pool.ts` first.
+ * holds connections as opaque values: it opens, closes and times nothing. `pool.ts` is for
+ * connections that belong to a session for its life, `shared-pool.ts` for those that sessions share.
  */
 export { isPooledDatabase, Pool, poolKey } from "./pool.ts";
 export { SessionReset } from "./session-reset.ts";
+export { Lane, LaneWait, type LaneKey } from "./lane.ts";
+export { SharedPool, type SharedPoolPort, type SharedPoolSizes } from "./shared-pool.ts";

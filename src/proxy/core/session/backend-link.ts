@@ -24,14 +24,24 @@ export interface LinkOwner {
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void;
 }
 
-/** One backend connection as a session uses it: what is owed, and what passes to the client. */
+/** Whoever a link belongs to while no session uses it: nobody hears what the server says then. */
+export const NOBODY: LinkOwner = {
+  relayed: () => undefined,
+  ready: () => undefined,
+  failedWith: () => undefined,
+};
+
+/**
+ * One backend connection as sessions use it: what is owed, and what passes to the client. It lives
+ * as long as the connection, and is the next session's when the last one has let go.
+ */
 export class BackendLink implements FrameSink {
   readonly backendId: number;
-  /** This link in the sets of `PreparedStatement.backends`. */
-  readonly bit: number;
+  /** This link in the sets of `PreparedStatement.backends`, given by its session. */
+  bit = 0;
   readonly pending = new PendingReplies();
   /** The server's values, kept up to date for whoever uses the connection next. */
-  readonly parameters: Map<string, string>;
+  parameters: Map<string, string>;
   /** Its notices, parameters and notifications are the session's. */
   speaksForSession = false;
   /** Of the last ReadyForQuery. */
@@ -40,22 +50,24 @@ export class BackendLink implements FrameSink {
   mayHaveUnnamed = false;
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
+  owner: LinkOwner = NOBODY;
   readonly #port: LinkPort;
-  readonly #owner: LinkOwner;
   readonly #walker = new FrameWalker(this);
 
   constructor(o: {
     readonly backendId: number;
-    readonly bit: number;
     readonly parameters: Map<string, string>;
     readonly port: LinkPort;
-    readonly owner: LinkOwner;
   }) {
     this.backendId = o.backendId;
-    this.bit = o.bit;
     this.parameters = o.parameters;
     this.#port = o.port;
-    this.#owner = o.owner;
+  }
+
+  /** No session uses it any more. */
+  letGo(): void {
+    this.owner = NOBODY;
+    this.speaksForSession = false;
   }
 
   /** Nothing is owed in either direction and no frame is half read. */
@@ -104,14 +116,14 @@ export class BackendLink implements FrameSink {
     if (type === BACKEND.error) this.pending.replied(type); // Too long to be held.
     if (type !== BACKEND.ready) return;
     this.status = lastByte;
-    this.#owner.ready(this, this.pending.replied(type));
+    this.owner.ready(this, this.pending.replied(type));
   }
 
   frameHeld(type: number, frame: Buffer): void {
     if (type === BACKEND.parameterStatus) {
       const parameter = readParameterStatus(frame);
       if (parameter !== null) this.parameters.set(parameter.name, parameter.value);
-      if (this.speaksForSession) this.#owner.relayed(frame, 0, frame.length);
+      if (this.speaksForSession) this.owner.relayed(frame, 0, frame.length);
       return;
     }
     const isStray = this.pending.count === 0 && !this.speaksForSession;
@@ -120,13 +132,13 @@ export class BackendLink implements FrameSink {
     const severity = fields.get("V");
     if (!hidden) {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
-      this.#owner.relayed(frame, 0, frame.length);
+      this.owner.relayed(frame, 0, frame.length);
     }
-    this.#owner.failedWith(this, fields);
+    this.owner.failedWith(this, fields);
   }
 
   passed(input: Buffer, start: number, end: number): void {
-    this.#owner.relayed(input, start, end);
+    this.owner.relayed(input, start, end);
   }
 
   #isOurs(): boolean {

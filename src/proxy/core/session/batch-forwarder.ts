@@ -2,6 +2,7 @@ import { buildCloseStatement, SYNC } from "../../../wire/postgres/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ClientBatch } from "./client-batch.ts";
+import type { LinkSet } from "./link-set.ts";
 import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 
@@ -20,12 +21,12 @@ export interface ForwardOptions {
 export class BatchForwarder {
   readonly #batch: ClientBatch;
   readonly #statements: PreparedStatements;
-  readonly #links: ReadonlyMap<number, BackendLink>;
+  readonly #links: LinkSet;
 
   constructor(o: {
     readonly batch: ClientBatch;
     readonly statements: PreparedStatements;
-    readonly links: ReadonlyMap<number, BackendLink>;
+    readonly links: LinkSet;
   }) {
     this.#batch = o.batch;
     this.#statements = o.statements;
@@ -149,7 +150,7 @@ export class BatchForwarder {
   }
 
   #closeElsewhere(statement: PreparedStatement, here: BackendLink): void {
-    for (const link of this.#links.values()) {
+    for (const link of this.#links.all) {
       if (link === here || (statement.backends & link.bit) === 0) continue;
       link.note(SENT.close, HIDDEN);
       link.note(SENT.sync, HIDDEN);

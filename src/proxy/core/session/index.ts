@@ -18,5 +18,5 @@ export {
   type LoggedIn,
 } from "./backend-login.ts";
 export { Session, type SessionOptions } from "./session.ts";
-export type { BackendLink, LinkPort } from "./backend-link.ts";
+export { BackendLink, type LinkPort } from "./backend-link.ts";
 export type { SessionPort } from "./port.ts";

@@ -1,4 +1,5 @@
 import type { Failure, Result } from "../../../base/index.ts";
+import type { BackendLink } from "./backend-link.ts";
 import type { ShowAnswer } from "../show/index.ts";
 
 /** The effects that a session asks of its driver. Calls come in the order in which they must act. */
@@ -8,8 +9,15 @@ export interface SessionPort {
   /** Bytes that already came may still be pushed after `pauseClient`. */
   pauseClient(): void;
   resumeClient(): void;
-  /** Answered by `Session.linkOpened` or `Session.linkFailed`. */
-  openLink(backendId: number): void;
+  /**
+   * A link to this backend: a shared connection that is idle, at once; or null, and later, never
+   * during the call, `Session.linkOpened` or `Session.linkFailed`.
+   */
+  openLink(backendId: number): BackendLink | null;
+  /** A shared connection is not the session's any more. */
+  releaseLink(link: BackendLink): void;
+  /** Nothing of this link's bytes is still being written, in either direction. */
+  mayRelease(link: BackendLink): boolean;
   /**
    * The worker's routing lease lasts. Asked right before anything of the client is forwarded; a
    * change from no to yes, or of the two answers below, is told by `Session.gateChanged`.
@@ -19,8 +27,8 @@ export interface SessionPort {
   forwardRefusal(): string | null;
   /** A primary will be named soon: what needs one may wait. */
   awaitsPrimary(): boolean;
-  /** Closes that backend's connection; it must not be used again. */
-  dropLink(backendId: number, why: string): void;
+  /** Closes this link's connection; it must not be used again. */
+  dropLink(link: BackendLink, why: string): void;
   /** The client said Terminate. */
   terminated(): void;
   /** Tells the client why (null: it knows already) and closes everything. */
@@ -31,5 +39,5 @@ export interface SessionPort {
   /** `backendId` is null when the client's statement came in. Called only when asked for. */
   logStatement(backendId: number | null, text: string): void;
   /** A connection reported an error; FATAL ones announce its end. */
-  backendFailed(backendId: number, fields: ReadonlyMap<string, string>): void;
+  backendFailed(link: BackendLink, fields: ReadonlyMap<string, string>): void;
 }

@@ -122,12 +122,17 @@ export class SessionRouting {
   /**
    * What the statement that was routed last means for those after it.
    *
-   * @param targets where it was sent in the end.
+   * @param links where it was sent in the end.
    * @param coversSession those are all backends of the session.
    */
-  executed(sql: SqlClass, targets: readonly number[], coversSession: boolean): void {
+  executed(
+    sql: SqlClass,
+    links: readonly { readonly backendId: number }[],
+    coversSession: boolean,
+  ): void {
     const context = this.#context;
     if (sql.kind === "read" && !sql.changesSession && !this.#writes) return;
+    const targets = links.map((link) => link.backendId);
     const chosen: Route = { targets, reason: "", writes: this.#writes, coversSession };
     if (this.#writes) context.writeSeen = true;
     context.pinned = nextPinned(context.pinned, sql, chosen);

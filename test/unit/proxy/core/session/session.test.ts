@@ -197,28 +197,28 @@ describe("when something fails", () => {
 
   test("a lost primary ends the session, a lost idle standby does not", () => {
     const world = new World();
-    world.session.linkLost(1, "gone");
+    world.lost(1, "gone");
     world.client(say.query(READ));
     expect(world.story()).toBe(`>0 Q(${READ})`);
-    world.session.linkLost(0, "gone");
+    world.lost(0, "gone");
     expect(world.story()).toBe("end 08006 the connection to the backend was lost");
   });
 
   test("a standby lost in the middle of its result ends the session", () => {
     const world = new World().client(say.query(READ)).backend(1, says.rows);
     world.story();
-    world.session.linkLost(1, "gone");
+    world.lost(1, "gone");
     expect(world.story()).toBe("end 08006 the connection to the backend was lost");
   });
 
   test("nothing follows a message that was cut short, and nothing a FATAL of the server", () => {
     const cut = new World().client(say.query(READ)).backend(1, says.rows.subarray(0, 13));
     cut.story();
-    cut.session.linkLost(1, "gone");
+    cut.lost(1, "gone");
     expect(cut.story()).toBe("end without a word");
     const told = new World().client(say.query(WRITE)).backend(0, says.error("57P01", "FATAL"));
     told.story();
-    told.session.linkLost(0, "gone");
+    told.lost(0, "gone");
     expect(told.story()).toBe("end without a word");
   });
 

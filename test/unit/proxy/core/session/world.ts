@@ -7,8 +7,8 @@ import { failure, succeed, type Failure } from "../../../../../src/base/index.ts
 import { compileRules, type RoutingConfig } from "../../../../../src/proxy/core/routing/index.ts";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
+  BackendLink,
   Session,
-  type BackendLink,
   type SessionPort,
 } from "../../../../../src/proxy/core/session/index.ts";
 import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
@@ -67,24 +67,48 @@ export class World implements SessionPort {
   readonly links: BackendLink[] = [];
   gate: "open" | "holds" | "refuses" = "open";
   isPrimaryAwaited = false;
+  isClientSlow = false;
   #lines: string[] = [];
 
-  constructor(o: { readonly view?: ClusterView; readonly backends?: readonly number[] } = {}) {
+  /** Shared connections that are idle, where they are shared. */
+  readonly idle: BackendLink[] = [];
+
+  constructor(
+    o: {
+      readonly view?: ClusterView;
+      readonly backends?: readonly number[];
+      readonly isSharing?: boolean;
+    } = {},
+  ) {
     this.session = new Session({
       port: this,
       classify: (text) => classifier.classify(text),
       rules: compileRules(ROUTING),
       view: o.view ?? VIEW,
       loadBalanceNode: 1,
+      isSharing: o.isSharing === true,
       nextRandom: () => 0,
       logsStatements: false,
       logsPerNode: false,
     });
-    for (const id of o.backends ?? [0, 1]) this.open(id);
+    for (const id of o.backends ?? [0, 1]) {
+      if (o.isSharing === true) this.idle.push(this.#newLink(id));
+      else this.session.addLink(this.#newLink(id));
+    }
   }
 
-  open(id: number): void {
-    this.links[id] = this.session.addLink(id, new Map(), this.#portOf(id));
+  /** A link on its own, as the driver makes one for a new connection. */
+  #newLink(id: number): BackendLink {
+    const link = new BackendLink({ backendId: id, parameters: new Map(), port: this.#portOf(id) });
+    this.links[id] = link;
+    return link;
+  }
+
+  lost(id: number, why: string): this {
+    const link = this.links[id];
+    if (link === undefined) throw new Error(`no link ${id}`);
+    this.session.linkLost(link, why);
+    return this;
   }
 
   /** What happened since the last call. */
@@ -124,7 +148,7 @@ export class World implements SessionPort {
   }
 
   opened(id: number): void {
-    this.links[id] = this.session.linkOpened(id, new Map(), this.#portOf(id));
+    this.session.linkOpened(this.#newLink(id));
   }
 
   #portOf(id: number): { send(bytes: Buffer, start: number, end: number): void } {
@@ -157,12 +181,25 @@ export class World implements SessionPort {
     return this.gate === "refuses" ? "no quorum" : null;
   }
 
-  openLink(backendId: number): void {
-    this.#lines.push(`open ${backendId}`);
+  openLink(backendId: number): BackendLink | null {
+    const at = this.idle.findIndex((link) => link.backendId === backendId);
+    const [link] = at < 0 ? [] : this.idle.splice(at, 1);
+    this.#lines.push(link === undefined ? `open ${backendId}` : `take ${backendId}`);
+    if (link !== undefined) link.owner = this.session;
+    return link ?? null;
   }
 
-  dropLink(backendId: number, why: string): void {
-    this.#lines.push(`drop ${backendId}: ${why}`);
+  releaseLink(link: BackendLink): void {
+    this.#lines.push(`release ${link.backendId}`);
+    this.idle.push(link);
+  }
+
+  mayRelease(): boolean {
+    return !this.isClientSlow;
+  }
+
+  dropLink(link: BackendLink, why: string): void {
+    this.#lines.push(`drop ${link.backendId}: ${why}`);
   }
 
   terminated(): void {

@@ -1,0 +1,351 @@
+import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import type { ShowAnswer } from "../show/index.ts";
+import type { SqlClass } from "../sql/index.ts";
+import type { BackendLink } from "./backend-link.ts";
+import { BatchForwarder } from "./batch-forwarder.ts";
+import {
+  BATCH_BYTES_MAX,
+  batchKind,
+  ClientBatch,
+  headerComplaint,
+  UNREAD_SQL,
+} from "./client-batch.ts";
+import type { Conversation } from "./conversation.ts";
+import { EverywhereOutcome } from "./everywhere-outcome.ts";
+import { HeldInput } from "./held-input.ts";
+import type { LinkClaims } from "./link-claims.ts";
+import { buildLocalAnswer } from "./local-answers.ts";
+import { HIDDEN, SENT } from "./pending-replies.ts";
+import type { SessionRouting } from "./session-routing.ts";
+import { NAMED_STATEMENT, reasonToKeep } from "./shared-session.ts";
+
+export interface ClientStreamOptions {
+  readonly talk: Conversation;
+  readonly routing: SessionRouting;
+  readonly claims: LinkClaims;
+  readonly classify: (text: string) => SqlClass;
+  readonly logsStatements: boolean;
+  readonly logsPerNode: boolean;
+  /** A statement failed there that did not on the link with the visible reply, or the other way. */
+  readonly divergent: (link: BackendLink) => void;
+}
+
+/**
+ * The client's side of a session: cuts its bytes into messages, has each Query and each batch given
+ * its links, and forwards it there in as few writes as it came in.
+ */
+export class ClientStream {
+  readonly #o: ClientStreamOptions;
+  readonly #talk: Conversation;
+  readonly #routing: SessionRouting;
+  readonly #claims: LinkClaims;
+  readonly #batch: ClientBatch;
+  readonly #forwarder: BatchForwarder;
+  readonly #held = new HeldInput();
+  /** The rest of a message whose beginning was handled already; no link: it is dropped. */
+  #bodyBytes = 0;
+  #bodyLink: BackendLink | null = null;
+  /** A batch failed here: the server that the client believes in skips to Sync. */
+  #discards = false;
+
+  constructor(o: ClientStreamOptions) {
+    this.#o = o;
+    this.#talk = o.talk;
+    this.#routing = o.routing;
+    this.#claims = o.claims;
+    const { statements, links } = o.talk;
+    this.#batch = new ClientBatch(statements, o.classify);
+    this.#forwarder = new BatchForwarder({ batch: this.#batch, statements, links });
+  }
+
+  /** The rest of a message that began there is still to come. */
+  isInsideMessageFor(link: BackendLink): boolean {
+    return this.#bodyBytes > 0 && this.#bodyLink === link;
+  }
+
+  /** @param bytes valid during the call, and longer where a port stopped their source. */
+  push(bytes: Buffer): void {
+    this.#take(this.#held.join(bytes));
+  }
+
+  /** What the client waited for has come. */
+  goOn(): void {
+    this.#take(this.#held.join(null));
+  }
+
+  #take(input: Buffer): void {
+    const used = this.#talk.isWaiting ? 0 : this.#scan(input);
+    this.#held.keep(input, this.#talk.hasEnded ? input.length : used);
+    this.#talk.held(this.#held.lengthBytes);
+  }
+
+  /** @returns how many bytes were dealt with. */
+  #scan(input: Buffer): number {
+    const end = input.length;
+    let at = 0;
+    while (at < end && !this.#talk.isWaiting && !this.#talk.hasEnded) {
+      if (this.#bodyBytes > 0) {
+        if (this.#bodyLink !== null && this.#claims.shut(this.#bodyLink) !== null) break;
+        const stop = Math.min(end, at + this.#bodyBytes);
+        this.#bodyLink?.send(input, at, stop);
+        this.#bodyBytes -= stop - at;
+        at = stop;
+        continue;
+      }
+      if (end - at < HEADER_BYTES) break;
+      const next = this.#scanMessage(input, at, end);
+      if (next === at) break;
+      at = next;
+    }
+    return at;
+  }
+
+  /** @returns where to go on; `at` when more bytes, or another event, must come first. */
+  #scanMessage(input: Buffer, at: number, end: number): number {
+    const type = input[at] as number;
+    const lengthBytes = input.readUInt32BE(at + 1);
+    const complaint = headerComplaint(type, lengthBytes);
+    if (complaint !== null) {
+      this.#talk.end(failure("protocol-violation", { message: complaint }));
+      return at;
+    }
+    const stop = at + 1 + lengthBytes;
+    if (type === FRONTEND.terminate) {
+      this.#talk.hasEnded = true;
+      this.#talk.port.terminated();
+      return end;
+    }
+    if (this.#discards) return this.#discard(type, stop, end);
+    if (this.#talk.batchEndsWithReady && this.#talk.batchLink?.pending.isIdle === true) {
+      this.#talk.batchLink = null;
+    }
+    // A batch is unfinished there, maybe because a COPY ate its Sync, or all but Sync is ignored.
+    const pending = this.#talk.active?.pending;
+    if (pending?.isUnsynced === true || pending?.isSkipping === true) {
+      this.#talk.batchLink ??= this.#talk.active;
+    }
+    switch (type) {
+      case FRONTEND.query:
+        return this.#scanQuery(input, at, stop, end);
+      case FRONTEND.functionCall:
+        return this.#scanFunctionCall(input, at, stop, end);
+      case FRONTEND.copyData:
+      case FRONTEND.copyDone:
+      case FRONTEND.copyFail:
+        return this.#scanCopy(input, at, end);
+      default:
+        return this.#scanBatch(input, at, end);
+    }
+  }
+
+  #discard(type: number, stop: number, end: number): number {
+    if (type === FRONTEND.sync) {
+      this.#discards = false;
+      this.#talk.tellClient(buildReady(this.#talk.status));
+    }
+    return this.#stream(null, stop, end);
+  }
+
+  /** Leaves the rest of a message to `#scan`. */
+  #stream(link: BackendLink | null, stop: number, end: number): number {
+    if (stop <= end) return stop;
+    this.#bodyBytes = stop - end;
+    this.#bodyLink = link;
+    return end;
+  }
+
+  #scanQuery(input: Buffer, at: number, stop: number, end: number): number {
+    const isWhole = stop <= end;
+    if (!isWhole && end - at < BATCH_BYTES_MAX) return at;
+    const text = isWhole ? input.toString("utf8", at + HEADER_BYTES, stop - 1) : "";
+    const sql = isWhole ? this.#o.classify(text) : UNREAD_SQL;
+    const isOurs = sql.kind === "show-pool" || sql.kind === "pgpool";
+    if (isOurs && this.#talk.batchLink === null) {
+      return this.#answerHere(sql) ? stop : at;
+    }
+    const links = this.#claims.forStatement(sql, text);
+    if (links === "failed") return this.#stream(null, stop, end);
+    if (links === "wait") return at;
+    this.#logStatement(text);
+    // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
+    if (this.#talk.batchLink === null) {
+      this.#forwarder.prepareForSql(sql, links[0] as BackendLink);
+      for (const link of links) link.mayHaveUnnamed = false;
+    }
+    this.#talk.statements.forgetUnnamed();
+    const outcome = this.#outcomeOf(links, true);
+    for (let i = 0; i < links.length; i += 1) {
+      const link = links[i] as BackendLink;
+      if (this.#o.logsPerNode) this.#talk.port.logStatement(link.backendId, text);
+      const watcher = outcome?.watcher(i) ?? this.#talk.statements.queryWatcher;
+      if (!link.note(SENT.query, i === 0 ? 0 : HIDDEN, watcher)) this.#runaway();
+      link.send(input, at, Math.min(stop, end));
+    }
+    this.#executed(sql, links);
+    this.#talk.batchEndsWithReady = true;
+    return this.#stream(links[0] as BackendLink, stop, end);
+  }
+
+  #scanFunctionCall(input: Buffer, at: number, stop: number, end: number): number {
+    const links = this.#claims.forStatement(UNREAD_SQL, "");
+    if (links === "failed") return this.#stream(null, stop, end);
+    if (links === "wait") return at;
+    const link = links[0] as BackendLink;
+    if (!link.note(SENT.functionCall)) this.#runaway();
+    link.send(input, at, Math.min(stop, end));
+    this.#executed(UNREAD_SQL, links);
+    this.#talk.batchEndsWithReady = true;
+    return this.#stream(link, stop, end);
+  }
+
+  /** Data runs through in one write as far as it is there. Left-over data is dropped. */
+  #scanCopy(input: Buffer, at: number, end: number): number {
+    const active = this.#talk.active;
+    const link = active !== null && !active.pending.isIdle ? active : null;
+    if (link !== null && this.#claims.shut(link) !== null) return at;
+    let pos = at;
+    while (end - pos >= HEADER_BYTES) {
+      const type = input[pos] as number;
+      const isData = type === FRONTEND.copyData;
+      if (!isData && type !== FRONTEND.copyDone && type !== FRONTEND.copyFail) break;
+      const lengthBytes = input.readUInt32BE(pos + 1);
+      // The caller names the complaint when it comes to this message.
+      if (pos > at && headerComplaint(type, lengthBytes) !== null) break;
+      if (!isData) link?.note(SENT.copyEnd);
+      pos = this.#stream(link, pos + 1 + lengthBytes, end);
+    }
+    link?.send(input, at, pos);
+    return pos;
+  }
+
+  #scanBatch(input: Buffer, at: number, end: number): number {
+    if (!this.#talk.isBusy) this.#talk.statements.settle();
+    const batch = this.#batch;
+    batch.clear();
+    let pos = at;
+    let endsWith: "sync" | "flush" | "other" | "nothing" = "nothing";
+    while (endsWith === "nothing" && end - pos >= HEADER_BYTES) {
+      const type = input[pos] as number;
+      const stop = pos + 1 + input.readUInt32BE(pos + 1);
+      const kind = batchKind(type);
+      const isEnd = type === FRONTEND.sync || type === FRONTEND.flush;
+      if ((!isEnd && kind === 0) || headerComplaint(type, stop - pos - 1) !== null) {
+        endsWith = "other";
+        break;
+      }
+      if (stop > end) break;
+      if (kind === 0) endsWith = type === FRONTEND.sync ? "sync" : "flush";
+      else batch.note(kind, input, pos, stop, true);
+      pos = stop;
+    }
+    if (endsWith !== "nothing") return this.#sendBatch(input, at, pos, endsWith);
+    const isFull = end - at >= BATCH_BYTES_MAX;
+    if (this.#talk.batchLink === null && !isFull) return at;
+    if (pos > at) return this.#sendBatch(input, at, pos, "other");
+    return isFull ? this.#sendGiant(input, at, end) : at;
+  }
+
+  /** A message too long to be held: its beginning says all that must be known. */
+  #sendGiant(input: Buffer, at: number, end: number): number {
+    const kind = batchKind(input[at] as number);
+    assert(kind !== 0, "only a message of a batch can be a giant");
+    this.#batch.note(kind, input, at, end, false);
+    const stop = at + 1 + input.readUInt32BE(at + 1);
+    const sent = this.#sendBatch(input, at, end, "other");
+    if (sent === at) return at;
+    return this.#stream(this.#discards ? null : this.#talk.batchLink, stop, end);
+  }
+
+  #sendBatch(input: Buffer, at: number, end: number, endsWith: "sync" | "flush" | "other"): number {
+    if (endsWith === "flush" && this.#batch.count === 0 && this.#talk.batchLink === null) {
+      // Nothing is unfinished: it may only hurry what runs already.
+      if (this.#talk.isBusy) this.#talk.active?.send(input, at, end);
+      return end;
+    }
+    const continues = this.#talk.batchLink !== null;
+    const links = this.#claims.forBatch(this.#batch, endsWith === "sync");
+    if (links === "wait") return at;
+    if (links === "failed") {
+      if (endsWith === "sync") this.#talk.tellClient(buildReady(this.#talk.status));
+      else this.#discards = true;
+      return end;
+    }
+    this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
+    this.#talk.batchEndsWithReady = false;
+    this.#logBatch(links);
+    const outcome = this.#outcomeOf(links, false);
+    for (let i = 0; i < links.length; i += 1) {
+      const flags = i === 0 ? 0 : HIDDEN;
+      const hasFailed = this.#talk.status === READY.failed;
+      const link = links[i] as BackendLink;
+      const isSent =
+        this.#forwarder.forward(link, input, { at, end, flags, continues, hasFailed }) &&
+        (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
+      if (!isSent) this.#runaway();
+    }
+    for (let i = 0; i < this.#batch.count; i += 1) {
+      const statement = this.#batch.statements[i];
+      if (!statement) continue;
+      const kind = this.#batch.kinds[i];
+      if (kind === SENT.bind) this.#executed(statement.sql, links);
+      if (kind === SENT.parse && statement.name !== "") this.#talk.keepBecause(NAMED_STATEMENT);
+    }
+    return end;
+  }
+
+  // ---- sending ----
+
+  /** The first link's reply is the client's; those of the others are compared with it. */
+  #outcomeOf(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome | null {
+    if (links.length === 1) return null;
+    const firstEnded = (): void => {
+      if (isQuery) this.#talk.statements.queryWatcher.ended();
+    };
+    return new EverywhereOutcome(links, (link) => this.#o.divergent(link), firstEnded);
+  }
+
+  #executed(sql: SqlClass, links: readonly BackendLink[]): void {
+    const first = links[0] as BackendLink;
+    if (sql.kind === "read") this.#talk.port.readSent(first.backendId);
+    if (this.#talk.primary === null && (sql.destination === "both" || sql.changesSession)) {
+      this.#talk.isTouched = true;
+    }
+    const { isSharing } = this.#talk;
+    const reason = isSharing ? reasonToKeep(sql) : null;
+    if (reason !== null) this.#talk.keepBecause(reason);
+    this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
+  }
+
+  #answerHere(sql: SqlClass): boolean {
+    if (this.#talk.isBusy) {
+      this.#talk.wait("drained");
+      return false;
+    }
+    const answer = (): Result<ShowAnswer, Failure> => this.#talk.port.answerShow(sql.name ?? "");
+    this.#talk.tellClient(buildLocalAnswer(sql, this.#talk.status, answer));
+    return true;
+  }
+
+  #logStatement(text: string): void {
+    if (this.#o.logsStatements) this.#talk.port.logStatement(null, text);
+  }
+
+  #logBatch(links: readonly BackendLink[]): void {
+    if (!this.#o.logsStatements && !this.#o.logsPerNode) return;
+    for (let i = 0; i < this.#batch.count; i += 1) {
+      const statement = this.#batch.statements[i];
+      const kind = this.#batch.kinds[i];
+      if (!statement || (kind !== SENT.parse && kind !== SENT.bind)) continue;
+      const text = `${kind === SENT.parse ? "Parse" : "Bind"}: ${statement.text}`;
+      if (kind === SENT.bind) this.#logStatement(statement.text);
+      if (!this.#o.logsPerNode) continue;
+      for (const link of links) this.#talk.port.logStatement(link.backendId, text);
+    }
+  }
+
+  #runaway(): void {
+    const message = "too many messages without an answer";
+    this.#talk.end(failure("protocol-violation", { sqlstate: "54000", message }));
+  }
+}

@@ -1,0 +1,109 @@
+import { assert, type Failure } from "../../../base/index.ts";
+import { READY } from "../../../wire/postgres/index.ts";
+import type { BackendLink } from "./backend-link.ts";
+import { LinkSet } from "./link-set.ts";
+import type { SessionPort } from "./port.ts";
+import { PreparedStatements } from "./prepared-statements.ts";
+
+/** What the client's next message waits for. */
+export type Waiting = "nothing" | "drained" | "opened" | "gate";
+
+/** While it waits for one of ours, a client is read until it has said so much. */
+const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
+
+/** What the parts of a session share: its links, its place in the protocol, how it waits and ends. */
+export class Conversation {
+  readonly port: SessionPort;
+  /** Connections belong to the session for a transaction, not for its life. */
+  readonly isSharing: boolean;
+  readonly links = new LinkSet();
+  readonly statements = new PreparedStatements();
+  /** Sharing: why it keeps its connections all the same, for SHOW; empty when it does not. */
+  readonly reasonsToKeep: string[] = [];
+  primary: BackendLink | null = null;
+  /** The link that visible replies come from. */
+  active: BackendLink | null = null;
+  /** Where the messages up to the next Sync must go. */
+  batchLink: BackendLink | null = null;
+  /** A Query or FunctionCall came last: its reply, unless it is skipped, ends the batch as well. */
+  batchEndsWithReady = false;
+  waitsFor: Waiting = "nothing";
+  /** Something was said that a backend opened later would not know. */
+  isTouched = false;
+  /** Of the transaction, as the client was told last. */
+  status: number = READY.idle;
+  hasEnded = false;
+
+  constructor(port: SessionPort, isSharing: boolean) {
+    this.port = port;
+    this.isSharing = isSharing;
+  }
+
+  get isWaiting(): boolean {
+    return this.waitsFor !== "nothing";
+  }
+
+  get isBusy(): boolean {
+    return this.active !== null && !this.active.pending.isIdle;
+  }
+
+  /** Also while it is not known: what is under way on the primary may be a BEGIN. */
+  get isInTransaction(): boolean {
+    if (this.status !== READY.idle) return true;
+    return this.active !== null && this.active === this.primary && this.isBusy;
+  }
+
+  /** The link that stands for the session's state. */
+  get speaker(): BackendLink | null {
+    return this.primary ?? this.links.all[0] ?? null;
+  }
+
+  add(link: BackendLink, isPrimary: boolean): void {
+    this.links.add(link);
+    if (isPrimary) this.primary = link;
+    this.chooseSpeaker();
+  }
+
+  /** The link is no longer the session's. */
+  remove(link: BackendLink): void {
+    this.links.remove(link);
+    this.statements.forgetBackend(link.bit);
+    if (this.primary === link) this.primary = null;
+    if (this.active === link) this.active = null;
+    if (this.batchLink === link) this.batchLink = null;
+    if (this.links.size > 0) this.chooseSpeaker();
+  }
+
+  chooseSpeaker(): void {
+    const { speaker } = this;
+    assert(speaker !== null, "somebody speaks for the session");
+    for (const link of this.links.all) link.speaksForSession = link === speaker;
+  }
+
+  keepBecause(reason: string): void {
+    if (this.isSharing && !this.reasonsToKeep.includes(reason)) this.reasonsToKeep.push(reason);
+  }
+
+  tellClient(bytes: Buffer): void {
+    if (!this.hasEnded) this.port.toClient(bytes, 0, bytes.length);
+  }
+
+  wait(what: Waiting): "wait" {
+    this.waitsFor = what;
+    // Who waits for a shared connection is read on, so that it is seen to leave.
+    if (what !== "opened" || !this.isSharing) this.port.pauseClient();
+    return "wait";
+  }
+
+  /** So many bytes lie here while it waits. */
+  held(lengthBytes: number): void {
+    if (this.isWaiting && lengthBytes > HELD_WHILE_READING_BYTES_MAX) this.port.pauseClient();
+  }
+
+  end(why: Failure | null): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    // An error in the middle of a row would be read as data: then the client just sees the end.
+    this.port.end(this.active?.isInPassedFrame === true ? null : why);
+  }
+}

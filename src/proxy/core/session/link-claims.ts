@@ -1,0 +1,199 @@
+import { failure, type Failure } from "../../../base/index.ts";
+import { buildError, buildReady, READY } from "../../../wire/postgres/index.ts";
+import type { SqlClass } from "../sql/index.ts";
+import type { BackendLink } from "./backend-link.ts";
+import type { ClientBatch } from "./client-batch.ts";
+import type { Conversation } from "./conversation.ts";
+import type { Destination, SessionRouting } from "./session-routing.ts";
+
+/** Between two batches, a client with more unanswered messages than this has to wait. */
+const PIPELINE_MAX = 1 << 16;
+
+/** Links that may be written to now, the one with the visible reply first. */
+export type Claimed = BackendLink[] | "wait" | "failed";
+
+/**
+ * Gets the links that a statement or batch is to go to: those that are there, or one that has to
+ * be opened, or taken from the shared ones, first. Nobody gets one while another link still owes
+ * visible replies, while the worker may not forward, or while the primary is being replaced.
+ */
+export class LinkClaims {
+  readonly #talk: Conversation;
+  readonly #routing: SessionRouting;
+  #openFailure: Failure | null = null;
+  /** Sharing: backends that could not be had, until the next view. */
+  readonly #without = new Set<number>();
+  /** One array for all claims of one link. */
+  readonly #single: BackendLink[] = [];
+
+  constructor(talk: Conversation, routing: SessionRouting) {
+    this.#talk = talk;
+    this.#routing = routing;
+  }
+
+  /** A link that was asked for cannot be had. */
+  openFailed(backendId: number, why: Failure): void {
+    const isStandby = backendId !== this.#routing.view.primaryId;
+    const hasOther = this.#routing.view.primaryId !== null;
+    if (this.#talk.isSharing && isStandby && hasOther) this.#without.add(backendId);
+    else this.#openFailure = why;
+  }
+
+  viewChanged(): void {
+    this.#without.clear();
+  }
+
+  /** @returns "failed" when the client was told so, ReadyForQuery included. */
+  forStatement(sql: SqlClass, text: string): Claimed {
+    const talk = this.#talk;
+    const shut = this.shut(talk.batchLink);
+    if (shut === null && talk.batchLink !== null) {
+      this.#routing.notRouted();
+      return this.#only(talk.batchLink);
+    }
+    const links = shut ?? this.#claim(this.#routing.ofStatement(sql, text, talk.isInTransaction));
+    if (links === "failed") talk.tellClient(buildReady(talk.status));
+    return links;
+  }
+
+  /** @returns "failed" when the client was told the error, but not ReadyForQuery. */
+  forBatch(batch: ClientBatch, endsWithSync: boolean): Claimed {
+    const talk = this.#talk;
+    const shut = this.shut(talk.batchLink);
+    if (shut !== null) return shut;
+    if (talk.batchLink !== null) {
+      this.#routing.notRouted();
+      return this.#only(talk.batchLink);
+    }
+    // A lone Sync belongs to what runs already.
+    const { active } = talk;
+    if (batch.count === 0 && active !== null && !active.pending.isIdle) return this.#only(active);
+    // If the Parse of an unnamed statement is skipped, a Bind after the next Sync means the one
+    // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
+    const mayMeanOlder = !endsWithSync || batch.usesOlderUnnamed;
+    if (mayMeanOlder && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
+    return this.#claim(this.#routing.ofBatch(batch, endsWithSync, talk.isInTransaction));
+  }
+
+  /**
+   * Null when the client's bytes may be forwarded now; else they wait, or the statement has failed.
+   *
+   * @param link where they belong, because their beginning is there already; null when they are
+   *   still to be routed.
+   */
+  shut(link: BackendLink | null): "wait" | "failed" | null {
+    const talk = this.#talk;
+    if (!talk.port.mayForward()) {
+      const refusal = talk.port.forwardRefusal();
+      if (refusal === null) return talk.wait("gate");
+      const hint = "Another node may hold the majority; try again.";
+      return this.#failStatement(failure("no-primary", { message: refusal, hint }));
+    }
+    // It may be replaced at any moment; what is to be routed finds that out by itself.
+    const isReplaced = link !== null && link === talk.primary && this.#routing.view.awaitsPrimary;
+    if (!isReplaced) return null;
+    if (talk.port.awaitsPrimary()) return talk.wait("gate");
+    talk.end(failure("backend-lost", { detail: "The primary is being replaced." }));
+    return "wait";
+  }
+
+  #claim(to: Destination | null): Claimed {
+    if (to === null) return this.#claimSpeaker();
+    const talk = this.#talk;
+    switch (to.kind) {
+      case "nowhere":
+        return talk.port.awaitsPrimary() ? talk.wait("gate") : this.#failStatement(to.failure);
+      case "backend": {
+        if (talk.isSharing) return this.#share(to.backendId);
+        const link = talk.links.get(to.backendId);
+        if (link !== undefined) return this.#claimLinks(this.#only(link));
+        if (to.backendId === this.#routing.view.primaryId) return this.#claimPrimary();
+        return talk.primary === null
+          ? this.#claimPrimary()
+          : this.#claimLinks(this.#only(talk.primary));
+      }
+      case "all": {
+        // What it leaves behind is carried to other connections, or keeps this one.
+        if (talk.isSharing) return this.#share(to.backendIds[0] as number);
+        const links = to.backendIds.flatMap((id) => talk.links.get(id) ?? []);
+        // A session without a primary speaks to what it has.
+        return links.length > 0 ? this.#claimLinks(links) : this.#claimSpeaker();
+      }
+    }
+  }
+
+  #claimSpeaker(): Claimed {
+    const { speaker, isSharing } = this.#talk;
+    if (speaker !== null) return this.#claimLinks(this.#only(speaker));
+    const backendId = this.#routing.view.primaryId ?? this.#routing.loadBalanceNode;
+    return isSharing && backendId !== null ? this.#share(backendId) : this.#claimPrimary();
+  }
+
+  /** The session's link to that backend, or a shared connection that becomes it. */
+  #share(wanted: number): Claimed {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    const isWithout = this.#without.size > 0 && this.#without.has(wanted);
+    const backendId = isWithout && primaryId !== null ? primaryId : wanted;
+    const link = talk.links.get(backendId);
+    if (link !== undefined) return this.#claimLinks(this.#only(link));
+    const why = this.#openFailure;
+    this.#openFailure = null;
+    if (why !== null) return this.#failStatement(why);
+    if (talk.active !== null && talk.active.pending.count > 0) return talk.wait("drained");
+    const taken = talk.port.openLink(backendId);
+    if (taken === null) return talk.wait("opened");
+    this.take(taken);
+    return this.#claimLinks(this.#only(taken));
+  }
+
+  /** A link that was asked for is here. */
+  take(link: BackendLink): void {
+    this.#talk.add(link, link.backendId === this.#routing.view.primaryId);
+  }
+
+  #claimLinks(links: BackendLink[]): BackendLink[] | "wait" {
+    const first = links[0] as BackendLink;
+    const { active } = this.#talk;
+    const mustDrain = active !== null && active !== first && active.pending.count > 0;
+    if (mustDrain || first.pending.count > PIPELINE_MAX) {
+      return this.#talk.wait("drained");
+    }
+    this.#talk.active = first;
+    return links;
+  }
+
+  #claimPrimary(): "wait" | "failed" {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    const why = this.#openFailure;
+    this.#openFailure = null;
+    if (why !== null) return this.#failStatement(why);
+    if (primaryId === null && !talk.isTouched && talk.port.awaitsPrimary()) {
+      return talk.wait("gate");
+    }
+    if (primaryId === null || talk.isTouched) {
+      return this.#failStatement(failure("no-primary", { hint: "Connect again." }));
+    }
+    talk.wait("opened");
+    talk.port.openLink(primaryId);
+    return "wait";
+  }
+
+  /**
+   * The statement cannot run. Inside a transaction its work so far would be lost unseen, so
+   * then the session ends.
+   */
+  #failStatement(why: Failure): "wait" | "failed" {
+    const talk = this.#talk;
+    if (talk.isBusy) return talk.wait("drained");
+    if (talk.status !== READY.idle) talk.end({ ...why, severity: "FATAL" });
+    else talk.tellClient(buildError(why));
+    return "failed";
+  }
+
+  #only(link: BackendLink): BackendLink[] {
+    this.#single[0] = link;
+    return this.#single;
+  }
+}

@@ -1,0 +1,281 @@
+import type { PoolSecret } from "../../auth/index.ts";
+import { failure } from "../../base/index.ts";
+import type { Config } from "../../config/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
+import {
+  LaneWait,
+  poolKey,
+  SharedPool,
+  type Lane,
+  type SharedPoolPort,
+  type SharedPoolSizes,
+} from "../core/pool/index.ts";
+import type { BackendMethod } from "../core/session/index.ts";
+import {
+  BackendConnection,
+  type BackendTarget,
+  type ConnectionUser,
+} from "./backend-connection.ts";
+import type { Acquired } from "./backend-pool.ts";
+
+export type SharedLane = Lane<BackendConnection, Seeker>;
+export type SharedWait = LaneWait<BackendConnection, Seeker>;
+
+/** Who wants a connection, with what it takes to open one. */
+export interface Seeker {
+  /** Asked when a connection is opened; null: the backend is gone. */
+  target(backendId: number): BackendTarget | null;
+  readonly startUp: ReadonlyMap<string, string>;
+  /** As `Acquisition.prove`. May be asked when it waits no more; then it need not answer. */
+  prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void;
+  granted(connection: BackendConnection): void;
+  /** It waits no more. */
+  notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void;
+}
+
+export interface SharedSettings {
+  readonly connectTimeoutMs: number;
+  /** 0 for ever. */
+  readonly queueTimeoutMs: number;
+}
+
+/** Bounds are the node's: each worker has its share of them, and at least one. */
+export function sharedSizes(config: Config, workers: number): SharedPoolSizes {
+  const share = (max: number): number => Math.ceil(max / workers);
+  return {
+    laneMax: share(config.pool_size),
+    backendMax: share(config.max_backend_connections),
+    databaseMax: share(config.max_db_connections),
+    userMax: share(config.max_user_connections),
+    lifeTimeMs: config.connection_life_time * 1000,
+  };
+}
+
+export function sharedSettings(config: Config): SharedSettings {
+  return { connectTimeoutMs: config.connect_timeout, queueTimeoutMs: config.queue_timeout };
+}
+
+/** What a login is answered with when such a connection was seen before. */
+export interface Welcome {
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly method: BackendMethod;
+}
+
+/** Kept for so many kinds of connections. */
+const WELCOMES_MAX = 1000;
+
+/**
+ * The connections of this worker that sessions share, a transaction each. Also the one who uses
+ * them while they are idle.
+ */
+export class SharedConnections
+  implements SharedPoolPort<BackendConnection, Seeker>, ConnectionUser
+{
+  #settings: SharedSettings;
+  readonly #pool: SharedPool<BackendConnection, Seeker>;
+  readonly #lanes = new Map<BackendConnection, SharedLane>();
+  readonly #welcomes = new Map<string, Welcome>();
+  readonly #unreachable: (backendId: number, message: string) => void;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(
+    sizes: SharedPoolSizes,
+    settings: SharedSettings,
+    unreachable: (backendId: number, message: string) => void,
+  ) {
+    this.#settings = settings;
+    this.#unreachable = unreachable;
+    this.#pool = new SharedPool(sizes, this);
+  }
+
+  change(settings: SharedSettings): void {
+    this.#settings = settings;
+  }
+
+  /** Whoever keeps the lane says `leaveLane` in the end. */
+  enterLane(backendId: number, startUp: ReadonlyMap<string, string>): SharedLane {
+    const user = startUp.get("user") ?? "";
+    const database = startUp.get("database") ?? user;
+    const key = `${backendId}\0${poolKey(startUp)}`;
+    return this.#pool.enterLane({ backendId, user, database, key });
+  }
+
+  leaveLane(lane: SharedLane): void {
+    this.#pool.leaveLane(lane);
+  }
+
+  welcome(lane: SharedLane): Welcome | null {
+    return this.#welcomes.get(lane.of.key) ?? null;
+  }
+
+  /** An idle connection, or null. */
+  take(lane: SharedLane, user: ConnectionUser): BackendConnection | null {
+    const connection = this.#pool.take(lane);
+    if (connection !== null) connection.use(user);
+    return connection;
+  }
+
+  /** Until the seeker is told, or `leave`. */
+  wait(lane: SharedLane, wait: SharedWait): void {
+    this.#pool.wait(lane, wait, monotonicNowMs());
+    if (this.#timer === null) this.#watchQueues();
+  }
+
+  leave(wait: SharedWait): void {
+    this.#pool.leave(wait);
+  }
+
+  /** A session is done with it: nothing is owed and no transaction is open. */
+  release(connection: BackendConnection): void {
+    const lane = this.#lanes.get(connection);
+    if (lane === undefined || connection.generation !== lane.generation) {
+      return this.discard(connection);
+    }
+    connection.use(this);
+    // A cancel request that is still on its way must not hit whoever comes next.
+    if (connection.cancelsOpen === 0) this.#pool.give(lane, connection);
+  }
+
+  /** The last cancel request of a connection is through. */
+  cancelled(connection: BackendConnection): void {
+    const lane = this.#lanes.get(connection);
+    if (lane !== undefined && connection.isUsedBy(this)) this.#pool.give(lane, connection);
+  }
+
+  /** Closes a connection that was in use. */
+  discard(connection: BackendConnection): void {
+    const lane = this.#lanes.get(connection);
+    this.#lanes.delete(connection);
+    connection.use(null);
+    connection.close();
+    if (lane !== undefined) this.#pool.closed(lane);
+  }
+
+  expire(): void {
+    this.#pool.expire(monotonicNowMs());
+  }
+
+  dropBackend(backendId: number): void {
+    this.#pool.dropBackend(backendId);
+    for (const [key] of this.#welcomes) {
+      if (key.startsWith(`${backendId}\0`)) this.#welcomes.delete(key);
+    }
+  }
+
+  closeIdle(): void {
+    this.#pool.dropAll();
+  }
+
+  // ---- the pool's port --------------------------------------------------------------------
+
+  open(lane: SharedLane, wait: SharedWait): void {
+    const { backendId } = lane.of;
+    const seeker = wait.owner;
+    const target = seeker.target(backendId);
+    if (target === null) {
+      const detail = `backend ${backendId} is not in use any more`;
+      const result = { kind: "failed" as const, failure: failure("no-primary", { detail }) };
+      setImmediate(() => this.#openFailed(lane, wait, { ...result, unreachable: false }));
+      return;
+    }
+    const connection: BackendConnection = new BackendConnection({
+      target,
+      key: lane.of.key,
+      parameters: seeker.startUp,
+      connectTimeoutMs: this.#settings.connectTimeoutMs,
+      listener: {
+        asked: (method) => seeker.prove(method, (secret) => connection.proceed(secret)),
+        opened: () => this.#opened(lane, wait, connection),
+        refused: (error, fields) => {
+          const sqlstate = fields.get("C") ?? "";
+          this.#openFailed(lane, wait, { kind: "refused", error, sqlstate });
+        },
+        failed: (why, unreachable) => {
+          if (unreachable) this.#unreachable(backendId, `${why.message}: ${why.detail ?? ""}`);
+          this.#openFailed(lane, wait, { kind: "failed", failure: why, unreachable });
+        },
+      },
+    });
+    connection.generation = lane.generation;
+  }
+
+  close(connection: BackendConnection): void {
+    this.#lanes.delete(connection);
+    connection.use(null);
+    connection.close();
+  }
+
+  granted(wait: SharedWait, connection: BackendConnection): void {
+    wait.owner.granted(connection);
+  }
+
+  // ---- the idle connections' user ---------------------------------------------------------
+
+  received(connection: BackendConnection, bytes: Buffer): void {
+    if (connection.link.push(bytes) !== null) this.#lost(connection);
+  }
+
+  drained(): void {
+    // Nothing waits for it.
+  }
+
+  closed(connection: BackendConnection): void {
+    this.#lost(connection);
+  }
+
+  // ---- helpers ----------------------------------------------------------------------------
+
+  #opened(lane: SharedLane, wait: SharedWait, connection: BackendConnection): void {
+    const { method, parameters } = connection;
+    if (this.#welcomes.size >= WELCOMES_MAX) this.#welcomes.clear();
+    this.#welcomes.set(lane.of.key, { method, parameters: new Map(parameters) });
+    this.#lanes.set(connection, lane);
+    connection.use(this);
+    this.#pool.opened(lane, wait, connection);
+  }
+
+  #openFailed(
+    lane: SharedLane,
+    wait: SharedWait,
+    result: Exclude<Acquired, { kind: "connection" }>,
+  ): void {
+    // It may have got another connection meanwhile, and even wait for the next one.
+    const isWaiting = wait.lane === lane && wait.opens === lane;
+    if (isWaiting) this.#pool.leave(wait);
+    this.#pool.openFailed(lane, wait);
+    if (isWaiting) wait.owner.notGranted(lane.of.backendId, result);
+  }
+
+  /** An idle connection broke. */
+  #lost(connection: BackendConnection): void {
+    const lane = this.#lanes.get(connection);
+    this.#lanes.delete(connection);
+    connection.use(null);
+    connection.close();
+    if (lane === undefined) return;
+    if (connection.cancelsOpen > 0) this.#pool.closed(lane);
+    else this.#pool.remove(lane, connection);
+  }
+
+  #watchQueues(): void {
+    const { queueTimeoutMs } = this.#settings;
+    const oldestMs = this.#pool.oldestSinceMs;
+    this.#timer = null;
+    if (queueTimeoutMs === 0 || oldestMs === null) return;
+    const inMs = Math.max(10, oldestMs + queueTimeoutMs - monotonicNowMs());
+    this.#timer = setTimeout(() => this.#refuseLate(), inMs);
+  }
+
+  #refuseLate(): void {
+    const { queueTimeoutMs } = this.#settings;
+    const late = this.#pool.waitingSince(monotonicNowMs() - queueTimeoutMs);
+    for (const wait of late) {
+      const backendId = wait.lane?.of.backendId ?? 0;
+      if (!this.#pool.leave(wait)) continue;
+      const detail = `It waited for ${queueTimeoutMs} ms.`;
+      const why = failure("no-server-connection", { detail });
+      wait.owner.notGranted(backendId, { kind: "failed", failure: why, unreachable: false });
+    }
+    this.#watchQueues();
+  }
+}

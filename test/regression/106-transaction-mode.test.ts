@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  programPath,
+  runAsPostgres,
+  startPostgres,
+  type PostgresCluster,
+} from "../support/postgres.ts";
+import { RawClient, say } from "../support/raw-client.ts";
+import { startWorker, type WorkerHarness } from "../support/worker-harness.ts";
+
+let postgres: PostgresCluster;
+let worker: WorkerHarness;
+
+const POOL_SIZE = 4;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ standbys: 1 });
+  await postgres.query(0, "create database bench");
+  worker = await startWorker({
+    postgres,
+    weights: [0, 1],
+    config: [
+      "pool_mode = transaction",
+      `pool_size = ${POOL_SIZE}`,
+      "num_init_children = 300",
+      "queue_timeout = 10s",
+    ],
+  });
+  await pgbench("-i", "-q");
+  await postgres.caughtUp();
+});
+
+afterAll(async () => {
+  await worker?.stop();
+  await postgres?.stop();
+});
+
+async function pgbench(...options: readonly string[]): Promise<string> {
+  const at = ["-h", "127.0.0.1", "-p", `${worker.port}`, "-U", "postgres"];
+  const all = [...at, ...options, "bench"];
+  const { stdout, stderr } = await runAsPostgres(programPath("pgbench"), all);
+  return stdout + stderr;
+}
+
+/** Client connections to the database on this server. */
+async function backends(server: number): Promise<number> {
+  const sql = `select count(*)::int as n from pg_stat_activity where datname = 'bench' and backend_type = 'client backend'`;
+  const [row] = await postgres.query(server, sql);
+  return Number(row?.["n"]);
+}
+
+describe("many clients over few server connections", () => {
+  for (const mode of ["simple", "extended"]) {
+    test(`read with -M ${mode}`, async () => {
+      const out = await pgbench("-n", "-S", "-M", mode, "-c", "100", "-t", "20");
+      expect(out).toContain("number of failed transactions: 0");
+      expect(out).toContain("number of transactions actually processed: 2000/2000");
+      expect(await backends(0)).toBeLessThanOrEqual(POOL_SIZE);
+      expect(await backends(1)).toBeLessThanOrEqual(POOL_SIZE);
+    });
+
+    test(`run TPC-B with -M ${mode}`, async () => {
+      const out = await pgbench("-n", "-M", mode, "-c", "40", "-t", "10");
+      expect(out).toContain("number of failed transactions: 0");
+      expect(await backends(0)).toBeLessThanOrEqual(POOL_SIZE);
+    });
+  }
+
+  test("connect for every transaction", async () => {
+    const out = await pgbench("-n", "-S", "-C", "-c", "20", "-t", "20");
+    expect(out).toContain("number of failed transactions: 0");
+    expect(await backends(1)).toBeLessThanOrEqual(POOL_SIZE);
+  });
+});
+
+describe("a session", () => {
+  test("may have another server process for every transaction, but not within one", async () => {
+    const clients = await Promise.all(Array.from({ length: 8 }, () => worker.client()));
+    try {
+      const pids = new Set<number>();
+      for (const client of clients) {
+        await client.query("begin");
+        const first = await client.query("select pg_backend_pid() as pid");
+        const second = await client.query("select pg_backend_pid() as pid");
+        expect(second.rows[0].pid).toBe(first.rows[0].pid);
+        pids.add(first.rows[0].pid);
+        await client.query("commit");
+      }
+      expect(pids.size).toBeLessThanOrEqual(POOL_SIZE);
+    } finally {
+      await Promise.all(clients.map((client) => client.end()));
+    }
+  });
+
+  test("that leaves something behind keeps its server connection", async () => {
+    const client = await worker.client();
+    try {
+      await client.query("create temp table mine (a int)");
+      await client.query("insert into mine values (42)");
+      await Promise.all(
+        [1, 2, 3].map(async () => {
+          const other = await worker.client();
+          await other.query("begin");
+          await expect(other.query("select a from mine")).rejects.toThrow(/does not exist/);
+          await other.query("rollback");
+          await other.end();
+        }),
+      );
+      expect((await client.query("select a from mine")).rows).toEqual([{ a: 42 }]);
+    } finally {
+      await client.end();
+    }
+  });
+
+  test("keeps its client when PostgreSQL ends the connection between two transactions", async () => {
+    const client = await worker.client();
+    try {
+      const sql = "create or replace view whoami as select pg_backend_pid() as pid";
+      await client.query(sql);
+      await postgres.query(
+        0,
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'bench' and backend_type = 'client backend'",
+      );
+      // Whoever logs in now comes after the ends of those connections.
+      await (await worker.client()).end();
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
+    expect(worker.messages.filter((message) => message.type === "backend-error")).toEqual([]);
+  });
+});
+
+describe("who waits too long for a server connection", () => {
+  test("is told so, and goes on when there is one", async () => {
+    const narrow = await startWorker({
+      postgres,
+      weights: [1, 0],
+      config: ["pool_mode = transaction", "max_backend_connections = 1", "queue_timeout = 200ms"],
+    });
+    try {
+      const raw = await RawClient.login(narrow.port);
+      const holder = await narrow.client();
+      const waiting = await narrow.client();
+      await holder.query("begin");
+      await expect(waiting.query("select 1")).rejects.toMatchObject({
+        code: "53300",
+        message: "no server connection became free within queue_timeout",
+      });
+      raw.send(say.parse("", "select 1"), say.bind("", ""), say.execute(), say.sync());
+      await raw.ready();
+      expect(raw.types()).toBe("EZ");
+      await holder.query("commit");
+      expect((await waiting.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+      raw.destroy();
+      await Promise.all([holder.end(), waiting.end()]);
+    } finally {
+      await narrow.stop();
+    }
+  });
+});

@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import {
+  LaneWait,
+  SharedPool,
+  type Lane,
+  type SharedPoolSizes,
+} from "../../../../../src/proxy/core/pool/index.ts";
+
+/** A pool whose port writes down what it is asked; connections are numbered. */
+class World {
+  readonly pool: SharedPool<string, string>;
+  readonly #opening: [Lane<string, string>, LaneWait<string, string>][] = [];
+  #count = 0;
+  #lines: string[] = [];
+
+  constructor(sizes: Partial<SharedPoolSizes> = {}) {
+    const none = { laneMax: 2, backendMax: 0, databaseMax: 0, userMax: 0, lifeTimeMs: 0 };
+    this.pool = new SharedPool(
+      { ...none, ...sizes },
+      {
+        open: (lane, wait) => {
+          this.#lines.push(`open for ${wait.owner}`);
+          this.#opening.push([lane, wait]);
+        },
+        close: (connection) => this.#lines.push(`close ${connection}`),
+        granted: (wait, connection) => this.#lines.push(`${wait.owner} gets ${connection}`),
+      },
+    );
+  }
+
+  lane(user = "u", database = "d", backendId = 0): Lane<string, string> {
+    const key = `${backendId} ${user} ${database}`;
+    return this.pool.enterLane({ backendId, user, database, key });
+  }
+
+  wait(lane: Lane<string, string>, owner: string, nowMs = 0): LaneWait<string, string> {
+    const wait = new LaneWait<string, string>(owner);
+    this.pool.wait(lane, wait, nowMs);
+    return wait;
+  }
+
+  /** What was opened first is there. */
+  opened(): void {
+    const [lane, wait] = this.#opening.shift() ?? [];
+    if (lane === undefined || wait === undefined) throw new Error("nothing is being opened");
+    this.#count += 1;
+    this.pool.opened(lane, wait, `c${this.#count}`);
+  }
+
+  failed(): void {
+    const [lane, wait] = this.#opening.shift() ?? [];
+    if (lane === undefined || wait === undefined) throw new Error("nothing is being opened");
+    this.pool.leave(wait);
+    this.pool.openFailed(lane, wait);
+  }
+
+  story(): string {
+    const lines = this.#lines.join("\n");
+    this.#lines = [];
+    return lines;
+  }
+}
+
+describe("a pool of shared connections", () => {
+  test("opens while there is room, then lets wait, first in, first out", () => {
+    const world = new World();
+    const lane = world.lane();
+    for (const owner of ["a", "b", "c", "d"]) world.wait(lane, owner);
+    expect(world.story()).toBe("open for a\nopen for b");
+    world.opened();
+    world.opened();
+    expect(world.story()).toBe("a gets c1\nb gets c2");
+    world.pool.give(lane, "c2");
+    world.pool.give(lane, "c1");
+    expect(world.story()).toBe("c gets c2\nd gets c1");
+    world.pool.give(lane, "c2");
+    expect(world.pool.take(lane)).toBe("c2");
+    expect(world.pool.take(lane)).toBeNull();
+  });
+
+  test("lets nobody overtake who waits", () => {
+    const world = new World({ laneMax: 1 });
+    const lane = world.lane();
+    world.wait(lane, "a");
+    expect(world.pool.take(lane)).toBeNull();
+    world.opened();
+    expect(world.story()).toBe("open for a\na gets c1");
+  });
+
+  test("gives a connection that was opened for one who left to the next, else keeps it", () => {
+    const world = new World({ laneMax: 1 });
+    const lane = world.lane();
+    const first = world.wait(lane, "a");
+    world.wait(lane, "b");
+    expect(world.pool.leave(first)).toBe(true);
+    expect(world.pool.leave(first)).toBe(false);
+    world.opened();
+    expect(world.story()).toBe("open for a\nb gets c1");
+  });
+
+  test("opens for the next when one could not be opened", () => {
+    const world = new World({ laneMax: 1 });
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.wait(lane, "b");
+    world.failed();
+    expect(world.story()).toBe("open for a\nopen for b");
+    world.failed();
+    expect(world.story()).toBe("");
+    expect(lane.count).toBe(0);
+  });
+
+  test("closes an idle one of another kind when a bound is reached", () => {
+    const world = new World({ backendMax: 1 });
+    const [one, other] = [world.lane("u", "x"), world.lane("u", "y")];
+    world.wait(one, "a");
+    world.opened();
+    world.wait(other, "b");
+    expect(world.story()).toBe("open for a\na gets c1");
+    world.pool.give(one, "c1");
+    expect(world.story()).toBe("close c1\nopen for b");
+    world.opened();
+    world.pool.give(other, "c2");
+    world.story();
+    world.wait(one, "a");
+    expect(world.story()).toBe("close c2\nopen for a");
+  });
+
+  test("bounds databases and users of one server apart", () => {
+    const world = new World({ laneMax: 9, databaseMax: 1, userMax: 2 });
+    world.wait(world.lane("u", "x"), "a");
+    world.wait(world.lane("v", "x"), "b");
+    world.wait(world.lane("u", "y"), "c");
+    world.wait(world.lane("u", "z"), "d");
+    world.wait(world.lane("u", "z", 1), "e");
+    expect(world.story()).toBe("open for a\nopen for c\nopen for e");
+  });
+
+  test("closes what was idle too long, the oldest first", () => {
+    const world = new World({ lifeTimeMs: 100 });
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.wait(lane, "b");
+    world.opened();
+    world.opened();
+    world.pool.expire(1000);
+    world.pool.give(lane, "c1");
+    world.pool.expire(1050);
+    world.pool.give(lane, "c2");
+    world.story();
+    world.pool.expire(1101);
+    expect(world.story()).toBe("close c1");
+    world.pool.expire(1151);
+    expect(world.story()).toBe("close c2");
+  });
+
+  test("knows who has waited too long", () => {
+    const world = new World({ laneMax: 1 });
+    const lane = world.lane();
+    world.wait(lane, "a", 10);
+    world.wait(lane, "b", 20);
+    world.wait(lane, "c", 30);
+    expect(world.pool.oldestSinceMs).toBe(10);
+    expect(world.pool.waitingSince(20).map((wait) => wait.owner)).toEqual(["a", "b"]);
+  });
+
+  test("forgets kinds that nobody uses", () => {
+    const world = new World();
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.opened();
+    world.pool.leaveLane(lane);
+    expect([...world.pool.lanes]).toHaveLength(1);
+    world.pool.closed(lane);
+    expect([...world.pool.lanes]).toHaveLength(0);
+  });
+
+  test("keeps nothing of a backend that was dropped", () => {
+    const world = new World();
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.opened();
+    world.pool.give(lane, "c1");
+    const before = lane.generation;
+    world.story();
+    world.pool.dropBackend(0);
+    expect(world.story()).toBe("close c1");
+    expect(lane.generation).toBe(before + 1);
+  });
+});

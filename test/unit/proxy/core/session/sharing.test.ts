@@ -1,0 +1,146 @@
+import { describe, expect, test } from "vitest";
+import { say } from "../../../../support/raw-client.ts";
+import { World, says } from "./world.ts";
+
+const READ = "select a from t";
+const WRITE = "insert into t values (1)";
+
+const sharing = (backends: readonly number[] = [0, 1]): World =>
+  new World({ isSharing: true, backends });
+
+describe("where connections are shared", () => {
+  test("a statement takes one, and its ReadyForQuery gives it back", () => {
+    const world = sharing().client(say.query(READ));
+    expect(world.story()).toBe(`take 1\n>1 Q(${READ})`);
+    world.backend(1, says.rows, says.done, says.ready());
+    expect(world.story()).toBe(">client T D C ZI\nrelease 1");
+    world.client(say.query(WRITE));
+    expect(world.story()).toBe(`take 0\n>0 Q(${WRITE})`);
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).toBe(">client C ZI\nrelease 0");
+  });
+
+  test("a transaction keeps it to its end", () => {
+    const world = sharing().client(say.query("begin"));
+    world.backend(0, says.done, says.ready("T"));
+    expect(world.story()).toBe("take 0\n>0 Q(begin)\n>client C ZT");
+    world.client(say.query(READ)).backend(0, says.error("22012"), says.ready("E"));
+    expect(world.story()).toBe(`>0 Q(${READ})\n>client E(22012)\n>client ZE`);
+    world.client(say.query("rollback")).backend(0, says.done, says.ready());
+    expect(world.story()).toBe(">0 Q(rollback)\n>client C ZI\nrelease 0");
+  });
+
+  test("a batch keeps it to its Sync, also when all was answered before", () => {
+    const world = sharing().client(say.parse("", READ), say.bind("", ""), say.flush());
+    world.backend(0, says.parsed, says.bound);
+    expect(world.story()).toBe("take 0\n>0 P() B() H\n>client 1 2");
+    world.client(say.execute(), say.sync()).backend(0, says.done, says.ready());
+    expect(world.story()).toBe(">0 E S\n>client C ZI\nrelease 0");
+  });
+
+  test("a COPY keeps it, and the rest of a message that began there as well", () => {
+    const world = sharing().client(say.query("copy t from stdin"));
+    world.backend(0, says.copyIn);
+    const data = say.copyData("x".repeat(100));
+    world.client(data.subarray(0, 50)).backend(0, says.error("22P04"), says.ready());
+    expect(world.story()).not.toContain("release");
+    world.client(data.subarray(50)).client(say.query(READ));
+    expect(world.story()).toContain(`>0 Q(${READ})`.replace(">0", "take 1\n>1"));
+  });
+
+  test("a pipeline of queries keeps it until all are answered", () => {
+    const world = sharing().client(say.query(WRITE), say.query(WRITE));
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).not.toContain("release");
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).toBe(">client C ZI\nrelease 0");
+  });
+
+  test("a session waits for one, is read meanwhile, and goes on with the one it gets", () => {
+    const world = sharing([]).client(say.query(WRITE));
+    expect(world.story()).toBe("open 0");
+    world.client(say.query(READ));
+    expect(world.story()).toBe("");
+    world.opened(0);
+    expect(world.story()).toBe(`>0 Q(${WRITE})\n>0 Q(${READ})\nresume client`);
+  });
+
+  test("a statement that waited in vain fails, and the session goes on", () => {
+    const world = sharing([]).client(say.query(WRITE));
+    world.story();
+    world.session.linkFailed(0, { severity: "ERROR", sqlstate: "53300", message: "m" });
+    expect(world.story()).toBe(">client E(53300)\n>client ZI\nresume client");
+    world.client(say.parse("", WRITE), say.bind("", ""), say.execute(), say.sync());
+    world.session.linkFailed(0, { severity: "ERROR", sqlstate: "53300", message: "m" });
+    expect(world.story()).toBe("open 0\n>client E(53300)\n>client ZI\nresume client");
+    world.client(say.query(WRITE));
+    world.opened(0);
+    expect(world.story()).toBe(`open 0\n>0 Q(${WRITE})\nresume client`);
+  });
+
+  test("a standby that cannot be had is done without until the view changes", () => {
+    const world = sharing([0]).client(say.query(READ));
+    expect(world.story()).toBe("open 1");
+    world.session.linkFailed(1, { severity: "ERROR", sqlstate: "08006", message: "m" });
+    expect(world.story()).toBe(`take 0\n>0 Q(${READ})\nresume client`);
+  });
+
+  test("a slow client keeps it until what was written to it is through", () => {
+    const world = sharing().client(say.query(WRITE));
+    world.isClientSlow = true;
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).not.toContain("release");
+    world.isClientSlow = false;
+    world.session.written();
+    expect(world.story()).toBe("release 0");
+  });
+
+  test("a session that leaves something behind keeps it, and says why", () => {
+    for (const [text, reason] of [
+      ["listen news", "LISTEN"],
+      ["create temp table x (a int)", "temporary table"],
+      ["select pg_advisory_lock(1)", "advisory lock"],
+    ] as const) {
+      const world = sharing().client(say.query(text));
+      world.backend(0, says.done, says.ready());
+      expect(world.story()).not.toContain("release");
+      expect(world.session.reasonsToKeep).toEqual([reason]);
+    }
+  });
+
+  test("the unnamed statement of one session is not that of the next", () => {
+    const world = sharing([0]).client(say.parse("", WRITE), say.sync());
+    world.backend(0, says.parsed, says.ready());
+    expect(world.story()).toBe("take 0\n>0 P() S\n>client 1 ZI\nrelease 0");
+    const other = sharing([]);
+    const link = world.links[0];
+    if (link === undefined) throw new Error("no link");
+    other.idle.push(link);
+    other.client(say.bind("", ""), say.execute(), say.sync());
+    expect(world.story()).toBe(">0 C\n>0 B() E S");
+  });
+
+  test("the unnamed statement is there again on another connection", () => {
+    const world = sharing([0]).client(say.parse("", WRITE), say.sync());
+    world.backend(0, says.parsed, says.ready());
+    world.idle.length = 0;
+    world.client(say.bind("", ""), say.execute(), say.sync());
+    world.story();
+    world.opened(0);
+    expect(world.story()).toBe(">0 P()\n>0 S\n>0 B() E S\nresume client");
+  });
+
+  test("an idle connection that is lost is no loss", () => {
+    const world = sharing().client(say.query(READ));
+    world.backend(1, says.done, says.ready()).story();
+    world.lost(1, "gone");
+    expect(world.story()).toBe("");
+  });
+
+  test("one that is lost in a transaction ends the session", () => {
+    const world = sharing().client(say.query("begin"));
+    world.backend(0, says.done, says.ready("T")).story();
+    world.lost(0, "gone");
+    expect(world.story()).toContain("end 08006");
+  });
+});
