@@ -61,7 +61,8 @@ async function straceOf(pid: number, { tools }: Stage): Promise<string> {
     timeoutMs: 30_000,
     abort: tools.abort,
   });
-  return fenced(`System calls of ${LOOK_SECONDS} s (strace -c)`, ended.stderr);
+  const table = ended.stderr.replaceAll(/^.*: Process \d+ .*\n/gm, "");
+  return fenced(`System calls of ${LOOK_SECONDS} s (strace -c)`, table);
 }
 
 async function perfOf(pid: number, { tools }: Stage): Promise<string> {
@@ -74,7 +75,10 @@ async function perfOf(pid: number, { tools }: Stage): Promise<string> {
     const report = ["report", "-i", data, "--stdio", "--no-children", "--percent-limit", "0.5"];
     const ended = await runToEnd([PROGRAMS.perf, ...report, "--sort", keys], o);
     if (ended.exitCode !== 0) return ended.stderr;
-    return ended.stdout.replaceAll(/^(#.*)?\n/gm, "");
+    return ended.stdout
+      .replaceAll(/^(#.*)?\n/gm, "")
+      .replaceAll(/file:\S*\/dist\//g, "")
+      .replaceAll(/[ -]+$/gm, "");
   };
   const objects = fenced("By program, library and kernel (perf)", await reportBy("dso"));
   const functions = fenced("By function (perf)", await reportBy("dso,symbol"));
