@@ -80,7 +80,7 @@ class CachingClassifier implements Classifier {
   classifyBytes(input: Uint8Array, start: number, end: number): SqlClass {
     if (end - start > this.#options.parseBytesMax) return this.#decide(textOf(input, start, end));
     const template = this.#template;
-    template.take(input, start, end);
+    template.take(input, start, Math.max(start, end));
     return this.#table.get(template, ALIKE) ?? this.#classifyNew(input, start, end);
   }
 

@@ -59,6 +59,61 @@ describe("the grammar is asked", () => {
   });
 });
 
+describe("the bytes of a text", () => {
+  test("are read between start and end only, and mean what the text means", async () => {
+    const classifier = await realClassifier();
+    const text = fc.oneof(
+      fc.constantFrom("select 1", "begin", "set a = 'b'", "select 'é', 2", "x", "", "select f('')"),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(text, fc.uint8Array(), fc.uint8Array(), (text, before, after) => {
+        const own = Buffer.from(text, "utf8");
+        const input = Buffer.concat([before, own, after]);
+        const end = before.length + own.length;
+        const fresh = createClassifier({
+          parse: parseSync,
+          cacheEntriesMax: 1,
+          parseBytesMax: 9999,
+        });
+        const found = classifier.classifyBytes(input, before.length, end);
+        expect(found).toEqual(fresh.classify(text));
+        expect(classifier.classifyBytes(input, before.length, end)).toEqual(found);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("that were seen before are answered with the same object", async () => {
+    const { parsed, classifier } = await counting();
+    const of = (text: string) => {
+      const bytes = Buffer.from(text, "utf8");
+      return classifier.classifyBytes(bytes, 0, bytes.length);
+    };
+    const first = of("select a from t where id = 1");
+    expect(of("select a from t where id = 4711")).toBe(first);
+    expect(of("select b from t where id = 1")).not.toBe(first);
+    expect(parsed).toHaveLength(2);
+  });
+
+  test("may be no UTF-8, and then no two texts are taken for one", async () => {
+    const { parsed, classifier } = await counting();
+    for (const bytes of [
+      Buffer.from("select \xe9", "latin1"),
+      Buffer.from("select \xe8", "latin1"),
+    ]) {
+      expect(classifier.classifyBytes(bytes, 0, bytes.length).kind).toBe("read");
+    }
+    expect(parsed).toHaveLength(2);
+  });
+
+  test("with a NUL in a literal say nothing of texts without one", async () => {
+    const classifier = await realClassifier();
+    expect(classifier.classify("select 'a\0'").kind).toBe("write");
+    expect(classifier.classify("select 'a'").kind).toBe("read");
+  });
+});
+
 test("a long text that may make a temporary table ties the session to its backend", async () => {
   const { classifier } = await counting({ parseBytesMax: 30 });
   const found = classifier.classify("create temp table t as select 1 as a, 2 as b");
