@@ -122,7 +122,11 @@ function onMessage(message: ToWorker): void {
     case "places-scarce":
       return listener.placesTold(message);
     case "cancel":
-      return listener.cancelHere(message.processId, message.secretKey, () => undefined);
+      return listener.cancelHere(message.processId, message.secretKey, () => {
+        tell({ type: "cancelled", id: message.id, from: message.from });
+      });
+    case "cancelled":
+      return listener.cancelledElsewhere(message.id);
     case "stop":
       return stop(message.mode);
   }

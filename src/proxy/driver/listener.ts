@@ -11,6 +11,7 @@ import {
 } from "../../wire/ipc/index.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
 import { ClientPlaces } from "./client-places.ts";
+import { RemoteCancels } from "./remote-cancels.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 /** An address that cannot be listened on: what it is, and what to do. */
@@ -38,11 +39,13 @@ export class Listener implements ClientHost {
   /** Those who have a place. */
   readonly #clients = new Map<ClientConnection, Key>();
   readonly #byProcessId = new Map<number, ClientConnection>();
+  readonly #remoteCancels: RemoteCancels;
   #sequence = 0;
   #onEmpty: (() => void) | null = null;
 
   constructor(context: WorkerContext) {
     this.#context = context;
+    this.#remoteCancels = new RemoteCancels((message) => context.tell(message));
     const { settings, tell } = context;
     const onAdmitted = (client: ClientConnection): void => this.#giveKey(client);
     this.#places = new ClientPlaces({ settings, tell, onAdmitted });
@@ -136,8 +139,12 @@ export class Listener implements ClientHost {
     if (workerOfProcessId(processId) === this.#context.workerId) {
       return this.cancelHere(processId, secretKey, done);
     }
-    this.#context.tell({ type: "cancel", processId, secretKey });
-    done();
+    this.#remoteCancels.pass(processId, secretKey, done);
+  }
+
+  /** Another worker has carried out what `cancel` passed on. */
+  cancelledElsewhere(id: number): void {
+    this.#remoteCancels.answered(id);
   }
 
   cancelHere(processId: number, secretKey: number, done: () => void): void {

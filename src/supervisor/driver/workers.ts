@@ -164,9 +164,15 @@ export class Workers {
         return;
       case "cancel": {
         const target = this.#slots.get(workerOfProcessId(message.processId));
-        if (target !== undefined && target !== slot) send(target.worker, message);
+        const { number: from } = slot;
+        if (target === undefined || target === slot) {
+          send(slot.worker, { type: "cancelled", id: message.id });
+        } else send(target.worker, { ...message, from });
         return;
       }
+      case "cancelled":
+        this.tellOne(message.from, { type: "cancelled", id: message.id });
+        return;
       case "place-wanted":
       case "place-unwanted":
       case "places-returned":

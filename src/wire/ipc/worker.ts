@@ -18,8 +18,19 @@ export type ToWorker =
   | { readonly type: "reload" }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
-  /** Another worker received a CancelRequest for a session of this one. */
-  | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
+  /**
+   * Another worker, `from`, received a CancelRequest for a session of this one. Answered by
+   * `cancelled` when nothing of it is under way any more, whether the key was right or not.
+   */
+  | {
+      readonly type: "cancel";
+      readonly processId: number;
+      readonly secretKey: number;
+      readonly id: number;
+      readonly from: number;
+    }
+  /** A `cancel` of this worker has come through, or could not. */
+  | { readonly type: "cancelled"; readonly id: number }
   /** `smart`: no new clients, end when the last has left. `fast`: end the sessions now. */
   | { readonly type: "stop"; readonly mode: "smart" | "fast" };
 
@@ -31,8 +42,15 @@ export type FromWorker =
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */
   | { readonly type: "unusable"; readonly reason: string }
-  /** A CancelRequest whose `processId` names another worker. */
-  | { readonly type: "cancel"; readonly processId: number; readonly secretKey: number }
+  /** A CancelRequest whose `processId` names another worker; `id` is the sender's own number. */
+  | {
+      readonly type: "cancel";
+      readonly processId: number;
+      readonly secretKey: number;
+      readonly id: number;
+    }
+  /** The answer to a `cancel` that came from that worker. */
+  | { readonly type: "cancelled"; readonly id: number; readonly from: number }
   /** A connection to a backend failed or broke; `failover_on_backend_error` decides what follows. */
   | {
       readonly type: "backend-error";
