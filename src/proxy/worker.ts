@@ -87,7 +87,7 @@ const listener = new Listener({
   shared,
   selectCounts,
   tell,
-  classify: (text) => classifier.classify(text),
+  classify: (input, start, end) => classifier.classifyBytes(input, start, end),
   settings: () => settings,
   view: () => view,
   gate,

@@ -3,7 +3,7 @@ import type { Config } from "../../config/index.ts";
 import type { ClusterView, FromWorker } from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
-import type { SqlClass } from "../core/sql/index.ts";
+import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
 import type { SharedConnections } from "./shared-connections.ts";
 import type { TimedGate } from "./timed-gate.ts";
@@ -31,7 +31,7 @@ export interface WorkerContext {
   readonly pool: BackendPool;
   /** Those that sessions share. */
   readonly shared: SharedConnections;
-  readonly classify: (text: string) => SqlClass;
+  readonly classify: ClassifyBytes;
   readonly settings: () => Settings;
   readonly view: () => ClusterView;
   readonly gate: TimedGate;

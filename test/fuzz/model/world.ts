@@ -79,7 +79,7 @@ export class World implements SessionPort {
     this.#receive = receive;
     this.session = new Session({
       port: this,
-      classify: (text) => classifier.classify(text),
+      classify: (input, start, end) => classifier.classifyBytes(input, start, end),
       rules: RULES,
       view: VIEW,
       loadBalanceNode: 1,

@@ -3,9 +3,9 @@ import {
   HEADER_BYTES,
   LARGE_MESSAGE_BYTES_MAX,
   SMALL_MESSAGE_BYTES_MAX,
-  readString,
 } from "../../../wire/postgres/index.ts";
-import { LEAVES, type SqlClass } from "../sql/index.ts";
+import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
+import { NameReader } from "./name-reader.ts";
 import { SENT, type Sent } from "./pending-replies.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 
@@ -94,11 +94,15 @@ export class ClientBatch {
   readonly #made = new Map<string, PreparedStatement>();
   #madeUnnamed: PreparedStatement | null = null;
   readonly #registry: PreparedStatements;
-  readonly #classify: (text: string) => SqlClass;
+  readonly #classify: ClassifyBytes;
+  readonly #readsText: boolean;
+  readonly #names = new NameReader();
 
-  constructor(registry: PreparedStatements, classify: (text: string) => SqlClass) {
+  /** @param readsText keep the texts; else they are read once and forgotten. */
+  constructor(registry: PreparedStatements, classify: ClassifyBytes, readsText: boolean) {
     this.#registry = registry;
     this.#classify = classify;
+    this.#readsText = readsText;
   }
 
   /** It binds or describes the unnamed statement of an earlier batch, if there is one. */
@@ -129,13 +133,14 @@ export class ClientBatch {
       statement = this.#readParse(bytes, start, end, isWhole);
     } else if (kind === SENT.bind) {
       this.#hasBind = true;
-      const portalEnd = bytes.indexOf(0, start + HEADER_BYTES);
+      const portalEnd = zeroAt(bytes, start + HEADER_BYTES);
       if (portalEnd !== -1 && portalEnd < end) {
-        statement = this.#named(readString(bytes, portalEnd + 1, end));
+        statement = this.#named(this.#names.read(bytes, portalEnd + 1, end));
       }
     } else if (kind === SENT.describe || kind === SENT.close) {
       const isStatement = bytes[start + HEADER_BYTES] === 0x53; // S
-      if (isStatement) statement = this.#named(readString(bytes, start + HEADER_BYTES + 1, end));
+      if (isStatement)
+        statement = this.#named(this.#names.read(bytes, start + HEADER_BYTES + 1, end));
       else if (!this.#hasBind && kind === SENT.describe) this.usesOlderPortal = true;
     } else if (kind === SENT.execute && !this.#hasBind) {
       this.usesOlderPortal = true;
@@ -147,11 +152,13 @@ export class ClientBatch {
   }
 
   #readParse(bytes: Buffer, start: number, end: number, isWhole: boolean): PreparedStatement {
-    const name = readString(bytes, start + HEADER_BYTES, end);
-    const textStart = bytes.indexOf(0, start + HEADER_BYTES) + 1;
-    const text = isWhole && name !== null ? readString(bytes, textStart, end) : null;
-    const sql = text === null ? UNREAD_SQL : this.#classify(text);
-    const statement = this.#registry.make(name ?? "", sql, text ?? "");
+    const name = this.#names.read(bytes, start + HEADER_BYTES, end);
+    const textStart = zeroAt(bytes, start + HEADER_BYTES) + 1;
+    const textEnd = isWhole && name !== null ? bytes.indexOf(0, textStart) : -1;
+    const isRead = textEnd !== -1 && textEnd < end;
+    const sql = isRead ? this.#classify(bytes, textStart, textEnd) : UNREAD_SQL;
+    const text = isRead && this.#readsText ? bytes.toString("utf8", textStart, textEnd) : "";
+    const statement = this.#registry.make(name ?? "", sql, text);
     if (statement.name === "") this.#madeUnnamed = statement;
     else this.#made.set(statement.name, statement);
     return statement;
@@ -164,4 +171,9 @@ export class ClientBatch {
     if (named === null && name === "") this.missesUnnamed = true;
     return named;
   }
+}
+
+/** Where the name that begins at `start` ends; mostly it is empty. */
+function zeroAt(bytes: Buffer, start: number): number {
+  return bytes[start] === 0 ? start : bytes.indexOf(0, start);
 }

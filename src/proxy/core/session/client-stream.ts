@@ -1,7 +1,7 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
 import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
-import type { SqlClass } from "../sql/index.ts";
+import type { ClassifyBytes, SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
 import {
@@ -24,7 +24,9 @@ export interface ClientStreamOptions {
   readonly talk: Conversation;
   readonly routing: SessionRouting;
   readonly claims: LinkClaims;
-  readonly classify: (text: string) => SqlClass;
+  readonly classify: ClassifyBytes;
+  /** The texts of statements are logged, or decide where they go; else no string is made of them. */
+  readonly readsText: boolean;
   readonly logsStatements: boolean;
   readonly logsPerNode: boolean;
   /** A statement failed there that did not on the link with the visible reply, or the other way. */
@@ -55,7 +57,7 @@ export class ClientStream {
     this.#routing = o.routing;
     this.#claims = o.claims;
     const { statements, links } = o.talk;
-    this.#batch = new ClientBatch(statements, o.classify);
+    this.#batch = new ClientBatch(statements, o.classify, o.readsText);
     this.#forwarder = new BatchForwarder({ batch: this.#batch, statements, links });
   }
 
@@ -158,8 +160,9 @@ export class ClientStream {
   #scanQuery(input: Buffer, at: number, stop: number, end: number): number {
     const isWhole = stop <= end;
     if (!isWhole && end - at < BATCH_BYTES_MAX) return at;
-    const text = isWhole ? input.toString("utf8", at + HEADER_BYTES, stop - 1) : "";
-    const sql = isWhole ? this.#o.classify(text) : UNREAD_SQL;
+    const from = at + HEADER_BYTES;
+    const sql = isWhole ? this.#o.classify(input, from, stop - 1) : UNREAD_SQL;
+    const text = isWhole && this.#o.readsText ? input.toString("utf8", from, stop - 1) : "";
     const isOurs = sql.kind === "show-pool" || sql.kind === "pgpool";
     if (isOurs && this.#talk.batchLink === null) {
       return this.#answerHere(sql) ? stop : at;

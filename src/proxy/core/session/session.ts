@@ -2,7 +2,7 @@ import { failure, type Failure } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
 import type { RoutingRules } from "../routing/index.ts";
-import type { SqlClass } from "../sql/index.ts";
+import type { ClassifyBytes } from "../sql/index.ts";
 import { NOBODY, type BackendLink, type LinkOwner } from "./backend-link.ts";
 import { ClientStream } from "./client-stream.ts";
 import { Conversation } from "./conversation.ts";
@@ -12,7 +12,7 @@ import { SessionRouting } from "./session-routing.ts";
 
 export interface SessionOptions {
   readonly port: SessionPort;
-  readonly classify: (text: string) => SqlClass;
+  readonly classify: ClassifyBytes;
   readonly rules: RoutingRules;
   readonly view: ClusterView;
   readonly loadBalanceNode: number | null;
@@ -54,6 +54,7 @@ export class Session implements LinkOwner {
       routing: this.#routing,
       claims: this.#claims,
       classify: o.classify,
+      readsText: o.logsStatements || o.logsPerNode || o.rules.readsText,
       logsStatements: o.logsStatements,
       logsPerNode: o.logsPerNode,
       divergent: (link) => {

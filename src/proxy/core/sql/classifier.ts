@@ -26,6 +26,9 @@ export interface ClassifierOptions {
   readonly hashSeed?: number;
 }
 
+/** The class of the text that lies at `start` to `end`. */
+export type ClassifyBytes = (input: Uint8Array, start: number, end: number) => SqlClass;
+
 export interface Classifier {
   /** Never throws. */
   classify(text: string): SqlClass;

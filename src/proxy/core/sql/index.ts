@@ -4,5 +4,10 @@
  * a function. Read `class.ts` first, then `classifier.ts`.
  */
 export { LEAVES, type SqlClass, type SqlKind } from "./class.ts";
-export { createClassifier, type Classifier, type ClassifierOptions } from "./classifier.ts";
+export {
+  createClassifier,
+  type Classifier,
+  type ClassifierOptions,
+  type ClassifyBytes,
+} from "./classifier.ts";
 export { Lexer } from "./lexer.ts";

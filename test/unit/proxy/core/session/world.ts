@@ -82,7 +82,7 @@ export class World implements SessionPort {
   ) {
     this.session = new Session({
       port: this,
-      classify: (text) => classifier.classify(text),
+      classify: (input, start, end) => classifier.classifyBytes(input, start, end),
       rules: compileRules(ROUTING),
       view: o.view ?? VIEW,
       loadBalanceNode: 1,
