@@ -200,7 +200,10 @@ export interface Act {
   readonly runs: readonly Run[];
 }
 
-/** Loads whose figure is memory: each product is started anew, stands alone, and has one round. */
+/** Starting anew costs more time than it tells. */
+const ROUNDS_ALONE_MAX = 3;
+
+/** Loads whose figure is memory: for every run the product is started anew, and stands alone. */
 export function standsAlone({ load }: Cell): boolean {
   return load.kind === "idle" || load.kind === "crowd";
 }
@@ -222,10 +225,8 @@ export function planActs(
       const warmUps = kindsOf(planRuns(own, able, 1));
       return [{ setting, products: able, warmUps, runs: planRuns(own, able, rounds) }];
     }
-    return able.map((name) => {
-      const runs = planRuns(own, [name], 1);
-      return { setting, products: [name], warmUps: [], runs };
-    });
+    const alone = planRuns(own, able, Math.min(rounds, ROUNDS_ALONE_MAX));
+    return alone.map((run) => ({ setting, products: [run.product], warmUps: [], runs: [run] }));
   });
 }
 

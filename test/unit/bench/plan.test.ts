@@ -65,10 +65,12 @@ describe("the acts", () => {
   });
 
   it("are of one product that was not used before where memory is measured", () => {
-    const acts = planActs([cell("idle-500")], ["direct", "pgbouncer", "pgquorum"], 5);
+    const acts = planActs([cell("idle-500")], ["direct", "pgbouncer", "pgquorum"], 2);
     expect(acts).toMatchObject([
       { products: ["pgbouncer"], warmUps: [], runs: [{ round: 0 }] },
       { products: ["pgquorum"], warmUps: [], runs: [{ round: 0 }] },
+      { products: ["pgquorum"], warmUps: [], runs: [{ round: 1 }] },
+      { products: ["pgbouncer"], warmUps: [], runs: [{ round: 1 }] },
     ]);
   });
 });
