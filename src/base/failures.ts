@@ -49,6 +49,12 @@ export const FAILURES = {
     message: "authentication timeout",
     hint: "The client sent nothing for authentication_timeout seconds.",
   },
+  "client-idle": {
+    severity: "FATAL",
+    sqlstate: "57000",
+    message: "unable to read data",
+    hint: "The client said nothing for client_idle_limit; connect again.",
+  },
   "protocol-violation": {
     severity: "FATAL",
     sqlstate: "08P01",

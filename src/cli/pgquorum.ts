@@ -6,10 +6,11 @@ import { randomBytes } from "node:crypto";
 import { Command } from "commander";
 import { VERSION } from "../base/index.ts";
 import { sampleConfig } from "../config/index.ts";
-import type { ClusterView, ControlCommand, NodeStatus } from "../wire/ipc/index.ts";
+import type { ClientList, ClusterView, ControlCommand, NodeStatus } from "../wire/ipc/index.ts";
 
 import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
+import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
 
 interface ViewOptions {
@@ -60,6 +61,15 @@ program
   .option(...jsonOption)
   .action((options: ViewOptions) =>
     show("nodes", options, (value) => formatBackends(value as ClusterView)),
+  );
+
+program
+  .command("clients")
+  .description("show the clients of the node, and who waits for a place")
+  .option(...configOption)
+  .option(...jsonOption)
+  .action((options: ViewOptions) =>
+    show("clients", options, (value) => formatClients(value as ClientList, Date.now())),
   );
 
 program

@@ -11,6 +11,7 @@ import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
 import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
+  AllClients,
   BackendPool,
   Listener,
   readSettings,
@@ -80,6 +81,7 @@ const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
 );
+const allClients = new AllClients(tell);
 const listener = new Listener({
   workerId,
   log,
@@ -90,6 +92,7 @@ const listener = new Listener({
   classify: (input, start, end) => classifier.classifyBytes(input, start, end),
   settings: () => settings,
   view: () => view,
+  askForClients: (done) => allClients.ask(done),
   gate,
   poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
@@ -121,6 +124,10 @@ function onMessage(message: ToWorker): void {
     case "places-refused":
     case "places-scarce":
       return listener.placesTold(message);
+    case "list-clients":
+      return tell({ type: "clients", id: message.id, rows: listener.clientRows() });
+    case "all-clients":
+      return allClients.answered(message.id, message.list);
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => {
         tell({ type: "cancelled", id: message.id, from: message.from });
@@ -196,6 +203,7 @@ function end(): void {
 function tick(): void {
   pool.expire();
   shared.expire();
+  listener.lookAtClients();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
   const stats: FromWorker = { type: "stats", clients: listener.counts, selectCounts };
   const text = JSON.stringify(stats);

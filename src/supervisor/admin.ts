@@ -15,6 +15,7 @@ import {
 } from "../pcp/driver/index.ts";
 import {
   controlSocketPath,
+  type ClientList,
   type ClusterRequest,
   type ClusterView,
   type NodeStatus,
@@ -29,6 +30,7 @@ export interface AdminNode {
   readonly watchdogView: WatchdogView | null;
   readonly workerPids: readonly number[];
   status(): NodeStatus;
+  listClients(): Promise<ClientList>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
   reload(): void;
@@ -87,6 +89,8 @@ async function startControl(
           return await Promise.resolve(statusAt(node.status(), monotonicNowMs()));
         case "nodes":
           return node.view;
+        case "clients":
+          return await node.listClients();
       }
     },
     log,

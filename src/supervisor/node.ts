@@ -19,6 +19,7 @@ import {
 } from "../os/index.ts";
 import {
   LEASE_FOR_EVER_MS,
+  type ClientList,
   type ClusterRequest,
   type ClusterView,
   type FromWatchdog,
@@ -202,6 +203,10 @@ export class Node {
       view: this.#care.view,
       cluster: this.#care.summary,
     };
+  }
+
+  async listClients(): Promise<ClientList> {
+    return await this.#workers.listClients();
   }
 
   /**

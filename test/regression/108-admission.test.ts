@@ -61,6 +61,21 @@ async function queue(count: number): Promise<RawClient[]> {
   return clients;
 }
 
+/** The cells of the rows that a client has got. */
+function rowsOf(client: RawClient): string[][] {
+  const rows = client.frames.filter(({ type }) => type === "D");
+  return rows.map(({ body }) => {
+    const cells: string[] = [];
+    let at = 2;
+    while (at < body.length) {
+      const lengthBytes = body.readInt32BE(at);
+      cells.push(body.toString("utf8", at + 4, at + 4 + lengthBytes));
+      at += 4 + lengthBytes;
+    }
+    return cells;
+  });
+}
+
 const leave = (client: RawClient | undefined): void => client?.send(say.terminate());
 
 describe("with num_init_children = 10 and three workers", () => {
@@ -71,6 +86,20 @@ describe("with num_init_children = 10 and three workers", () => {
     expect((await node.status()).clients).toMatchObject({ clients: 10, placesMax: 10, waiting: 1 });
     expect((await node.ask("status")).stdout).toContain("clients 10 of 10, waiting 1");
     expect(late.frames).toEqual([]);
+    inside[1]?.send(say.query("begin"));
+    await inside[1]?.ready();
+    inside[2]?.send(say.query("show pool_clients"));
+    await inside[2]?.ready();
+    const states = rowsOf(inside[2] as RawClient).map((cells) => cells[8] ?? "");
+    expect(states.toSorted()).toEqual([
+      "active",
+      ...Array.from({ length: 8 }, () => "idle"),
+      "idle in transaction",
+      "waiting for a place",
+    ]);
+    const shown = (await node.ask("clients")).stdout;
+    expect(shown).toContain("10 clients, 1 waiting for a place");
+    expect(shown).toMatch(/127\.0\.0\.1:\d+ +postgres +bench +waiting for a place/);
     leave(inside[0]);
     await late.ready();
     await waiting(0);
@@ -235,5 +264,29 @@ describe("with num_init_children = 10 and three workers", () => {
     }
     inside.forEach(leave);
     await node.ended;
+  });
+});
+
+describe("client_idle_limit", () => {
+  test("ends a client that says nothing, also in a transaction, in Pgpool-II's words", async () => {
+    await start("client_idle_limit = 2");
+    const [idle, open, busy] = (await fill(3)) as [RawClient, RawClient, RawClient];
+    busy.send(say.query("select pg_sleep(6)"));
+    open.send(say.query("begin"));
+    await open.ready();
+    open.frames.length = 0;
+    const sinceMs = performance.now();
+    for (const client of [idle, open]) {
+      await client.closed();
+      expect(client.error()).toMatchObject({
+        S: "FATAL",
+        C: "57000",
+        M: "unable to read data",
+        D: "child connection forced to terminate due to client_idle_limit:2 is reached",
+      });
+    }
+    expect(performance.now() - sinceMs).toBeGreaterThanOrEqual(1900);
+    await busy.ready();
+    expect(busy.count("E")).toBe(0);
   });
 });

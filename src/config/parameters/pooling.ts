@@ -97,7 +97,7 @@ export const POOLING = {
     initial: 0,
     context: "session",
     since: "2.0",
-    acts: false,
+    acts: true,
     about:
       "Disconnects a client that sent nothing for so long, even inside a transaction; 0 never.",
   },

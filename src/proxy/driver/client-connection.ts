@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { PoolSecret } from "../../auth/index.ts";
-import { failure, type Failure } from "../../base/index.ts";
+import { failure, type Failure, type Ms } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
+import type { ClientRow, ClientState } from "../../wire/ipc/index.ts";
 import {
   AUTHENTICATION_OK,
   buildError,
@@ -13,6 +14,7 @@ import {
   HEADER_BYTES,
   READY,
 } from "../../wire/postgres/index.ts";
+import { Presence } from "../core/admission/index.ts";
 import {
   ClientLogin,
   ClientStart,
@@ -42,6 +44,7 @@ export interface ClientHost {
    */
   enter(connection: ClientConnection): "entered" | "waits" | Failure;
   left(connection: ClientConnection): void;
+  isWaiting(connection: ClientConnection): boolean;
   /** The key that the client cancels with. */
   cancelKeyOf(connection: ClientConnection): { readonly processId: number; readonly key: number };
   cancel(processId: number, key: Buffer, done: () => void): void;
@@ -68,6 +71,9 @@ export class ClientConnection implements SocketEvents {
   #session: ClientSession | null = null;
   #timer: NodeJS.Timeout | null = null;
   #opener: SessionOpener | SharedOpener | null = null;
+  /** Grows with each read. */
+  #inputsCount = 0;
+  #presence: Presence | null = null;
   #isOver = false;
 
   constructor(accepted: Socket, context: WorkerContext, host: ClientHost) {
@@ -97,6 +103,7 @@ export class ClientConnection implements SocketEvents {
 
   /** It waited for a place, and has one now. */
   admitted(): void {
+    this.look(monotonicNowMs());
     this.#startTimer();
     this.#logIn(this.#client as StartedClient);
   }
@@ -107,6 +114,43 @@ export class ClientConnection implements SocketEvents {
     else this.#session.shutDown(why);
   }
 
+  /** Notices what the client does now; before its start-up packet it is nobody. */
+  look(nowMs: Ms): void {
+    this.#presence?.look(this.#state(), this.#inputsCount, nowMs);
+  }
+
+  idleMs(nowMs: Ms): Ms {
+    return this.#presence?.idleMs(nowMs) ?? 0;
+  }
+
+  /** As it was looked at last; null before its start-up packet. */
+  row(nowMs: Ms, nowWallMs: number): ClientRow | null {
+    const client = this.#client;
+    const presence = this.#presence;
+    if (client === null || presence === null || this.#isOver) return null;
+    const wallMs = (atMs: Ms): number => Math.round(nowWallMs - (nowMs - atMs));
+    return {
+      worker: this.#context.workerId,
+      workerPid: process.pid,
+      processId: this.#host.cancelKeyOf(this).processId,
+      address: this.#address,
+      port: this.#port,
+      user: shortened(client.user),
+      database: shortened(client.database),
+      application: shortened(client.applicationName),
+      connectedAt: wallMs(this.#startedMs),
+      state: presence.state,
+      stateSince: wallMs(presence.sinceMs),
+      keeps: this.#session?.keeps ?? "",
+      backends: this.#session?.backends ?? [],
+    };
+  }
+
+  #state(): ClientState {
+    if (this.#session !== null) return this.#session.state;
+    return this.#host.isWaiting(this) ? "waiting for a place" : "logging in";
+  }
+
   // ---- socket events ----------------------------------------------------------------------
 
   connected(): void {
@@ -114,6 +158,7 @@ export class ClientConnection implements SocketEvents {
   }
 
   received(bytes: Buffer): void {
+    this.#inputsCount = (this.#inputsCount + 1) | 0;
     if (this.#session !== null) this.#session.clientBytes(bytes);
     else if (this.#start !== null) this.#startBytes(bytes);
     else this.#loginReceived(bytes);
@@ -154,9 +199,10 @@ export class ClientConnection implements SocketEvents {
   #enter(client: StartedClient): void {
     this.#client = client;
     const entry = this.#host.enter(this);
+    if (entry !== "entered" && entry !== "waits") return this.#refuse(entry);
+    this.#presence = new Presence(this.#state(), monotonicNowMs());
     if (entry === "entered") this.#logIn(client);
-    else if (entry === "waits") this.#clearTimer();
-    else this.#refuse(entry);
+    else this.#clearTimer();
   }
 
   #logIn(client: StartedClient): void {
@@ -394,4 +440,9 @@ export class ClientConnection implements SocketEvents {
 /** An IPv4 client of a socket for both families comes as `::ffff:192.0.2.1`. */
 function withoutMapping(address: string | null): string | null {
   return address?.replace(/^::ffff:(?=\d+\.)/, "") ?? null;
+}
+
+/** As PostgreSQL shortens names, so that lists of clients are bounded. */
+function shortened(name: string): string {
+  return name.slice(0, 63);
 }

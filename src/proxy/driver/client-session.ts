@@ -1,5 +1,5 @@
 import { failure, type Failure, type Result } from "../../base/index.ts";
-import type { ClusterView } from "../../wire/ipc/index.ts";
+import type { ClientRow, ClientState, ClusterView } from "../../wire/ipc/index.ts";
 import { buildError } from "../../wire/postgres/index.ts";
 import {
   Session,
@@ -7,7 +7,7 @@ import {
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
-import { answerShow, type ShowAnswer } from "../core/show/index.ts";
+import { answerShow, needsClients, type ShowAnswer, type ShowData } from "../core/show/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
@@ -116,6 +116,22 @@ export class ClientSession implements SessionPort, ConnectionUser {
     return this.#session.isIdle;
   }
 
+  get state(): ClientState {
+    return this.#session.activity;
+  }
+
+  /** Why it keeps its connections between transactions; "" when it does not. */
+  get keeps(): string {
+    return this.#session.reasonsToKeep.join(", ");
+  }
+
+  get backends(): ClientRow["backends"] {
+    return this.#connections.map(({ target, processId }) => ({
+      id: target.backendId,
+      processId,
+    }));
+  }
+
   /** Cancels what runs now. `done` is called when every backend has been told. */
   cancel(done: () => void): void {
     const busy = this.#session.busyLinks();
@@ -220,15 +236,21 @@ export class ClientSession implements SessionPort, ConnectionUser {
     this.#o.socket.end(CLIENT_CLOSE_WITHIN_MS);
   }
 
-  answerShow(command: string): Result<ShowAnswer, Failure> {
+  answerShow(command: string): Result<ShowAnswer, Failure> | null {
     const { context } = this.#o;
-    return answerShow(command, {
+    const data: ShowData = {
       view: context.view(),
       loadBalanceNode: this.#session.loadBalanceNode,
       version: context.version(),
       poolStatus: command === "pool_status" ? context.poolStatus() : [],
       formatTime: formatLocalTime,
+      clients: null,
+    };
+    if (!needsClients(command)) return answerShow(command, data);
+    context.askForClients((clients) => {
+      this.#session.showAnswered(answerShow(command, { ...data, clients }));
     });
+    return null;
   }
 
   readSent(backendId: number): void {

@@ -3,6 +3,7 @@
  * carries bytes between them and the session core. It decides nothing about a statement. Read
  * `client-connection.ts` first, then `client-session.ts` and `stream-socket.ts`.
  */
+export { AllClients } from "./all-clients.ts";
 export { BackendPool } from "./backend-pool.ts";
 export { Listener, type ListenError } from "./listener.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";

@@ -2,10 +2,12 @@ import { randomInt } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { failure, type Failure } from "../../base/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
 import {
   CANCEL_WORKER_SHIFT,
   workerOfProcessId,
   type ClientCounts,
+  type ClientRow,
   type ClusterView,
   type PlacesToWorker,
 } from "../../wire/ipc/index.ts";
@@ -107,6 +109,27 @@ export class Listener implements ClientHost {
     }
   }
 
+  clientRows(): ClientRow[] {
+    const nowMs = monotonicNowMs();
+    const nowWallMs = Date.now();
+    return [...this.#connections].flatMap((connection) => {
+      connection.look(nowMs);
+      return connection.row(nowMs, nowWallMs) ?? [];
+    });
+  }
+
+  /** Once a second: who has been idle for too long has to go. */
+  lookAtClients(): void {
+    const nowMs = monotonicNowMs();
+    const { client_idle_limit: seconds } = this.#context.settings().config;
+    for (const connection of this.#connections) {
+      connection.look(nowMs);
+      if (seconds === 0 || connection.idleMs(nowMs) < seconds * 1000) continue;
+      const detail = `child connection forced to terminate due to client_idle_limit:${seconds} is reached`;
+      connection.shutDown(failure("client-idle", { detail }));
+    }
+  }
+
   /** What the supervisor says of the places for clients. */
   placesTold(message: PlacesToWorker): void {
     this.#places.take(message);
@@ -127,6 +150,10 @@ export class Listener implements ClientHost {
     this.#clients.delete(connection);
     this.#places.left(connection);
     this.#tellWhenEmpty();
+  }
+
+  isWaiting(connection: ClientConnection): boolean {
+    return this.#places.isWaiting(connection);
   }
 
   cancelKeyOf(connection: ClientConnection): Key {

@@ -1,6 +1,6 @@
 import type { HbaRule, PoolPasswdEntry } from "../../auth/index.ts";
 import type { Config } from "../../config/index.ts";
-import type { ClusterView, FromWorker } from "../../wire/ipc/index.ts";
+import type { ClientList, ClusterView, FromWorker } from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
@@ -34,6 +34,8 @@ export interface WorkerContext {
   readonly classify: ClassifyBytes;
   readonly settings: () => Settings;
   readonly view: () => ClusterView;
+  /** Asks for the clients of all workers; null when nobody answers. Never at once. */
+  readonly askForClients: (done: (list: ClientList | null) => void) => void;
   readonly gate: TimedGate;
   readonly tell: (message: FromWorker) => void;
   /** SELECTs sent, by backend id. */

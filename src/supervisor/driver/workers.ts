@@ -5,10 +5,12 @@ import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
 import {
   workerOfProcessId,
   type ClientCounts,
+  type ClientList,
   type ClusterView,
   type FromWorker,
   type ToWorker,
 } from "../../wire/ipc/index.ts";
+import { ClientLists } from "./client-lists.ts";
 import {
   clientPlaces,
   newClientPlaces,
@@ -63,6 +65,10 @@ export class Workers {
   /** Of workers that ended. */
   #pastCounts: number[] = [];
   #pastClients = NO_CLIENTS;
+  readonly #lists = new ClientLists({
+    workers: () => [...this.#slots.values()].filter((one) => one.isListening).map(numberOf),
+    ask: (worker, id) => this.tellOne(worker, { type: "list-clients", id }),
+  });
   #isStopping = false;
   #readyCount = 0;
   #onAllReady: (() => void) | null = null;
@@ -106,6 +112,10 @@ export class Workers {
   get clients(): ClientCounts {
     const all = [...this.#slots.values()].map((slot) => slot.clients);
     return all.reduce(sumClients, this.#pastClients);
+  }
+
+  async listClients(): Promise<ClientList> {
+    return await this.#lists.collect();
   }
 
   tell(message: ToWorker): void {
@@ -180,6 +190,14 @@ export class Workers {
         if (this.#slots.get(slot.number) !== slot) return;
         this.#places.deliver({ type: "told", id: slot.number, message });
         return;
+      case "clients":
+        this.#lists.answered(slot.number, message.id, message.rows);
+        return;
+      case "ask-clients":
+        void this.#lists.collect().then((list) => {
+          send(slot.worker, { type: "all-clients", id: message.id, list });
+        });
+        return;
       case "backend-error":
         this.#options.onBackendError(message);
         return;
@@ -208,6 +226,7 @@ export class Workers {
     addInto(this.#pastCounts, slot.selectCounts);
     this.#pastClients = sumClients(this.#pastClients, { ...slot.clients, clients: 0, waiting: 0 });
     this.#slots.delete(slot.number);
+    this.#lists.workerLeft(slot.number);
     this.#options.onLeft(slot.number);
     this.#places.deliver({ type: "worker-left", id: slot.number });
     if (this.#isStopping) return;
@@ -234,6 +253,10 @@ const NO_CLIENTS: ClientCounts = {
   timedOut: 0,
   longestWaitMs: 0,
 };
+
+function numberOf(slot: Slot): number {
+  return slot.number;
+}
 
 function sumClients(one: ClientCounts, other: ClientCounts): ClientCounts {
   return {

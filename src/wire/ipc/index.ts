@@ -7,5 +7,6 @@
 export * from "./view.ts";
 export * from "./worker.ts";
 export * from "./places.ts";
+export * from "./clients.ts";
 export * from "./watchdog.ts";
 export * from "./control.ts";

@@ -50,6 +50,8 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
+  /** The SHOW whose answer is awaited. */
+  #asked: SqlClass | null = null;
 
   constructor(o: ClientStreamOptions) {
     this.#o = o;
@@ -74,6 +76,16 @@ export class ClientStream {
   /** What the client waited for has come. */
   goOn(): void {
     this.#take(this.#held.join(null));
+  }
+
+  /** The answer to a SHOW that waits for it. @returns false when none does. */
+  showAnswered(answer: Result<ShowAnswer, Failure>): boolean {
+    const sql = this.#asked;
+    this.#asked = null;
+    if (sql === null) return false;
+    const reply = buildLocalAnswer(sql, this.#talk.status, () => answer);
+    if (reply !== null) this.#talk.tellClient(reply);
+    return true;
   }
 
   #take(input: Buffer): void {
@@ -325,8 +337,15 @@ export class ClientStream {
       this.#talk.wait("drained");
       return false;
     }
-    const answer = (): Result<ShowAnswer, Failure> => this.#talk.port.answerShow(sql.name ?? "");
-    this.#talk.tellClient(buildLocalAnswer(sql, this.#talk.status, answer));
+    const answer = buildLocalAnswer(sql, this.#talk.status, () =>
+      this.#talk.port.answerShow(sql.name ?? ""),
+    );
+    if (answer !== null) {
+      this.#talk.tellClient(answer);
+    } else {
+      this.#asked = sql;
+      this.#talk.wait("answer");
+    }
     return true;
   }
 

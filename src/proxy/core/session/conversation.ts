@@ -6,7 +6,7 @@ import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 
 /** What the client's next message waits for. */
-export type Waiting = "nothing" | "drained" | "opened" | "gate";
+export type Waiting = "nothing" | "drained" | "opened" | "gate" | "answer";
 
 /** While it waits for one of ours, a client is read until it has said so much. */
 const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;

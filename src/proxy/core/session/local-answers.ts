@@ -7,23 +7,27 @@ import type { SqlClass } from "../sql/index.ts";
  * The whole reply to a statement of ours, with ReadyForQuery.
  *
  * @param status of the transaction; different from Pgpool-II, which always says idle.
+ * @param show null: the answer is not there yet.
+ * @returns null when there is none yet.
  */
 export function buildLocalAnswer(
   sql: SqlClass,
   status: number,
-  show: () => Result<ShowAnswer, Failure>,
-): Buffer {
-  return Buffer.concat([buildReply(sql, status, show), buildReady(status)]);
+  show: () => Result<ShowAnswer, Failure> | null,
+): Buffer | null {
+  const reply = buildReply(sql, status, show);
+  return reply === null ? null : Buffer.concat([reply, buildReady(status)]);
 }
 
 function buildReply(
   sql: SqlClass,
   status: number,
-  show: () => Result<ShowAnswer, Failure>,
-): Buffer {
+  show: () => Result<ShowAnswer, Failure> | null,
+): Buffer | null {
   if (status === READY.failed) return buildError(ABORTED);
   if (sql.kind === "pgpool") return buildError(NO_PGPOOL_COMMAND);
   const answer = show();
+  if (answer === null) return null;
   if (!answer.ok) return buildError(answer.error);
   return buildTextResult(answer.value.columns, answer.value.rows, answer.value.tag);
 }

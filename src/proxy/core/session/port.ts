@@ -33,7 +33,8 @@ export interface SessionPort {
   terminated(): void;
   /** Tells the client why (null: it knows already) and closes everything. */
   end(failure: Failure | null): void;
-  answerShow(command: string): Result<ShowAnswer, Failure>;
+  /** Null: others have to be asked, and `Session.showAnswered` follows, never during the call. */
+  answerShow(command: string): Result<ShowAnswer, Failure> | null;
   /** A SELECT was sent to this backend. */
   readSent(backendId: number): void;
   /** `backendId` is null when the client's statement came in. Called only when asked for. */

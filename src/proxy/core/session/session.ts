@@ -1,7 +1,8 @@
-import { failure, type Failure } from "../../../base/index.ts";
+import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
 import type { RoutingRules } from "../routing/index.ts";
+import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
 import { NOBODY, type BackendLink, type LinkOwner } from "./backend-link.ts";
 import { ClientStream } from "./client-stream.ts";
@@ -9,6 +10,8 @@ import { Conversation } from "./conversation.ts";
 import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
 import { SessionRouting } from "./session-routing.ts";
+
+export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
 export interface SessionOptions {
   readonly port: SessionPort;
@@ -83,6 +86,13 @@ export class Session implements LinkOwner {
     return this.#talk.status === READY.idle && !this.#talk.isBusy;
   }
 
+  get activity(): SessionActivity {
+    const { waitsFor, isBusy, status } = this.#talk;
+    if (waitsFor === "opened" || waitsFor === "gate") return "waiting for a backend";
+    if (isBusy || waitsFor === "answer") return "active";
+    return status === READY.idle ? "idle" : "idle in transaction";
+  }
+
   /** The links that run something of this client now. */
   busyLinks(): BackendLink[] {
     return this.links.filter((link) => !link.pending.isIdle);
@@ -129,6 +139,11 @@ export class Session implements LinkOwner {
   linkFailed(backendId: number, why: Failure): void {
     this.#claims.openFailed(backendId, why);
     this.#resume();
+  }
+
+  /** The answer to `SessionPort.answerShow` that was not there at once. */
+  showAnswered(answer: Result<ShowAnswer, Failure>): void {
+    if (!this.#talk.hasEnded && this.#stream.showAnswered(answer)) this.#resume();
   }
 
   /** The backend closed its connection, or may not be used any more. */

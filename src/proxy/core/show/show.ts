@@ -1,5 +1,6 @@
 import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
-import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
+import type { BackendView, ClientList, ClusterView } from "../../../wire/ipc/index.ts";
+import { CLIENT_COLUMNS, clientRows } from "./clients.ts";
 
 export interface ShowData {
   readonly view: ClusterView;
@@ -11,6 +12,8 @@ export interface ShowData {
   readonly poolStatus: readonly StatusRow[];
   /** Milliseconds since 1970 -> `YYYY-MM-DD HH:MM:SS`, local time. */
   readonly formatTime: (wallMs: number) => string;
+  /** For the commands that need it; null when it cannot be had. */
+  readonly clients: ClientList | null;
 }
 
 interface StatusRow {
@@ -24,6 +27,11 @@ export interface ShowAnswer {
   readonly rows: readonly (readonly string[])[];
   /** CommandComplete: `SELECT n`. ReadyForQuery after it is always `I`. */
   readonly tag: string;
+}
+
+/** The clients of all workers have to be asked for. */
+export function needsClients(command: string): boolean {
+  return command === "pool_clients";
 }
 
 /**
@@ -41,15 +49,25 @@ export function answerShow(command: string, data: ShowData): Result<ShowAnswer, 
         ["item", "value", "description"],
         data.poolStatus.map(({ item, value, description }) => [item, value, description]),
       );
+    case "pool_clients":
+      if (data.clients === null) return fail(NO_CLIENT_LIST);
+      return answer(CLIENT_COLUMNS, clientRows(data.clients, data.formatTime));
     default:
       return fail({
         severity: "ERROR",
         sqlstate: "0A000",
         message: `SHOW ${command.toUpperCase()} is not available yet`,
-        hint: "SHOW POOL_NODES, SHOW POOL_VERSION and SHOW POOL_STATUS are.",
+        hint: "SHOW POOL_NODES, POOL_CLIENTS, POOL_VERSION and POOL_STATUS are.",
       });
   }
 }
+
+const NO_CLIENT_LIST: Failure = {
+  severity: "ERROR",
+  sqlstate: "58000",
+  message: "the clients of the other workers are not known at the moment",
+  hint: "The supervisor did not answer; try again, or see the log of the node.",
+};
 
 function answer(
   columns: readonly string[],

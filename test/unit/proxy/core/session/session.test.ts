@@ -54,6 +54,16 @@ describe("simple statements", () => {
     expect(world.story()).toBe(`>1 Q(${READ})`);
   });
 
+  test("what follows a SHOW that others have to answer waits for that answer", () => {
+    const world = new World().client(say.query("show pool_clients"), say.query(READ));
+    expect(world.story()).toBe("pause client");
+    expect(world.session.activity).toBe("active");
+    world.client(say.query(WRITE));
+    expect(world.story()).toBe("");
+    world.session.showAnswered({ ok: true, value: { columns: ["v"], rows: [["1"]], tag: "SHOW" } });
+    expect(world.story()).toBe(`>client T D C ZI\n>1 Q(${READ})\npause client`);
+  });
+
   test("SHOW POOL_VERSION is answered here, in its turn and with the right status", () => {
     const world = new World().client(say.query("begin"), say.query("show pool_version"));
     expect(world.story()).toBe(">0 Q(begin)\npause client");

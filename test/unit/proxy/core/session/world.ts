@@ -211,6 +211,7 @@ export class World implements SessionPort {
   }
 
   answerShow(command: string): ReturnType<SessionPort["answerShow"]> {
+    if (command === "pool_clients") return null;
     if (command !== "pool_version") return { ok: false, error: failure("no-primary") };
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
   }

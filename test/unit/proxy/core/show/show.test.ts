@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { answerShow, type ShowData } from "../../../../../src/proxy/core/show/index.ts";
+import type { ClientRow } from "../../../../../src/wire/ipc/index.ts";
 import { backend, view } from "../routing/context.ts";
 
 function data(own: Partial<ShowData> = {}): ShowData {
@@ -21,6 +22,7 @@ function data(own: Partial<ShowData> = {}): ShowData {
     version: "4.7.0 (pgquorum)",
     poolStatus: [{ item: "port", value: "9999", description: "where clients connect" }],
     formatTime: (wallMs) => `at ${wallMs}`,
+    clients: null,
     ...own,
   };
 }
@@ -51,6 +53,50 @@ test("SHOW POOL_VERSION is one cell", () => {
   expect(answerShow("pool_version", data())).toEqual({
     ok: true,
     value: { columns: ["pool_version"], rows: [["4.7.0 (pgquorum)"]], tag: "SELECT 1" },
+  });
+});
+
+const client: ClientRow = {
+  worker: 1,
+  workerPid: 100,
+  processId: 1_048_577,
+  address: "10.0.0.1",
+  port: 50_000,
+  user: "alice",
+  database: "shop",
+  application: "till",
+  connectedAt: 5,
+  state: "idle in transaction",
+  stateSince: 6,
+  keeps: "",
+  backends: [
+    { id: 0, processId: 70 },
+    { id: 1, processId: 71 },
+  ],
+};
+
+test("SHOW POOL_CLIENTS lists those of all workers, and last those that wait, in turn", () => {
+  const waits = { processId: 0, state: "waiting for a place", backends: [] } as const;
+  const clients = [
+    { ...client, ...waits, worker: 2, connectedAt: 9 },
+    { ...client, ...waits, address: null, port: null, connectedAt: 8 },
+    client,
+  ];
+  const answer = answerShow("pool_clients", data({ clients: { clients, silentWorkers: [] } }));
+  expect(answer.ok && answer.value.columns.join(" ")).toBe(
+    "worker worker_pid client_id client_addr client_port username database application_name state since connected keeps backends",
+  );
+  expect(answer.ok && answer.value.rows.map((row) => row.join("|"))).toEqual([
+    "1|100|1048577|10.0.0.1|50000|alice|shop|till|idle in transaction|at 6|at 5||0:70 1:71",
+    "1|100||[local]||alice|shop|till|waiting for a place|at 6|at 8||",
+    "2|100||10.0.0.1|50000|alice|shop|till|waiting for a place|at 6|at 9||",
+  ]);
+});
+
+test("SHOW POOL_CLIENTS fails clearly when the other workers cannot be asked", () => {
+  expect(answerShow("pool_clients", data())).toMatchObject({
+    ok: false,
+    error: { sqlstate: "58000", hint: expect.stringContaining("supervisor") as string },
   });
 });
 
