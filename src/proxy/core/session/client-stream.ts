@@ -313,7 +313,11 @@ export class ClientStream {
 
   /** The first link's reply is the client's; those of the others are compared with it. */
   #outcomeOf(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome | null {
-    if (links.length === 1) return null;
+    // Apart, as a function with a closure in it costs an object however it returns.
+    return links.length === 1 ? null : this.#outcomeOfAll(links, isQuery);
+  }
+
+  #outcomeOfAll(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome {
     const firstEnded = (): void => {
       if (isQuery) this.#talk.statements.queryWatcher.ended();
     };

@@ -1,4 +1,7 @@
 import { BACKEND } from "../../../wire/postgres/index.ts";
+import { WatcherQueue, type ReplyWatcher } from "./watcher-queue.ts";
+
+export type { ReplyWatcher };
 
 /** What was sent to a backend and has not been answered to its end. */
 export const SENT = {
@@ -22,17 +25,6 @@ export const INJECTED = 0x40;
 /** Somebody waits for the outcome. */
 const WATCHED = 0x20;
 const KIND = 0x1f;
-
-/** Told what became of a message that was sent with a watcher. */
-export interface ReplyWatcher {
-  /**
-   * An error answered it, and `ended` may follow; or the server skipped it after an earlier error,
-   * and that is all.
-   */
-  failed(wasSkipped: boolean): void;
-  /** Its reply is complete. */
-  ended(): void;
-}
 
 /** A client that has more unanswered messages than this is a runaway: the session ends. */
 export const PENDING_MAX = 1 << 24;
@@ -233,34 +225,5 @@ export class PendingReplies {
       if ((entry & KIND) !== SENT.copyEnd) this.#isUnsynced = (entry & KIND) <= SENT.close;
       this.#append(entry);
     }
-  }
-}
-
-/** First in, first out, without moving what waits. */
-class WatcherQueue {
-  #waiting: ReplyWatcher[] = [];
-  #next = 0;
-
-  get first(): ReplyWatcher | undefined {
-    return this.#waiting[this.#next];
-  }
-
-  push(watcher: ReplyWatcher): void {
-    this.#waiting.push(watcher);
-  }
-
-  shift(): ReplyWatcher | undefined {
-    const watcher = this.#waiting[this.#next];
-    this.#next += 1;
-    if (this.#next >= this.#waiting.length || this.#next > 1024) {
-      this.#waiting.splice(0, this.#next);
-      this.#next = 0;
-    }
-    return watcher;
-  }
-
-  /** The one that has `ahead` others before it. */
-  takeFrom(ahead: number): ReplyWatcher | undefined {
-    return this.#waiting.splice(this.#next + ahead, 1)[0];
   }
 }
