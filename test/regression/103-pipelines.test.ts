@@ -112,3 +112,13 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  "transaction mode, two server connections for four clients: pipelines get the answers of PostgreSQL",
+  async () => {
+    const single = { ...postgres, servers: postgres.servers.slice(0, 1) };
+    const config = ["pool_mode = 'transaction'", "pool_size = 2", "max_pool = 2"];
+    await checkThrough(await startWorker({ postgres: single, config }), true);
+  },
+  TIMEOUT_MS,
+);

@@ -169,3 +169,11 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  "transaction mode: no cancel hits a statement of whoever has the server connection next",
+  async () => {
+    await storm(["pool_mode = 'transaction'", "pool_size = 12"]);
+  },
+  TIMEOUT_MS,
+);

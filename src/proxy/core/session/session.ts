@@ -61,6 +61,8 @@ export class Session implements LinkOwner {
       logsStatements: o.logsStatements,
       logsPerNode: o.logsPerNode,
       divergent: (link) => {
+        // It may have been lost for another reason before all had answered.
+        if (!this.#talk.links.has(link)) return;
         const why = "a statement that ran on the primary failed on this backend";
         this.#port.dropLink(link, why);
         this.linkLost(link, why);
@@ -211,7 +213,8 @@ export class Session implements LinkOwner {
   // ---- what links tell --------------------------------------------------------------------
 
   relayed(bytes: Buffer, start: number, end: number): void {
-    this.#port.toClient(bytes, start, end);
+    // A reply in the middle of a read may have ended the session; the client was told the last word.
+    if (!this.#talk.hasEnded) this.#port.toClient(bytes, start, end);
   }
 
   ready(link: BackendLink, hidden: boolean): void {
