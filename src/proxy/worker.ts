@@ -13,6 +13,7 @@ import { createClassifier } from "./core/sql/index.ts";
 import {
   AllClients,
   BackendPool,
+  chooseSocketIo,
   Listener,
   readSettings,
   SharedConnections,
@@ -63,8 +64,11 @@ const classifier = createClassifier({
   hashSeed: randomInt(2 ** 32),
 });
 
+const io = await chooseSocketIo(process.env.PGQUORUM_IO);
+if (io.kind === "net") log.write("debug1", "socket I/O goes by way of net.Socket");
 const { config } = settings;
 const pool = new BackendPool({
+  io,
   connectionsMax: Math.max(1, config.max_pool) * settings.clientsMax,
   lifeTimeMs: config.connection_life_time * 1000,
   isCaching: config.connection_cache && config.max_pool > 0,
@@ -72,6 +76,7 @@ const pool = new BackendPool({
   resetQueries: config.reset_query_list,
 });
 const shared = new SharedConnections(
+  io,
   sharedSizes(config, workersOf(config)),
   sharedSettings(config),
   (backendId, message) => tell({ type: "backend-error", backendId, cause: "connect", message }),
@@ -85,6 +90,7 @@ const allClients = new AllClients(tell);
 const listener = new Listener({
   workerId,
   log,
+  io,
   pool,
   shared,
   selectCounts,

@@ -250,7 +250,7 @@ describe("with num_init_children = 10 and three workers", () => {
     expect(most).toBeLessThanOrEqual(10);
     const { clients } = await node.status();
     expect(clients).toMatchObject({ refused: 0, timedOut: 0 });
-    expect(clients.waited).toBeGreaterThan(100);
+    expect(clients.waited).toBeGreaterThan(0);
   }, 60_000);
 
   test("a stop tells those who wait why, and a polite one waits for those inside only", async () => {

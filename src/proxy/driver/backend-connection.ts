@@ -9,7 +9,7 @@ import {
   type BackendMethod,
   type LoggedIn,
 } from "../core/session/index.ts";
-import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
+import type { ByteSocket, SocketEvents, SocketIo } from "./byte-socket.ts";
 
 const READ_BUFFER_BYTES = 32 * 1024;
 const CLOSE_WITHIN_MS = 5000;
@@ -55,7 +55,7 @@ export class BackendConnection implements SocketEvents {
   cancelsOpen = 0;
   /** Of the lane of shared connections that it was opened for. */
   generation = 0;
-  readonly #socket: StreamSocket;
+  readonly #socket: ByteSocket;
   readonly #startUp: ReadonlyMap<string, string>;
   #login: BackendLogin | null;
   #listener: OpenListener | null;
@@ -64,6 +64,7 @@ export class BackendConnection implements SocketEvents {
   #isClosed = false;
 
   constructor(o: {
+    readonly io: SocketIo;
     readonly target: BackendTarget;
     readonly key: string;
     readonly parameters: ReadonlyMap<string, string>;
@@ -91,7 +92,7 @@ export class BackendConnection implements SocketEvents {
       },
     });
     this.#login = login;
-    this.#socket = StreamSocket.connect(o.target, READ_BUFFER_BYTES, this);
+    this.#socket = o.io.connect(o.target, READ_BUFFER_BYTES, this);
     this.#timer = this.#startTimer(o.connectTimeoutMs, "timed out");
   }
 

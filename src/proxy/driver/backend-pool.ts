@@ -8,8 +8,10 @@ import {
   type BackendTarget,
   type ConnectionUser,
 } from "./backend-connection.ts";
+import type { SocketIo } from "./byte-socket.ts";
 
 export interface PoolSettings {
+  readonly io: SocketIo;
   /** For each backend. */
   readonly connectionsMax: number;
   readonly lifeTimeMs: number;
@@ -132,6 +134,7 @@ export class BackendPool {
     const { backendId } = o.target;
     closeAll(this.#pool.opened(backendId));
     const connection: BackendConnection = new BackendConnection({
+      io: this.#settings.io,
       target: o.target,
       key,
       parameters: o.parameters,

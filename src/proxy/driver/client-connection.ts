@@ -30,7 +30,7 @@ import { ClientSession } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
 import { SessionOpener, type OpenerHost } from "./session-opener.ts";
 import { SharedOpener } from "./shared-opener.ts";
-import { StreamSocket, type SocketEvents } from "./stream-socket.ts";
+import type { ByteSocket, SocketEvents } from "./byte-socket.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
 const READ_BUFFER_BYTES = 16 * 1024;
@@ -54,7 +54,7 @@ export interface ClientHost {
 export class ClientConnection implements SocketEvents {
   readonly #context: WorkerContext;
   readonly #host: ClientHost;
-  readonly #socket: StreamSocket;
+  readonly #socket: ByteSocket;
   /** Fixed when the client came: a reload is for those who come later. */
   readonly #settings: Settings;
   readonly #startedMs = monotonicNowMs();
@@ -80,7 +80,7 @@ export class ClientConnection implements SocketEvents {
     this.#context = context;
     this.#host = host;
     this.#settings = context.settings();
-    this.#socket = StreamSocket.ofAccepted(accepted, READ_BUFFER_BYTES, this);
+    this.#socket = context.io.accept(accepted, READ_BUFFER_BYTES, this);
     this.#address = withoutMapping(this.#socket.remoteAddress);
     this.#port = this.#socket.remotePort;
     const { config } = this.#settings;

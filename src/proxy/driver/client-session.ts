@@ -12,7 +12,7 @@ import type { BackendConnection, ConnectionUser } from "./backend-connection.ts"
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
 import { formatLocalTime } from "./local-time.ts";
-import type { StreamSocket } from "./stream-socket.ts";
+import type { ByteSocket } from "./byte-socket.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 const CLIENT_CLOSE_WITHIN_MS = 5000;
@@ -25,7 +25,7 @@ const SHUTDOWN_STATES = new Set(["57P01", "57P02"]);
 
 export interface ClientSessionOptions {
   readonly context: WorkerContext;
-  readonly socket: StreamSocket;
+  readonly socket: ByteSocket;
   readonly client: StartedClient;
   readonly loadBalanceNode: number | null;
   /** The first one speaks for the session. */

@@ -1,12 +1,13 @@
 /**
  * The sockets of a proxy worker: it accepts clients, opens and keeps backend connections, and
  * carries bytes between them and the session core. It decides nothing about a statement. Read
- * `client-connection.ts` first, then `client-session.ts` and `stream-socket.ts`.
+ * `client-connection.ts` first, then `client-session.ts` and `byte-socket.ts`.
  */
 export { AllClients } from "./all-clients.ts";
 export { BackendPool } from "./backend-pool.ts";
 export { Listener, type ListenError } from "./listener.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
+export { chooseSocketIo } from "./socket-io.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";
 export { SharedConnections, sharedSettings, sharedSizes } from "./shared-connections.ts";

@@ -17,6 +17,7 @@ import {
   type ConnectionUser,
 } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
+import type { SocketIo } from "./byte-socket.ts";
 
 export type SharedLane = Lane<BackendConnection, Seeker>;
 export type SharedWait = LaneWait<BackendConnection, Seeker>;
@@ -71,6 +72,7 @@ const WELCOMES_MAX = 1000;
 export class SharedConnections
   implements SharedPoolPort<BackendConnection, Seeker>, ConnectionUser
 {
+  readonly #io: SocketIo;
   #settings: SharedSettings;
   readonly #pool: SharedPool<BackendConnection, Seeker>;
   readonly #lanes = new Map<BackendConnection, SharedLane>();
@@ -79,10 +81,12 @@ export class SharedConnections
   #timer: NodeJS.Timeout | null = null;
 
   constructor(
+    io: SocketIo,
     sizes: SharedPoolSizes,
     settings: SharedSettings,
     unreachable: (backendId: number, message: string) => void,
   ) {
+    this.#io = io;
     this.#settings = settings;
     this.#unreachable = unreachable;
     this.#pool = new SharedPool(sizes, this);
@@ -179,6 +183,7 @@ export class SharedConnections
       return;
     }
     const connection: BackendConnection = new BackendConnection({
+      io: this.#io,
       target,
       key: lane.of.key,
       parameters: seeker.startUp,

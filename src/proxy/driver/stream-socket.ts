@@ -1,24 +1,24 @@
 import { Socket } from "node:net";
+import {
+  joinErrors,
+  KEEP_ALIVE_AFTER_MS,
+  socketFile,
+  type ByteSocket,
+  type SocketEvents,
+  type SocketIo,
+  type SocketTarget,
+} from "./byte-socket.ts";
 
-/** What happens on a socket. */
-export interface SocketEvents {
-  /** A view of the read buffer, valid until the socket is read again: see `pause`. */
-  received(bytes: Buffer): void;
-  /** Everything that was written is with the kernel again, after `isBlocked` was true. */
-  drained(): void;
-  connected(): void;
-  /** Once, whatever the reason; `cause` is null for an orderly end. */
-  closed(cause: Error | null): void;
-}
+/** Makes sockets by Node's documented interface alone. */
+export const NET_IO: SocketIo = {
+  kind: "net",
+  accept: (accepted, bytes, events) => StreamSocket.ofAccepted(accepted, bytes, events),
+  connect: (target, bytes, events) => StreamSocket.connect(target, bytes, events),
+};
 
 const NOTHING = Buffer.alloc(0);
 
-/**
- * A socket that reads into one buffer of its own and writes views without copying them. The price
- * is a rule: when a write did not finish at once (`isBlocked`), the bytes are still in use, and
- * whoever read them must not be read again before `drained`. That is back-pressure as well.
- */
-export class StreamSocket {
+class StreamSocket implements ByteSocket {
   readonly #socket: Socket;
   readonly #events: SocketEvents;
   #isBlocked = false;
@@ -30,14 +30,15 @@ export class StreamSocket {
     this.#socket = socket;
     this.#events = events;
     socket.on("error", (error) => {
-      this.#cause = error;
+      this.#cause = error instanceof AggregateError ? joinErrors(error.errors as Error[]) : error;
     });
     socket.on("end", () => this.#closed());
     socket.on("close", () => this.#closed());
-    socket.on("connect", () => events.connected());
+    socket.on("connect", () => {
+      if (!this.#isClosed) events.connected();
+    });
   }
 
-  /** Takes over a connection that a server accepted with `pauseOnConnect`. */
   static ofAccepted(accepted: Socket, readBufferBytes: number, events: SocketEvents): StreamSocket {
     let self: StreamSocket | null = null;
     const options = {
@@ -52,9 +53,8 @@ export class StreamSocket {
     return self;
   }
 
-  /** @param target a path that starts with `/` is the directory of a PostgreSQL socket file. */
   static connect(
-    target: { readonly hostname: string; readonly port: number },
+    target: SocketTarget,
     readBufferBytes: number,
     events: SocketEvents,
   ): StreamSocket {
@@ -62,12 +62,12 @@ export class StreamSocket {
     const onread = readInto(readBufferBytes, (bytes) => self?.received(bytes));
     const socket = new Socket({ onread } as ConstructorParameters<typeof Socket>[0]);
     self = new StreamSocket(socket, events);
-    if (target.hostname.startsWith("/")) {
-      socket.connect({ path: `${target.hostname}/.s.PGSQL.${target.port}` });
-    } else {
+    const path = socketFile(target);
+    if (path !== null) socket.connect({ path });
+    else {
       socket.connect({ host: target.hostname || "127.0.0.1", port: target.port });
       socket.setNoDelay(true);
-      socket.setKeepAlive(true, 60_000);
+      socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS);
     }
     return self;
   }
@@ -101,7 +101,6 @@ export class StreamSocket {
     this.#tellWhenDrained();
   }
 
-  /** Stops reading for this reason; each reason is one bit. */
   pause(reason: number): void {
     if (this.#pauses === 0) this.#socket.pause();
     this.#pauses |= reason;
@@ -113,7 +112,6 @@ export class StreamSocket {
     if (this.#pauses === 0 && !this.#isClosed) this.#socket.resume();
   }
 
-  /** Writes what is left, then closes; at the latest after `withinMs`. */
   end(withinMs: number): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -157,7 +155,8 @@ function readInto(bytesMax: number, received: (bytes: Buffer) => void): object {
   };
 }
 
-function takeHandle(socket: Socket): unknown {
+/** From a socket that nobody has read yet. */
+export function takeHandle(socket: Socket): unknown {
   const owner = socket as unknown as { _handle: unknown };
   const handle = owner._handle;
   owner._handle = null;

@@ -5,6 +5,7 @@ import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
+import type { SocketIo } from "./byte-socket.ts";
 import type { SharedConnections } from "./shared-connections.ts";
 import type { TimedGate } from "./timed-gate.ts";
 
@@ -27,6 +28,7 @@ export interface WorkerContext {
   /** 1 to the number of workers. */
   readonly workerId: number;
   readonly log: Log;
+  readonly io: SocketIo;
   /** Connections that belong to a session for its life. */
   readonly pool: BackendPool;
   /** Those that sessions share. */
