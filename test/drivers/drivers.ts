@@ -21,6 +21,11 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
     missing: () => null,
     prepare: () => script(process.execPath, "node-postgres.mjs"),
   },
+  "postgres.js": {
+    about: "sends requests without waiting for answers",
+    missing: () => missingFile(join(process.cwd(), "node_modules/postgres/package.json")),
+    prepare: () => script(process.execPath, "postgres-js.mjs"),
+  },
   psql: {
     about: "libpq: PostgreSQL's own client",
     missing: () => missingFile(programPath("psql")),
@@ -31,12 +36,31 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
     missing: () => missingFile(programPath("pgbench")),
     prepare: () => withPostgres(script("/bin/bash", "pgbench.sh")),
   },
+  psycopg2: {
+    about: "Python, over libpq, whole texts",
+    missing: () => missingModule("psycopg2"),
+    prepare: () => python("psycopg2_shows.py"),
+  },
+  psycopg3: {
+    about: "Python, over libpq, with its pipelines",
+    missing: () => missingModule("psycopg"),
+    prepare: () => python("psycopg3_shows.py"),
+  },
 };
 
 export const driverNames = Object.keys(DRIVERS);
 
 function script(program: string, name: string): Command {
   return { program, args: [join(PROGRAMS, name)] };
+}
+
+/** Debian's packages belong to Debian's Python, whatever else is in the PATH. */
+function python(name: string): Command {
+  return { ...script("/usr/bin/python3", name), env: { PYTHONDONTWRITEBYTECODE: "1" } };
+}
+
+function missingModule(name: string): string | null {
+  return missingFile(`/usr/lib/python3/dist-packages/${name}`);
 }
 
 /** PostgreSQL's programs without Debian's wrappers, which look for a cluster first. */
