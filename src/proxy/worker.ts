@@ -9,6 +9,7 @@ import { failure } from "../base/index.ts";
 import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
 import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
 import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
+import { ParameterSets, SessionStates } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
   AllClients,
@@ -67,8 +68,10 @@ const classifier = createClassifier({
 const io = await chooseSocketIo(process.env.PGQUORUM_IO);
 if (io.kind === "net") log.write("debug1", "socket I/O goes by way of net.Socket");
 const { config } = settings;
+const known = { states: new SessionStates(), sets: new ParameterSets() };
 const pool = new BackendPool({
   io,
+  sets: known.sets,
   connectionsMax: Math.max(1, config.max_pool) * settings.clientsMax,
   lifeTimeMs: config.connection_life_time * 1000,
   isCaching: config.connection_cache && config.max_pool > 0,
@@ -79,6 +82,7 @@ const shared = new SharedConnections(
   io,
   sharedSizes(config, workersOf(config)),
   sharedSettings(config),
+  known,
   (backendId, message) => tell({ type: "backend-error", backendId, cause: "connect", message }),
 );
 const selectCounts: number[] = [];
@@ -93,6 +97,7 @@ const listener = new Listener({
   io,
   pool,
   shared,
+  known,
   selectCounts,
   tell,
   classify: (input, start, end) => classifier.classifyBytes(input, start, end),

@@ -1,3 +1,4 @@
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   programPath,
@@ -130,6 +131,93 @@ describe("a session", () => {
     expect(worker.messages.filter((message) => message.type === "backend-error")).toEqual([]);
   });
 });
+
+describe("what a session has SET", () => {
+  test("is there in every transaction, on either server, and is nobody else's", async () => {
+    const [one, other] = [await worker.client(), await worker.client()];
+    const show = async (client: pg.Client): Promise<unknown> => {
+      const sql =
+        "select current_setting('work_mem') as m, current_setting('app.who', true) as u, current_setting('TimeZone') as z";
+      return Object.values((await client.query(sql)).rows[0]);
+    };
+    const initial = await show(other);
+    try {
+      await one.query("set work_mem = '7MB'; set app.who to 'it''s me'");
+      await one.query("set time zone 'Asia/Tokyo'");
+      for (let round = 0; round < 5; round += 1) {
+        expect(await show(one)).toEqual(["7MB", "it's me", "Asia/Tokyo"]);
+        expect(((await show(other)) as unknown[])[0]).toBe((initial as unknown[])[0]);
+        await one.query("begin");
+        expect(await show(one)).toEqual(["7MB", "it's me", "Asia/Tokyo"]);
+        await one.query("set local work_mem = '9MB'");
+        await one.query("commit");
+        await other.query("begin");
+        expect(((await show(other)) as unknown[])[2]).toBe((initial as unknown[])[2]);
+        await other.query("commit");
+      }
+      await one.query("reset all");
+      expect(((await show(one)) as unknown[])[0]).toBe((initial as unknown[])[0]);
+    } finally {
+      await Promise.all([one.end(), other.end()]);
+    }
+  });
+
+  test("is told to its client where PostgreSQL reports it", async () => {
+    const one = await RawClient.login(worker.port);
+    const other = await RawClient.login(worker.port);
+    one.send(say.query("set application_name = 'one'"));
+    await one.ready();
+    expect(reported(one)).toEqual([["application_name", "one"]]);
+    one.frames.length = 0;
+    for (let round = 0; round < 3; round += 1) {
+      for (const client of [other, one]) {
+        client.frames.length = 0;
+        client.send(say.query("begin"), say.query("show application_name"), say.query("commit"));
+        await client.ready(3);
+        expect(reported(client)).toEqual([]);
+        const row = client.frames.find((frame) => frame.type === "D");
+        expect(row?.body.subarray(6).toString()).toBe(client === one ? "one" : "");
+      }
+    }
+    one.destroy();
+    other.destroy();
+  });
+
+  test("by the start-up packet is there as well, and a wrong one is refused at the door", async () => {
+    const parameters = {
+      user: "postgres",
+      database: "bench",
+      work_mem: "5MB",
+      DateStyle: "German",
+    };
+    const client = await RawClient.open(worker.port);
+    client.send(say.startUp(parameters));
+    await client.ready();
+    expect(reported(client)).toContainEqual(["DateStyle", "German, DMY"]);
+    client.frames.length = 0;
+    client.send(say.query("begin"), say.query("show work_mem"), say.query("commit"));
+    await client.ready(3);
+    expect(client.frames.find((frame) => frame.type === "D")?.body.toString()).toContain("5MB");
+    client.send(say.query("set work_mem = '6MB'"), say.query("reset work_mem"));
+    await client.ready(5);
+    client.frames.length = 0;
+    client.send(say.query("show work_mem"));
+    await client.ready();
+    expect(client.frames.find((frame) => frame.type === "D")?.body.toString()).toContain("5MB");
+    client.destroy();
+    const wrong = await RawClient.open(worker.port);
+    wrong.send(say.startUp({ ...parameters, work_mem: "much" }));
+    await wrong.closed();
+    expect(wrong.error()).toMatchObject({ S: "FATAL", C: "22023" });
+  });
+});
+
+/** Name and value of every ParameterStatus so far. */
+function reported(client: RawClient): string[][] {
+  return client.frames
+    .filter((frame) => frame.type === "S")
+    .map((frame) => frame.body.toString().split("\0").slice(0, 2));
+}
 
 describe("who waits too long for a server connection", () => {
   test("is told so, and goes on when there is one", async () => {

@@ -6,6 +6,7 @@ import { SessionReset } from "../core/pool/index.ts";
 import {
   BackendLink,
   BackendLogin,
+  type ParameterSets,
   type BackendMethod,
   type LoggedIn,
 } from "../core/session/index.ts";
@@ -67,6 +68,7 @@ export class BackendConnection implements SocketEvents {
     readonly io: SocketIo;
     readonly target: BackendTarget;
     readonly key: string;
+    readonly sets: ParameterSets;
     readonly parameters: ReadonlyMap<string, string>;
     readonly connectTimeoutMs: number;
     readonly listener: OpenListener;
@@ -76,7 +78,7 @@ export class BackendConnection implements SocketEvents {
     this.#listener = o.listener;
     this.#startUp = o.parameters;
     const { backendId } = o.target;
-    this.link = new BackendLink({ backendId, parameters: new Map(), port: this });
+    this.link = new BackendLink({ backendId, sets: o.sets, port: this });
     const login = new BackendLogin({
       user: o.parameters.get("user") ?? "",
       random: randomBytes(18),
@@ -150,12 +152,8 @@ export class BackendConnection implements SocketEvents {
       o.done(isClean && !this.#isClosed);
     };
     const { queries, status } = o;
-    const reset = new SessionReset({
-      queries,
-      status,
-      parameters: this.link.parameters,
-      done: finish,
-    });
+    const learn = (name: string, value: string): void => this.link.learn(name, value);
+    const reset = new SessionReset({ queries, status, learn, done: finish });
     this.use({
       received: (_, bytes) => reset.push(bytes),
       drained: () => undefined,
@@ -205,7 +203,7 @@ export class BackendConnection implements SocketEvents {
     const listener = this.#listener;
     this.#login = null;
     this.#listener = null;
-    this.link.parameters = result.parameters;
+    this.link.learnAll(result.parameters);
     this.processId = result.processId;
     this.cancelKey = result.cancelKey;
     this.method = result.method;

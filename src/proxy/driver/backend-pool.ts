@@ -2,7 +2,7 @@ import type { PoolSecret } from "../../auth/index.ts";
 import type { Failure } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
 import { isPooledDatabase, Pool, poolKey } from "../core/pool/index.ts";
-import type { BackendMethod } from "../core/session/index.ts";
+import type { BackendMethod, ParameterSets } from "../core/session/index.ts";
 import {
   BackendConnection,
   type BackendTarget,
@@ -11,6 +11,7 @@ import {
 import type { SocketIo } from "./byte-socket.ts";
 
 export interface PoolSettings {
+  readonly sets: ParameterSets;
   readonly io: SocketIo;
   /** For each backend. */
   readonly connectionsMax: number;
@@ -137,6 +138,7 @@ export class BackendPool {
       io: this.#settings.io,
       target: o.target,
       key,
+      sets: this.#settings.sets,
       parameters: o.parameters,
       connectTimeoutMs: this.#settings.connectTimeoutMs,
       listener: {

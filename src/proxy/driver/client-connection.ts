@@ -24,11 +24,10 @@ import {
   type StartedClient,
 } from "../core/session/index.ts";
 import { isReusable, isShareable, type Acquired } from "./backend-pool.ts";
-import type { BackendConnection } from "./backend-connection.ts";
 import { doorFor } from "./client-door.ts";
 import { ClientSession } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
-import { SessionOpener, type OpenerHost } from "./session-opener.ts";
+import { SessionOpener, type OpenerHost, type SessionStart } from "./session-opener.ts";
 import { SharedOpener } from "./shared-opener.ts";
 import type { ByteSocket, SocketEvents } from "./byte-socket.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
@@ -304,7 +303,7 @@ export class ClientConnection implements SocketEvents {
       refuse: (why) => this.#refuse({ ...why, severity: "FATAL" }),
       refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
       log: (level, message, detail) => this.#logClient(level, message, detail),
-      opened: (connections, lbNode, parameters) => this.#begin(connections, lbNode, parameters),
+      opened: (start) => this.#begin(start),
     };
     const what = { context: this.#context, settings: this.#settings, client, host };
     this.#opener = this.#mayShare() ? new SharedOpener(what) : new SessionOpener(what);
@@ -341,26 +340,23 @@ export class ClientConnection implements SocketEvents {
 
   // ---- the session ------------------------------------------------------------------------
 
-  #begin(
-    connections: readonly BackendConnection[],
-    loadBalanceNode: number | null,
-    parameters: ReadonlyMap<string, string>,
-  ): void {
+  #begin(start: SessionStart): void {
     const opener = this.#opener;
     if (opener === null) return;
     const client = this.#client as StartedClient;
     this.#clearTimer();
     const { processId, key } = this.#host.cancelKeyOf(this);
     const greeting = [AUTHENTICATION_OK];
-    for (const [name, value] of parameters) greeting.push(buildParameterStatus(name, value));
+    for (const [name, value] of start.parameters) greeting.push(buildParameterStatus(name, value));
     greeting.push(buildKeyData(processId, key), buildReady(READY.idle));
     this.#socket.write(Buffer.concat(greeting));
     this.#session = new ClientSession({
       context: this.#context,
       socket: this.#socket,
       client,
-      loadBalanceNode,
-      connections,
+      loadBalanceNode: start.loadBalanceNode,
+      connections: start.connections,
+      first: start.first,
       links: opener,
       nextRandom: Math.random,
       ended: () => this.#sessionEnded(),

@@ -4,6 +4,7 @@ import { buildError } from "../../wire/postgres/index.ts";
 import {
   Session,
   type BackendLink,
+  type FirstState,
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
@@ -28,6 +29,8 @@ export interface ClientSessionOptions {
   readonly socket: ByteSocket;
   readonly client: StartedClient;
   readonly loadBalanceNode: number | null;
+  /** Of a session whose connections are shared; null when they are not. */
+  readonly first: FirstState | null;
   /** The first one speaks for the session. */
   readonly connections: readonly BackendConnection[];
   readonly nextRandom: () => number;
@@ -38,15 +41,10 @@ export interface ClientSessionOptions {
 
 /** Where a session gets connections from, and who has them back. */
 export interface LinkSource {
-  /** Connections belong to a session for a transaction. */
-  readonly isSharing: boolean;
   /** One that is there at once, or null: `session.opened` or `session.notOpened` follows. */
   open(backendId: number, session: ClientSession): BackendConnection | null;
-  /**
-   * @param isOrderly it owes nothing, and may serve somebody else.
-   * @param mayStay what it holds of the session is nothing, or is taken care of.
-   */
-  release(connection: BackendConnection, isOrderly: boolean, mayStay: boolean): void;
+  /** @param isOrderly it owes nothing, and may serve somebody else. */
+  release(connection: BackendConnection, isOrderly: boolean): void;
   /** A cancel request has been dealt with. */
   cancelled(connection: BackendConnection): void;
 }
@@ -69,7 +67,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       rules,
       view: o.context.view(),
       loadBalanceNode: o.loadBalanceNode,
-      isSharing: o.links.isSharing,
+      sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
       logsStatements: config.log_statement,
       logsPerNode: config.log_per_node_statement,
@@ -174,7 +172,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   /** The answer to `LinkSource.open` that came later. */
   opened(connection: BackendConnection): void {
-    if (this.#isOver) return this.#o.links.release(connection, false, false);
+    if (this.#isOver) return this.#o.links.release(connection, false);
     if (connection.isClosed) {
       const { backendId } = connection.target;
       return this.#session.linkFailed(backendId, failure("backend-lost", { severity: "ERROR" }));
@@ -193,7 +191,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const connection = this.#connectionOf(link);
     if (connection === undefined) return;
     this.#forget(connection);
-    this.#o.links.release(connection, true, true);
+    this.#o.links.release(connection, true);
   }
 
   mayRelease(link: BackendLink): boolean {
@@ -216,7 +214,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const connection = this.#connectionOf(link);
     if (connection === undefined) return;
     this.#forget(connection);
-    this.#o.links.release(connection, false, false);
+    this.#o.links.release(connection, false);
     this.#log("log", `session goes on without backend ${link.backendId}`, why);
     this.#resumeClientIfWritable();
   }
@@ -294,7 +292,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   closed(connection: BackendConnection, why: string): void {
     const { backendId } = connection.target;
     this.#forget(connection);
-    this.#o.links.release(connection, false, false);
+    this.#o.links.release(connection, false);
     if (!this.#announced.has(connection)) {
       this.#o.context.tell({ type: "backend-error", backendId, cause: "io", message: why });
     }
@@ -329,14 +327,14 @@ export class ClientSession implements SessionPort, ConnectionUser {
   #finish(isOrderly: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const mayStay = this.#session.reasonsToKeep.length === 0;
     // What is still being written to the client lies in a connection's read buffer.
     const isWritten = !this.#o.socket.isBlocked;
     for (const connection of this.#connections) {
       const { link } = connection;
+      const isClean = this.#o.first === null || this.#session.isClean(link);
       link.letGo();
       connection.resume(PAUSE.otherSideIsSlow);
-      this.#o.links.release(connection, isOrderly && isWritten && link.isQuiet, mayStay);
+      this.#o.links.release(connection, isOrderly && isWritten && isClean && link.isQuiet);
     }
     this.#connections.length = 0;
     this.#o.ended();

@@ -2,7 +2,7 @@ import type { PoolSecret } from "../../auth/index.ts";
 import { failure, type Failure } from "../../base/index.ts";
 import type { BackendView } from "../../wire/ipc/index.ts";
 import { chooseLoadBalanceNode } from "../core/routing/index.ts";
-import type { BackendMethod, StartedClient } from "../core/session/index.ts";
+import type { BackendMethod, FirstState, StartedClient } from "../core/session/index.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { type Acquired } from "./backend-pool.ts";
 import type { ClientSession, LinkSource } from "./client-session.ts";
@@ -12,6 +12,17 @@ import type { Settings, WorkerContext } from "./worker-context.ts";
 const BACKENDS_MAX = 24;
 
 type NoConnection = Exclude<Acquired, { kind: "connection" }>;
+
+/** What a session starts with. */
+export interface SessionStart {
+  /** The first one speaks for the session. */
+  readonly connections: readonly BackendConnection[];
+  readonly loadBalanceNode: number | null;
+  /** What the client is told of the server. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Of a session whose connections are shared; null when they are not. */
+  readonly first: FirstState | null;
+}
 
 /** What an opener needs of the client's connection. */
 export interface OpenerHost {
@@ -26,17 +37,8 @@ export interface OpenerHost {
   /** A backend refused in its own words, which are for the client. */
   refusedBy(backendId: number, result: NoConnection): void;
   log(level: "log" | "warning", message: string, detail?: string): void;
-  /**
-   * The session may start.
-   *
-   * @param connections the first one speaks for the session.
-   * @param parameters what the client is told of the server.
-   */
-  opened(
-    connections: readonly BackendConnection[],
-    loadBalanceNode: number | null,
-    parameters: ReadonlyMap<string, string>,
-  ): void;
+  /** The session may start. */
+  opened(start: SessionStart): void;
 }
 
 /**
@@ -44,7 +46,6 @@ export interface OpenerHost {
  * those that its reads may go to, and later ones that its session asks for.
  */
 export class SessionOpener implements LinkSource {
-  readonly isSharing = false;
   readonly #context: WorkerContext;
   readonly #settings: Settings;
   readonly #client: StartedClient;
@@ -159,7 +160,12 @@ export class SessionOpener implements LinkSource {
     const opened = this.#opened.filter((connection) => !connection.isClosed);
     this.#opened = [];
     const hasIt = opened.some((one) => one.target.backendId === lbNode);
-    this.#host.opened(opened, hasIt ? lbNode : null, speaker.parameters);
+    this.#host.opened({
+      connections: opened,
+      loadBalanceNode: hasIt ? lbNode : null,
+      parameters: speaker.parameters,
+      first: null,
+    });
   }
 
   #acquire(backend: BackendView, done: (result: Acquired) => void): void {

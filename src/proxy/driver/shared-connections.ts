@@ -10,7 +10,12 @@ import {
   type SharedPoolPort,
   type SharedPoolSizes,
 } from "../core/pool/index.ts";
-import type { BackendMethod } from "../core/session/index.ts";
+import type {
+  BackendMethod,
+  KnownStates,
+  ParameterSet,
+  SessionState,
+} from "../core/session/index.ts";
 import {
   BackendConnection,
   type BackendTarget,
@@ -58,7 +63,7 @@ export function sharedSettings(config: Config): SharedSettings {
 
 /** What a login is answered with when such a connection was seen before. */
 export interface Welcome {
-  readonly parameters: ReadonlyMap<string, string>;
+  readonly parameters: ParameterSet;
   readonly method: BackendMethod;
 }
 
@@ -74,9 +79,12 @@ export class SharedConnections
 {
   readonly #io: SocketIo;
   #settings: SharedSettings;
+  readonly #known: KnownStates;
   readonly #pool: SharedPool<BackendConnection, Seeker>;
   readonly #lanes = new Map<BackendConnection, SharedLane>();
-  readonly #welcomes = new Map<string, Welcome>();
+  /** By the lane's key, then by what the client asked for. */
+  readonly #welcomes = new Map<string, Map<SessionState, Welcome>>();
+  #welcomeCount = 0;
   readonly #unreachable: (backendId: number, message: string) => void;
   #timer: NodeJS.Timeout | null = null;
 
@@ -84,10 +92,12 @@ export class SharedConnections
     io: SocketIo,
     sizes: SharedPoolSizes,
     settings: SharedSettings,
+    known: KnownStates,
     unreachable: (backendId: number, message: string) => void,
   ) {
     this.#io = io;
     this.#settings = settings;
+    this.#known = known;
     this.#unreachable = unreachable;
     this.#pool = new SharedPool(sizes, this);
   }
@@ -108,8 +118,22 @@ export class SharedConnections
     this.#pool.leaveLane(lane);
   }
 
-  welcome(lane: SharedLane): Welcome | null {
-    return this.#welcomes.get(lane.of.key) ?? null;
+  welcome(lane: SharedLane, asked: SessionState): Welcome | null {
+    return this.#welcomes.get(lane.of.key)?.get(asked) ?? null;
+  }
+
+  learnWelcome(lane: SharedLane, asked: SessionState, welcome: Welcome): void {
+    if (this.#welcomeCount >= WELCOMES_MAX) this.#forgetWelcomes();
+    const { key } = lane.of;
+    const ofLane = this.#welcomes.get(key) ?? new Map<SessionState, Welcome>();
+    if (!ofLane.has(asked)) this.#welcomeCount += 1;
+    this.#welcomes.set(key, ofLane.set(asked, welcome));
+  }
+
+  /** What servers say to new connections may be different now. */
+  #forgetWelcomes(): void {
+    this.#welcomes.clear();
+    this.#welcomeCount = 0;
   }
 
   /** An idle connection, or null. */
@@ -161,9 +185,7 @@ export class SharedConnections
 
   dropBackend(backendId: number): void {
     this.#pool.dropBackend(backendId);
-    for (const [key] of this.#welcomes) {
-      if (key.startsWith(`${backendId}\0`)) this.#welcomes.delete(key);
-    }
+    this.#forgetWelcomes();
   }
 
   closeIdle(): void {
@@ -186,6 +208,7 @@ export class SharedConnections
       io: this.#io,
       target,
       key: lane.of.key,
+      sets: this.#known.sets,
       parameters: seeker.startUp,
       connectTimeoutMs: this.#settings.connectTimeoutMs,
       listener: {
@@ -231,9 +254,7 @@ export class SharedConnections
   // ---- helpers ----------------------------------------------------------------------------
 
   #opened(lane: SharedLane, wait: SharedWait, connection: BackendConnection): void {
-    const { method, parameters } = connection;
-    if (this.#welcomes.size >= WELCOMES_MAX) this.#welcomes.clear();
-    this.#welcomes.set(lane.of.key, { method, parameters: new Map(parameters) });
+    connection.link.state = this.#known.states.initial;
     this.#lanes.set(connection, lane);
     connection.use(this);
     this.#pool.opened(lane, wait, connection);

@@ -3,20 +3,31 @@ import { failure } from "../../base/index.ts";
 import type { BackendView } from "../../wire/ipc/index.ts";
 import { LaneWait } from "../core/pool/index.ts";
 import { chooseLoadBalanceNode } from "../core/routing/index.ts";
-import type { BackendMethod, StartedClient } from "../core/session/index.ts";
-import type { BackendConnection, BackendTarget } from "./backend-connection.ts";
+import {
+  carryOver,
+  failureOf,
+  NOBODY,
+  type BackendMethod,
+  type HiddenReply,
+  type SessionState,
+  type StartedClient,
+} from "../core/session/index.ts";
+import type { BackendConnection, BackendTarget, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import type { ClientSession, LinkSource } from "./client-session.ts";
 import type { OpenerHost } from "./session-opener.ts";
-import type { Seeker, SharedLane, SharedWait } from "./shared-connections.ts";
+import type { Seeker, SharedLane, SharedWait, Welcome } from "./shared-connections.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
+/** What makes shared connections different from each other: all else is brought to them by SET. */
+const START_UP = ["user", "database", "options"];
+
 /**
- * Gets one client its turns with the shared connections. Its login is answered from what an
- * earlier connection of the same kind said; the first of a kind waits for one to be opened.
+ * Gets one client its turns with the shared connections. Its login is answered from what was
+ * learnt for another client that asked for the same; the first of a kind waits for a connection,
+ * on which its wishes are tried.
  */
-export class SharedOpener implements LinkSource, Seeker {
-  readonly isSharing = true;
+export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   readonly startUp: ReadonlyMap<string, string>;
   readonly #context: WorkerContext;
   readonly #settings: Settings;
@@ -24,8 +35,12 @@ export class SharedOpener implements LinkSource, Seeker {
   /** By backend id. */
   readonly #lanes: (SharedLane | undefined)[] = [];
   readonly #wait: SharedWait = new LaneWait<BackendConnection, Seeker>(this);
+  /** What the start-up packet asked for. */
+  readonly #state: SessionState;
   #session: ClientSession | null = null;
   #loadBalanceNode: number | null = null;
+  /** During the login: what is learnt from. */
+  #teacher: BackendConnection | null = null;
 
   constructor(o: {
     readonly context: WorkerContext;
@@ -36,31 +51,44 @@ export class SharedOpener implements LinkSource, Seeker {
     this.#context = o.context;
     this.#settings = o.settings;
     this.#host = o.host;
+    const { state, startOnly } = o.context.known.states.ofStartUp(o.client.parameters);
+    this.#state = state;
     const other = o.settings.users.get(o.client.user)?.backend;
-    const startUp = new Map(o.client.parameters);
+    const startUp = new Map(startOnly);
+    for (const name of START_UP) {
+      const value = o.client.parameters.get(name);
+      if (value !== undefined) startUp.set(name, value);
+    }
+    startUp.set("database", o.client.database);
     if (other) startUp.set("user", other.user);
     this.startUp = startUp;
   }
 
   /** Answers the login as soon as it is known how. */
   start(): void {
-    const context = this.#context;
-    const view = context.view();
-    const usable = view.backends.filter((one) => one.state === "up" || one.state === "waiting");
-    const lbNode = chooseLoadBalanceNode(view, this.#settings.config, Math.random());
+    const { shared, view } = this.#context;
+    const { backends, primaryId } = view();
+    const usable = backends.filter((one) => one.state === "up" || one.state === "waiting");
+    const lbNode = chooseLoadBalanceNode(view(), this.#settings.config, Math.random());
     const find = (id: number | null): BackendView | undefined =>
       usable.find((one) => one.id === id);
-    const first = find(view.primaryId) ?? find(lbNode) ?? usable[0];
+    const first = find(primaryId) ?? find(lbNode) ?? usable[0];
     if (first === undefined) return this.#host.refuse(failure("all-backends-down"));
     this.#loadBalanceNode = lbNode;
     const lane = this.#laneOf(first.id);
-    if (context.shared.welcome(lane) !== null) this.#greet(lane);
-    else context.shared.wait(lane, this.#wait);
+    const welcome = shared.welcome(lane, this.#state);
+    if (welcome !== null) return this.#greet(welcome);
+    const connection = shared.take(lane, this);
+    if (connection === null) shared.wait(lane, this.#wait);
+    else this.#learn(connection);
   }
 
   leave(): void {
-    this.#context.shared.leave(this.#wait);
-    for (const lane of this.#lanes) if (lane !== undefined) this.#context.shared.leaveLane(lane);
+    const { shared } = this.#context;
+    if (this.#teacher !== null) shared.discard(this.#teacher);
+    this.#teacher = null;
+    shared.leave(this.#wait);
+    for (const lane of this.#lanes) if (lane !== undefined) shared.leaveLane(lane);
     this.#lanes.length = 0;
   }
 
@@ -75,8 +103,8 @@ export class SharedOpener implements LinkSource, Seeker {
     return connection;
   }
 
-  release(connection: BackendConnection, isOrderly: boolean, mayStay: boolean): void {
-    if (isOrderly && mayStay) this.#context.shared.release(connection);
+  release(connection: BackendConnection, isOrderly: boolean): void {
+    if (isOrderly) this.#context.shared.release(connection);
     else this.#context.shared.discard(connection);
   }
 
@@ -98,16 +126,31 @@ export class SharedOpener implements LinkSource, Seeker {
   }
 
   granted(connection: BackendConnection): void {
-    if (this.#session !== null) return this.#session.opened(connection);
-    // It was only to be learnt from.
-    const lane = this.#laneOf(connection.target.backendId);
-    this.#context.shared.release(connection);
-    this.#greet(lane);
+    if (this.#session !== null) this.#session.opened(connection);
+    else this.#learn(connection);
   }
 
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
-    if (this.#session !== null) return this.#session.notOpened(backendId, result);
-    this.#host.refusedBy(backendId, result);
+    if (this.#session !== null) this.#session.notOpened(backendId, result);
+    else this.#host.refusedBy(backendId, result);
+  }
+
+  // ---- the connection that is learnt from -------------------------------------------------
+
+  received(connection: BackendConnection, bytes: Buffer): void {
+    const complaint = connection.link.push(bytes);
+    if (complaint !== null) this.closed(connection, complaint);
+  }
+
+  drained(): void {
+    // A few short queries.
+  }
+
+  closed(connection: BackendConnection, why: string): void {
+    if (this.#teacher !== connection) return;
+    this.#teacher = null;
+    this.#context.shared.discard(connection);
+    this.#host.refuse(failure("backend-lost", { detail: why }));
   }
 
   // ---- helpers ----------------------------------------------------------------------------
@@ -121,11 +164,45 @@ export class SharedOpener implements LinkSource, Seeker {
     return lane;
   }
 
-  #greet(lane: SharedLane): void {
-    const welcome = this.#context.shared.welcome(lane);
-    if (welcome === null) return this.#host.refuse(failure("backend-lost"));
+  /** Gives the connection the state that the client asked for, and sees what it says of itself. */
+  #learn(connection: BackendConnection): void {
+    const { link } = connection;
+    connection.use(this);
+    link.owner = NOBODY;
+    this.#teacher = connection;
+    const over = link.state === null ? null : carryOver(link.state, this.#state);
+    if (over === null) this.#learnt(connection);
+    else link.ask(over.queries, (reply) => setImmediate(() => this.#answered(connection, reply)));
+  }
+
+  #answered(connection: BackendConnection, reply: HiddenReply): void {
+    if (this.#teacher !== connection) return;
+    if (reply.error === null) return this.#learnt(connection);
+    this.#teacher = null;
+    this.#context.shared.discard(connection);
+    this.#host.refuse(failureOf(reply.error));
+  }
+
+  #learnt(connection: BackendConnection): void {
+    const { shared } = this.#context;
+    this.#teacher = null;
+    connection.link.state = this.#state;
+    const lane = this.#laneOf(connection.target.backendId);
+    const { method, link } = connection;
+    const welcome = { method, parameters: link.parameters };
+    shared.learnWelcome(lane, this.#state, welcome);
+    shared.release(connection);
+    this.#greet(welcome);
+  }
+
+  #greet(welcome: Welcome): void {
     this.#host.prove(welcome.method, () => {
-      this.#host.opened([], this.#loadBalanceNode, welcome.parameters);
+      this.#host.opened({
+        connections: [],
+        loadBalanceNode: this.#loadBalanceNode,
+        parameters: welcome.parameters,
+        first: { state: this.#state, told: welcome.parameters },
+      });
     });
   }
 }

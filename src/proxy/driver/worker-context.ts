@@ -3,6 +3,7 @@ import type { Config } from "../../config/index.ts";
 import type { ClientList, ClusterView, FromWorker } from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
+import type { KnownStates } from "../core/session/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
 import type { SocketIo } from "./byte-socket.ts";
@@ -39,6 +40,8 @@ export interface WorkerContext {
   /** Asks for the clients of all workers; null when nobody answers. Never at once. */
   readonly askForClients: (done: (list: ClientList | null) => void) => void;
   readonly gate: TimedGate;
+  /** Of sessions whose connections are shared. */
+  readonly known: KnownStates;
   readonly tell: (message: FromWorker) => void;
   /** SELECTs sent, by backend id. */
   readonly selectCounts: number[];

@@ -4,6 +4,7 @@ import { assert, failure, succeed, type Failure } from "../../../src/base/index.
 import { compileRules, type RoutingConfig } from "../../../src/proxy/core/routing/index.ts";
 import {
   BackendLink,
+  ParameterSets,
   Session,
   type LinkPort,
   type SessionPort,
@@ -62,6 +63,8 @@ const VIEW: ClusterView = {
 /** What the world does with the bytes for a server. */
 export type Receive = (backendId: number, bytes: Buffer) => void;
 
+const SETS = new ParameterSets();
+
 /** A primary 0 and a standby 1, which takes the reads. */
 export class World implements SessionPort {
   readonly session: Session;
@@ -83,7 +86,7 @@ export class World implements SessionPort {
       rules: RULES,
       view: VIEW,
       loadBalanceNode: 1,
-      isSharing: false,
+      sharing: null,
       nextRandom: () => 0,
       logsStatements: false,
       logsPerNode: false,
@@ -135,7 +138,7 @@ export class World implements SessionPort {
   }
 
   #newLink(id: number): BackendLink {
-    const link = new BackendLink({ backendId: id, parameters: new Map(), port: this.#portOf(id) });
+    const link = new BackendLink({ backendId: id, sets: SETS, port: this.#portOf(id) });
     this.links.set(id, link);
     return link;
   }

@@ -15,7 +15,7 @@ import {
  */
 export class SessionReset implements FrameSink {
   readonly #walker = new FrameWalker(this);
-  readonly #parameters: Map<string, string>;
+  readonly #learn: (name: string, value: string) => void;
   readonly #done: (isClean: boolean) => void;
   readonly #queries: readonly string[];
   #open: number;
@@ -24,20 +24,20 @@ export class SessionReset implements FrameSink {
 
   /**
    * @param o.status of the connection's last ReadyForQuery.
-   * @param o.parameters kept up to date: the queries change some of them back.
+   * @param o.learn a parameter that the queries changed back.
    * @param o.done false: close the connection.
    */
   constructor(o: {
     readonly queries: readonly string[];
     readonly status: number;
-    readonly parameters: Map<string, string>;
+    readonly learn: (name: string, value: string) => void;
     readonly done: (isClean: boolean) => void;
   }) {
     const isOpen = o.status !== READY.idle;
     this.#queries = o.queries.filter((query) => isOpen || !/^\s*abort\s*;?\s*$/i.test(query));
     this.#open = this.#queries.length;
     this.#status = o.status;
-    this.#parameters = o.parameters;
+    this.#learn = o.learn;
     this.#done = o.done;
   }
 
@@ -65,7 +65,7 @@ export class SessionReset implements FrameSink {
 
   frameHeld(_type: number, frame: Buffer): void {
     const parameter = readParameterStatus(frame);
-    if (parameter !== null) this.#parameters.set(parameter.name, parameter.value);
+    if (parameter !== null) this.#learn(parameter.name, parameter.value);
   }
 
   passed(): void {

@@ -1,6 +1,8 @@
 import {
   BACKEND,
+  buildQuery,
   FrameWalker,
+  HELD_BYTES_MAX,
   READY,
   readErrorFields,
   readParameterStatus,
@@ -8,7 +10,9 @@ import {
   type FrameSink,
   type Take,
 } from "../../../wire/postgres/index.ts";
-import { PendingReplies, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
+import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import type { SessionState } from "./session-state.ts";
 
 /** Where the bytes for one backend go. */
 export interface LinkPort {
@@ -22,6 +26,43 @@ export interface LinkOwner {
   /** ReadyForQuery; `hidden` when it answered something that the client did not ask. */
   ready(link: BackendLink, hidden: boolean): void;
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void;
+  /** The client saw this ParameterStatus. */
+  told(name: string, value: string): void;
+}
+
+/** What a server answered to queries that the client did not ask. */
+export interface HiddenReply {
+  /** All DataRow messages, behind each other. */
+  readonly rows: Buffer;
+  /** Of the first error. */
+  readonly error: ReadonlyMap<string, string> | null;
+  /** There was more than is held. */
+  readonly isCut: boolean;
+}
+
+/** All rows of one reply together. */
+const HIDDEN_ROWS_BYTES_MAX = 1024 * 1024;
+
+/** Queries of ours whose replies are being gathered. */
+class Question {
+  open: number;
+  error: ReadonlyMap<string, string> | null = null;
+  isCut = false;
+  readonly rows: Buffer[] = [];
+  readonly done: (reply: HiddenReply) => void;
+  #bytes = 0;
+
+  constructor(open: number, done: (reply: HiddenReply) => void) {
+    this.open = open;
+    this.done = done;
+  }
+
+  mayHold(lengthBytes: number): boolean {
+    this.#bytes += lengthBytes;
+    const mayHold = lengthBytes < HELD_BYTES_MAX && this.#bytes < HIDDEN_ROWS_BYTES_MAX;
+    this.isCut ||= !mayHold;
+    return mayHold;
+  }
 }
 
 /** Whoever a link belongs to while no session uses it: nobody hears what the server says then. */
@@ -29,7 +70,10 @@ export const NOBODY: LinkOwner = {
   relayed: () => undefined,
   ready: () => undefined,
   failedWith: () => undefined,
+  told: () => undefined,
 };
+
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
 /**
  * One backend connection as sessions use it: what is owed, and what passes to the client. It lives
@@ -40,8 +84,13 @@ export class BackendLink implements FrameSink {
   /** This link in the sets of `PreparedStatement.backends`, given by its session. */
   bit = 0;
   readonly pending = new PendingReplies();
-  /** The server's values, kept up to date for whoever uses the connection next. */
-  parameters: Map<string, string>;
+  /** What the server says of itself, kept up to date for whoever uses the connection next. */
+  parameters: ParameterSet;
+  /** What sessions have made of the connection; null when nobody keeps track of it. */
+  state: SessionState | null = null;
+  /** Why its session keeps it, in bits of LEAVES: as the last probe found, and for as long as it lives. */
+  keeps = 0;
+  keepsForGood = 0;
   /** Its notices, parameters and notifications are the session's. */
   speaksForSession = false;
   /** Of the last ReadyForQuery. */
@@ -52,22 +101,33 @@ export class BackendLink implements FrameSink {
   saidFatal = false;
   owner: LinkOwner = NOBODY;
   readonly #port: LinkPort;
+  readonly #sets: ParameterSets;
   readonly #walker = new FrameWalker(this);
+  /** The one whose replies come next, and those behind it. */
+  readonly #questions: Question[] = [];
 
   constructor(o: {
     readonly backendId: number;
-    readonly parameters: Map<string, string>;
+    /** Those that the worker knows. */
+    readonly sets: ParameterSets;
     readonly port: LinkPort;
   }) {
     this.backendId = o.backendId;
-    this.parameters = o.parameters;
+    this.#sets = o.sets;
+    this.parameters = o.sets.of(NO_PARAMETERS);
     this.#port = o.port;
+  }
+
+  /** Its session does not let go of it. */
+  get isKept(): boolean {
+    return (this.keeps | this.keepsForGood) !== 0;
   }
 
   /** No session uses it any more. */
   letGo(): void {
     this.owner = NOBODY;
     this.speaksForSession = false;
+    this.keeps = 0;
   }
 
   /** Nothing is owed in either direction and no frame is half read. */
@@ -89,14 +149,34 @@ export class BackendLink implements FrameSink {
     return this.pending.sent(kind, flags, watcher);
   }
 
+  /** The server said so when the connection was opened. */
+  learnAll(parameters: ReadonlyMap<string, string>): void {
+    this.parameters = this.#sets.of(parameters);
+  }
+
+  learn(name: string, value: string): void {
+    this.parameters = this.#sets.with(this.parameters, name, value);
+  }
+
+  /** A simple query each; `done` is called when the last ReadyForQuery is here. */
+  ask(queries: readonly string[], done: (reply: HiddenReply) => void): void {
+    this.#questions.push(new Question(queries.length, done));
+    for (let i = 0; i < queries.length; i += 1) this.note(SENT.ask, HIDDEN);
+    this.send(Buffer.concat(queries.map(buildQuery)));
+    this.mayHaveUnnamed = false;
+  }
+
   /** @returns null, or why the bytes cannot be the protocol. */
   push(bytes: Buffer): string | null {
     return this.#walker.push(bytes);
   }
 
-  frameBegan(type: number): Take {
+  frameBegan(type: number, lengthBytes: number): Take {
     switch (type) {
       case BACKEND.dataRow:
+        if (!this.pending.isHidden) return TAKE.pass;
+        if (!this.pending.isAsked) return TAKE.swallow;
+        return this.#questions[0]?.mayHold(lengthBytes) === true ? TAKE.hold : TAKE.swallow;
       case BACKEND.copyData:
         return this.pending.isHidden ? TAKE.swallow : TAKE.pass;
       case BACKEND.ready:
@@ -116,16 +196,19 @@ export class BackendLink implements FrameSink {
     if (type === BACKEND.error) this.pending.replied(type); // Too long to be held.
     if (type !== BACKEND.ready) return;
     this.status = lastByte;
-    this.owner.ready(this, this.pending.replied(type));
+    const isAsked = this.pending.isAsked;
+    const hidden = this.pending.replied(type);
+    if (isAsked) this.#answered();
+    this.owner.ready(this, hidden);
   }
 
   frameHeld(type: number, frame: Buffer): void {
-    if (type === BACKEND.parameterStatus) {
-      const parameter = readParameterStatus(frame);
-      if (parameter !== null) this.parameters.set(parameter.name, parameter.value);
-      if (this.speaksForSession) this.owner.relayed(frame, 0, frame.length);
+    if (type === BACKEND.dataRow) {
+      this.#questions[0]?.rows.push(Buffer.from(frame));
       return;
     }
+    if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
+    const question = this.pending.isAsked ? this.#questions[0] : undefined;
     const isStray = this.pending.count === 0 && !this.speaksForSession;
     const hidden = this.pending.replied(type) || isStray;
     const fields = readErrorFields(frame);
@@ -134,11 +217,31 @@ export class BackendLink implements FrameSink {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
       this.owner.relayed(frame, 0, frame.length);
     }
+    if (question !== undefined) question.error ??= fields;
     this.owner.failedWith(this, fields);
   }
 
   passed(input: Buffer, start: number, end: number): void {
     this.owner.relayed(input, start, end);
+  }
+
+  /** What hidden work changes is told by whoever asked for it. */
+  #parameterStatus(frame: Buffer): void {
+    const parameter = readParameterStatus(frame);
+    if (parameter === null) return;
+    this.learn(parameter.name, parameter.value);
+    if (!this.speaksForSession || this.pending.isAsked) return;
+    this.owner.relayed(frame, 0, frame.length);
+    this.owner.told(parameter.name, parameter.value);
+  }
+
+  #answered(): void {
+    const question = this.#questions[0] as Question;
+    question.open -= 1;
+    if (question.open > 0) return;
+    this.#questions.shift();
+    const { error, isCut } = question;
+    question.done({ rows: Buffer.concat(question.rows), error, isCut });
   }
 
   #isOurs(): boolean {

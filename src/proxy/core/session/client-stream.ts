@@ -1,7 +1,7 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
 import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
-import type { ClassifyBytes, SqlClass } from "../sql/index.ts";
+import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
 import {
@@ -18,12 +18,14 @@ import type { LinkClaims } from "./link-claims.ts";
 import { buildLocalAnswer } from "./local-answers.ts";
 import { HIDDEN, SENT } from "./pending-replies.ts";
 import type { SessionRouting } from "./session-routing.ts";
-import { NAMED_STATEMENT, reasonToKeep } from "./shared-session.ts";
+import type { StateCarrier } from "./state-carrier.ts";
 
 export interface ClientStreamOptions {
   readonly talk: Conversation;
   readonly routing: SessionRouting;
   readonly claims: LinkClaims;
+  /** Null where connections are not shared. */
+  readonly carrier: StateCarrier | null;
   readonly classify: ClassifyBytes;
   /** The texts of statements are logged, or decide where they go; else no string is made of them. */
   readonly readsText: boolean;
@@ -304,7 +306,9 @@ export class ClientStream {
       if (!statement) continue;
       const kind = this.#batch.kinds[i];
       if (kind === SENT.bind) this.#executed(statement.sql, links);
-      if (kind === SENT.parse && statement.name !== "") this.#talk.keepBecause(NAMED_STATEMENT);
+      if (this.#o.carrier !== null && kind === SENT.parse && statement.name !== "") {
+        for (const link of links) link.keepsForGood |= LEAVES.prepared;
+      }
     }
     return end;
   }
@@ -331,8 +335,7 @@ export class ClientStream {
       this.#talk.isTouched = true;
     }
     const { isSharing } = this.#talk;
-    const reason = isSharing ? reasonToKeep(sql) : null;
-    if (reason !== null) this.#talk.keepBecause(reason);
+    this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
   }
 

@@ -6,7 +6,7 @@ import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 
 /** What the client's next message waits for. */
-export type Waiting = "nothing" | "drained" | "opened" | "gate" | "answer";
+export type Waiting = "nothing" | "drained" | "opened" | "carried" | "probed" | "gate" | "answer";
 
 /** While it waits for one of ours, a client is read until it has said so much. */
 const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
@@ -18,8 +18,8 @@ export class Conversation {
   readonly isSharing: boolean;
   readonly links = new LinkSet();
   readonly statements = new PreparedStatements();
-  /** Sharing: why it keeps its connections all the same, for SHOW; empty when it does not. */
-  readonly reasonsToKeep: string[] = [];
+  /** Goes on with the client's messages when they wait for this; set by the session. */
+  goOn: (what: Waiting) => void = () => undefined;
   primary: BackendLink | null = null;
   /** The link that visible replies come from. */
   active: BackendLink | null = null;
@@ -55,7 +55,15 @@ export class Conversation {
 
   /** The link that stands for the session's state. */
   get speaker(): BackendLink | null {
+    for (const link of this.links.all) if (link.isKept) return link;
     return this.primary ?? this.links.all[0] ?? null;
+  }
+
+  /** Sharing: why it keeps links all the same, in bits of LEAVES. */
+  get reasons(): number {
+    let reasons = 0;
+    for (const link of this.links.all) reasons |= link.keeps | link.keepsForGood;
+    return reasons;
   }
 
   add(link: BackendLink, isPrimary: boolean): void {
@@ -80,8 +88,10 @@ export class Conversation {
     for (const link of this.links.all) link.speaksForSession = link === speaker;
   }
 
-  keepBecause(reason: string): void {
-    if (this.isSharing && !this.reasonsToKeep.includes(reason)) this.reasonsToKeep.push(reason);
+  /** Closes a link that cannot be used any more. */
+  drop(link: BackendLink, why: string): void {
+    this.port.dropLink(link, why);
+    if (this.links.has(link)) this.remove(link);
   }
 
   tellClient(bytes: Buffer): void {
@@ -91,7 +101,8 @@ export class Conversation {
   wait(what: Waiting): "wait" {
     this.waitsFor = what;
     // Who waits for a shared connection is read on, so that it is seen to leave.
-    if (what !== "opened" || !this.isSharing) this.port.pauseClient();
+    const isOurs = what === "opened" || what === "carried" || what === "probed";
+    if (!isOurs || !this.isSharing) this.port.pauseClient();
     return "wait";
   }
 

@@ -18,5 +18,9 @@ export {
   type LoggedIn,
 } from "./backend-login.ts";
 export { Session, type SessionOptions } from "./session.ts";
-export { BackendLink, type LinkPort } from "./backend-link.ts";
+export { BackendLink, NOBODY, type HiddenReply, type LinkPort } from "./backend-link.ts";
 export type { SessionPort } from "./port.ts";
+export { ParameterSets, type ParameterSet } from "./parameter-set.ts";
+export { SessionStates, type SessionState } from "./session-state.ts";
+export { failureOf, type FirstState, type KnownStates } from "./state-carrier.ts";
+export { carryOver } from "./carry-over.ts";

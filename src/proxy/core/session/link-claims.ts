@@ -4,6 +4,7 @@ import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
+import type { StateCarrier } from "./state-carrier.ts";
 import type { Destination, SessionRouting } from "./session-routing.ts";
 
 /** Between two batches, a client with more unanswered messages than this has to wait. */
@@ -20,14 +21,16 @@ export type Claimed = BackendLink[] | "wait" | "failed";
 export class LinkClaims {
   readonly #talk: Conversation;
   readonly #routing: SessionRouting;
+  readonly #carrier: StateCarrier | null;
   #openFailure: Failure | null = null;
   /** Sharing: backends that could not be had, until the next view. */
   readonly #without = new Set<number>();
   /** One array for all claims of one link. */
   readonly #single: BackendLink[] = [];
 
-  constructor(talk: Conversation, routing: SessionRouting) {
+  constructor(talk: Conversation, routing: SessionRouting, carrier: StateCarrier | null) {
     this.#talk = talk;
+    this.#carrier = carrier;
     this.#routing = routing;
   }
 
@@ -135,21 +138,45 @@ export class LinkClaims {
     const { primaryId } = this.#routing.view;
     const isWithout = this.#without.size > 0 && this.#without.has(wanted);
     const backendId = isWithout && primaryId !== null ? primaryId : wanted;
-    const link = talk.links.get(backendId);
-    if (link !== undefined) return this.#claimLinks(this.#only(link));
     const why = this.#openFailure;
     this.#openFailure = null;
     if (why !== null) return this.#failStatement(why);
+    if (this.#carrier?.isProbing === true) return talk.wait("probed");
+    const link = talk.links.get(backendId);
+    if (link !== undefined) {
+      return this.#isBrought(link) ? this.#claimLinks(this.#only(link)) : talk.wait("carried");
+    }
     if (talk.active !== null && talk.active.pending.count > 0) return talk.wait("drained");
     const taken = talk.port.openLink(backendId);
     if (taken === null) return talk.wait("opened");
-    this.take(taken);
+    if (!this.take(taken)) return talk.wait("carried");
     return this.#claimLinks(this.#only(taken));
   }
 
-  /** A link that was asked for is here. */
-  take(link: BackendLink): void {
-    this.#talk.add(link, link.backendId === this.#routing.view.primaryId);
+  /**
+   * A link that was asked for is here.
+   *
+   * @returns false when the session's state must be brought to it first.
+   */
+  take(link: BackendLink): boolean {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    talk.add(link, link.backendId === primaryId);
+    return this.#isBrought(link);
+  }
+
+  /** False: the session's state is on its way there. */
+  #isBrought(link: BackendLink): boolean {
+    const talk = this.#talk;
+    // Nobody but this session runs anything there meanwhile.
+    if (this.#carrier === null || !link.pending.isIdle || talk.status !== READY.idle) return true;
+    talk.active = link;
+    // What servers differ in themselves is the primary's to tell.
+    const { primaryId } = this.#routing.view;
+    const tells = primaryId === null || link.backendId === primaryId;
+    return this.#carrier.bring(link, tells, (why) => {
+      this.#openFailure = why;
+    });
   }
 
   #claimLinks(links: BackendLink[]): BackendLink[] | "wait" {

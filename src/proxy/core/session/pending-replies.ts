@@ -15,6 +15,8 @@ export const SENT = {
   functionCall: 8,
   /** CopyDone or CopyFail sent before the server's CopyInResponse was seen; never answered. */
   copyEnd: 9,
+  /** A simple query of ours whose reply is gathered: see `BackendLink.ask`. */
+  ask: 10,
 } as const;
 export type Sent = (typeof SENT)[keyof typeof SENT];
 
@@ -74,6 +76,11 @@ export class PendingReplies {
   /** The reply that is coming now is hidden from the client. */
   get isHidden(): boolean {
     return this.#count > 0 && (this.#head() & HIDDEN) !== 0;
+  }
+
+  /** The reply that is coming now answers a query of ours. */
+  get isAsked(): boolean {
+    return this.#count > 0 && (this.#head() & KIND) === SENT.ask;
   }
 
   /** @returns false when the bound is reached. */
@@ -190,7 +197,11 @@ export class PendingReplies {
   #dropThroughReady(): void {
     while (this.#count > 0) {
       const kind = this.#head() & KIND;
-      const endsHere = kind === SENT.sync || kind === SENT.query || kind === SENT.functionCall;
+      const endsHere =
+        kind === SENT.sync ||
+        kind === SENT.query ||
+        kind === SENT.functionCall ||
+        kind === SENT.ask;
       this.#drop();
       if (endsHere) return;
     }

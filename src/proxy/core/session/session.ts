@@ -4,12 +4,14 @@ import { READY } from "../../../wire/postgres/index.ts";
 import type { RoutingRules } from "../routing/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
-import { NOBODY, type BackendLink, type LinkOwner } from "./backend-link.ts";
+import type { BackendLink, LinkOwner } from "./backend-link.ts";
 import { ClientStream } from "./client-stream.ts";
 import { Conversation } from "./conversation.ts";
 import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
 import { SessionRouting } from "./session-routing.ts";
+import { reasonWords } from "./session-state.ts";
+import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
@@ -19,8 +21,8 @@ export interface SessionOptions {
   readonly rules: RoutingRules;
   readonly view: ClusterView;
   readonly loadBalanceNode: number | null;
-  /** Connections are shared: one belongs to the session for a transaction. */
-  readonly isSharing: boolean;
+  /** Connections are shared, one belongs to the session for a transaction; null when not. */
+  readonly sharing: (KnownStates & FirstState) | null;
   /** 0 <= r < 1. */
   readonly nextRandom: () => number;
   readonly logsStatements: boolean;
@@ -46,16 +48,22 @@ export class Session implements LinkOwner {
   readonly #routing: SessionRouting;
   readonly #claims: LinkClaims;
   readonly #stream: ClientStream;
+  readonly #carrier: StateCarrier | null;
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
-    this.#talk = new Conversation(o.port, o.isSharing);
+    this.#talk = new Conversation(o.port, o.sharing !== null);
+    this.#talk.goOn = (what) => {
+      if (this.#talk.waitsFor === what) this.#resume();
+    };
     this.#routing = new SessionRouting(o);
-    this.#claims = new LinkClaims(this.#talk, this.#routing);
+    this.#carrier = o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing);
+    this.#claims = new LinkClaims(this.#talk, this.#routing, this.#carrier);
     this.#stream = new ClientStream({
       talk: this.#talk,
       routing: this.#routing,
       claims: this.#claims,
+      carrier: this.#carrier,
       classify: o.classify,
       readsText: o.logsStatements || o.logsPerNode || o.rules.readsText,
       logsStatements: o.logsStatements,
@@ -78,9 +86,14 @@ export class Session implements LinkOwner {
     return this.#routing.loadBalanceNode;
   }
 
-  /** Why it keeps connections that others share; empty when it does not. */
+  /** Why it keeps a connection that others could use, for SHOW; empty when it does not. */
   get reasonsToKeep(): readonly string[] {
-    return this.#talk.reasonsToKeep;
+    return reasonWords(this.#talk.reasons);
+  }
+
+  /** Nothing of the session is left on this link but what is known of its state. */
+  isClean(link: BackendLink): boolean {
+    return !link.isKept && this.#carrier?.suspects(link) !== true;
   }
 
   /** Nothing runs and no transaction is open. */
@@ -102,8 +115,7 @@ export class Session implements LinkOwner {
 
   /** What the session starts with. */
   addLink(link: BackendLink): void {
-    link.owner = this;
-    this.#claims.take(link);
+    this.#adopt(link);
   }
 
   // ---- events -----------------------------------------------------------------------------
@@ -119,7 +131,10 @@ export class Session implements LinkOwner {
     if (complaint !== null) {
       this.#port.dropLink(link, complaint);
       this.linkLost(link, complaint);
-    } else if (this.#talk.isSharing) this.#releaseWhenOver(link);
+    } else if (this.#carrier !== null) {
+      this.#releaseWhenOver(link);
+      if (!this.#carrier.isProbing) this.#talk.goOn("probed");
+    }
     this.#resumeWhenDrained();
   }
 
@@ -134,8 +149,8 @@ export class Session implements LinkOwner {
 
   /** An answer to `SessionPort.openLink`. */
   linkOpened(link: BackendLink): void {
-    this.addLink(link);
-    this.#resume();
+    if (this.#adopt(link)) this.#resume();
+    else this.#talk.waitsFor = "carried";
   }
 
   linkFailed(backendId: number, why: Failure): void {
@@ -154,7 +169,7 @@ export class Session implements LinkOwner {
     if (talk.hasEnded || !talk.links.has(link)) return;
     const isBusy = link === talk.active && !link.pending.isIdle;
     const isNeeded = talk.isSharing
-      ? talk.status !== READY.idle || (talk.reasonsToKeep.length > 0 && link === talk.speaker)
+      ? talk.status !== READY.idle || link.isKept
       : link === talk.primary || talk.links.size === 1;
     const isInside = link === talk.batchLink || this.#stream.isInsideMessageFor(link);
     if (isNeeded || isBusy || isInside) {
@@ -225,15 +240,24 @@ export class Session implements LinkOwner {
     this.#port.backendFailed(link, fields);
   }
 
+  told(name: string, value: string): void {
+    this.#carrier?.told(name, value);
+  }
+
   // ---- helpers ----------------------------------------------------------------------------
+
+  #adopt(link: BackendLink): boolean {
+    link.owner = this;
+    return this.#claims.take(link);
+  }
 
   /** Gives a shared connection back when nothing of this session is left in it. */
   #releaseWhenOver(link: BackendLink): void {
     const talk = this.#talk;
     if (!link.isQuiet || link.status !== READY.idle || link.pending.isUnsynced) return;
-    if (talk.reasonsToKeep.length > 0 || link.owner === NOBODY) return;
-    if (this.#stream.isInsideMessageFor(link) || link.saidFatal) return;
-    if (!this.#port.mayRelease(link)) return;
+    if (this.#stream.isInsideMessageFor(link) || link.saidFatal || !talk.links.has(link)) return;
+    if (this.#carrier?.suspects(link) === true) return this.#carrier.probe(link);
+    if (link.isKept || !this.#port.mayRelease(link)) return;
     talk.remove(link);
     link.letGo();
     this.#port.releaseLink(link);

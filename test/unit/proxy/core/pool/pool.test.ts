@@ -131,11 +131,12 @@ describe("the reset of a session", () => {
   } {
     const outcome: boolean[] = [];
     const parameters = new Map<string, string>();
+    const learn = (name: string, value: string): void => void parameters.set(name, value);
     const done = (isClean: boolean): number => outcome.push(isClean);
     return {
       outcome,
       parameters,
-      one: new SessionReset({ queries: QUERIES, status, parameters, done }),
+      one: new SessionReset({ queries: QUERIES, status, learn, done }),
     };
   }
 
@@ -170,7 +171,7 @@ describe("the reset of a session", () => {
   test("needs no query when the list is empty", () => {
     const outcome: boolean[] = [];
     const done = (isClean: boolean): number => outcome.push(isClean);
-    const one = new SessionReset({ queries: [], status: READY.idle, parameters: new Map(), done });
+    const one = new SessionReset({ queries: [], status: READY.idle, learn: () => undefined, done });
     expect(one.start()).toHaveLength(0);
     expect(outcome).toEqual([true]);
   });

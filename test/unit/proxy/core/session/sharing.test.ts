@@ -1,9 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
+import { LEAVES } from "../../../../../src/proxy/core/sql/index.ts";
 import { World, says } from "./world.ts";
 
 const READ = "select a from t";
 const WRITE = "insert into t values (1)";
+
+const hex = (text: string): string => Buffer.from(text).toString("hex");
 
 const sharing = (backends: readonly number[] = [0, 1]): World =>
   new World({ isSharing: true, backends });
@@ -95,17 +98,48 @@ describe("where connections are shared", () => {
     expect(world.story()).toBe("release 0");
   });
 
-  test("a session that leaves something behind keeps it, and says why", () => {
-    for (const [text, reason] of [
-      ["listen news", "LISTEN"],
-      ["create temp table x (a int)", "temporary table"],
-      ["select pg_advisory_lock(1)", "advisory lock"],
-    ] as const) {
-      const world = sharing().client(say.query(text));
-      world.backend(0, says.done, says.ready());
-      expect(world.story()).not.toContain("release");
-      expect(world.session.reasonsToKeep).toEqual([reason]);
-    }
+  test("a session that leaves something behind keeps it, says why, and lets go when it is gone", () => {
+    const world = sharing().client(say.query("listen news"));
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).toMatch(/^take 0\n>0 Q\(listen news\)\n>client C ZI\n>0 Q\(SELECT 'k'/);
+    world.backend(0, says.row("k", String(LEAVES.listening), null), says.done, says.ready());
+    expect(world.story()).toBe("");
+    expect(world.session.reasonsToKeep).toEqual(["LISTEN"]);
+    world.backend(0, says.notification);
+    expect(world.story()).toBe(">client A");
+    world.client(say.query("unlisten *")).backend(0, says.done, says.ready());
+    expect(world.story()).toContain(">client C ZI\n>0 Q(SELECT 'k'");
+    world.backend(0, says.done, says.ready());
+    expect(world.story()).toBe("release 0");
+    expect(world.session.reasonsToKeep).toEqual([]);
+  });
+
+  test("what was SET is brought to the next connection before anything else runs there", () => {
+    const world = sharing().client(say.query("set work_mem = '1MB'"));
+    world.backend(0, says.done, says.ready()).story();
+    world.backend(0, says.row("s", hex("work_mem"), hex("1MB")), says.done, says.ready());
+    expect(world.story()).toBe("release 0");
+    world.client(say.query(READ));
+    expect(world.story()).toBe(
+      "take 1\n>1 Q(SELECT pg_catalog.set_config('work_mem', '1MB', false))",
+    );
+    world.backend(1, says.rows, says.done, says.ready());
+    expect(world.story()).toBe(`>1 Q(${READ})\nresume client`);
+    world.backend(1, says.rows, says.done, says.ready());
+    world.client(say.query(READ));
+    // The connection is in that state now.
+    expect(world.story()).toBe(`>client T D C ZI\nrelease 1\ntake 1\n>1 Q(${READ})`);
+  });
+
+  test("a state that cannot be brought over fails the statement, and closes the connection", () => {
+    const world = sharing().client(say.query("set role nobody"));
+    world.backend(0, says.done, says.ready()).story();
+    world.backend(0, says.row("s", hex("role"), hex("nobody")), says.done, says.ready());
+    world.client(say.query(READ)).story();
+    world.backend(1, says.error("22023"), says.ready());
+    expect(world.story()).toBe(
+      "drop 1: the session's state could not be brought over\n>client E(22023)\n>client ZI\nresume client",
+    );
   });
 
   test("the unnamed statement of one session is not that of the next", () => {

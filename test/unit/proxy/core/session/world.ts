@@ -8,7 +8,9 @@ import { compileRules, type RoutingConfig } from "../../../../../src/proxy/core/
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
   BackendLink,
+  ParameterSets,
   Session,
+  SessionStates,
   type SessionPort,
 } from "../../../../../src/proxy/core/session/index.ts";
 import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
@@ -61,6 +63,8 @@ export const VIEW: ClusterView = {
   refusal: null,
 };
 
+const KNOWN = { states: new SessionStates(), sets: new ParameterSets() };
+
 /** A primary 0 and a standby 1, which takes the reads. */
 export class World implements SessionPort {
   readonly session: Session;
@@ -86,7 +90,10 @@ export class World implements SessionPort {
       rules: compileRules(ROUTING),
       view: o.view ?? VIEW,
       loadBalanceNode: 1,
-      isSharing: o.isSharing === true,
+      sharing:
+        o.isSharing === true
+          ? { ...KNOWN, state: KNOWN.states.initial, told: KNOWN.sets.of(new Map()) }
+          : null,
       nextRandom: () => 0,
       logsStatements: false,
       logsPerNode: false,
@@ -99,7 +106,8 @@ export class World implements SessionPort {
 
   /** A link on its own, as the driver makes one for a new connection. */
   #newLink(id: number): BackendLink {
-    const link = new BackendLink({ backendId: id, parameters: new Map(), port: this.#portOf(id) });
+    const link = new BackendLink({ backendId: id, sets: KNOWN.sets, port: this.#portOf(id) });
+    link.state = KNOWN.states.initial;
     this.links[id] = link;
     return link;
   }
@@ -270,6 +278,15 @@ export const says = {
   bound: bare("2"),
   closed: bare("3"),
   rows: Buffer.concat([bare("T", "\0\0"), bare("D", "\0\0")]),
+  row(...values: readonly (string | null)[]): Buffer {
+    const parts = [Buffer.from([0, values.length])];
+    for (const value of values) {
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(value?.length ?? -1, 0);
+      parts.push(length, Buffer.from(value ?? ""));
+    }
+    return buildMessage("D".codePointAt(0) ?? 0, Buffer.concat(parts));
+  },
   done: bare("C", "OK\0"),
   copyIn: bare("G", "\0\0\0"),
   notice: bare("N", "SNOTICE\0\0"),

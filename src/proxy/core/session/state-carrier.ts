@@ -1,0 +1,163 @@
+import type { Failure } from "../../../base/index.ts";
+import { LEAVES, type SqlClass } from "../sql/index.ts";
+import type { BackendLink, HiddenReply } from "./backend-link.ts";
+import { carryOver } from "./carry-over.ts";
+import type { Conversation } from "./conversation.ts";
+import { parameterChanges, type ParameterSet, type ParameterSets } from "./parameter-set.ts";
+import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
+import type { SessionState, SessionStates } from "./session-state.ts";
+
+/** What sessions know of states; a worker has one. */
+export interface KnownStates {
+  readonly states: SessionStates;
+  readonly sets: ParameterSets;
+}
+
+/** How a session begins. */
+export interface FirstState {
+  /** What its start-up packet asked for, and its login was answered with. */
+  readonly state: SessionState;
+  readonly told: ParameterSet;
+}
+
+/**
+ * What a session has made of its connection, carried from one shared connection to the next:
+ *
+ *     statement ── may leave something? ──> probe before the link is given back ──> state, reasons
+ *     link taken ── its state another? ──> hidden queries first ──> the statement
+ *
+ * States are interned, so that for most transactions this is a comparison of two references.
+ */
+export class StateCarrier {
+  readonly #talk: Conversation;
+  readonly #known: KnownStates;
+  /** What the start-up packet asked for: a RESET goes back to it. */
+  readonly #base: SessionState;
+  #state: SessionState;
+  #told: ParameterSet;
+  /** Bits of LEAVES that statements since the last probe may have left. */
+  #suspected = 0;
+  #where: BackendLink | null = null;
+  /** The settings among them; null when they are not known. */
+  #names: readonly string[] | null = [];
+  #isProbing = false;
+  /** Of all PREPAREs so far. */
+  #whenExecuted = 0;
+
+  constructor(talk: Conversation, known: KnownStates, first: FirstState) {
+    this.#talk = talk;
+    this.#known = known;
+    this.#base = first.state;
+    this.#state = first.state;
+    this.#told = first.told;
+  }
+
+  /** A statement may have left something on this link, and nobody has looked yet. */
+  suspects(link: BackendLink): boolean {
+    return this.#suspected !== 0 && this.#where === link;
+  }
+
+  /** What the session has made of its connection is being found out: nothing may run meanwhile. */
+  get isProbing(): boolean {
+    return this.#isProbing;
+  }
+
+  /** A statement was sent there. */
+  ran(sql: SqlClass, link: BackendLink): void {
+    this.#whenExecuted |= sql.leavesWhenExecuted;
+    let leaves = sql.leaves | (sql.clears & link.keeps);
+    if (leaves === 0) return;
+    if ((leaves & LEAVES.executes) !== 0) {
+      leaves = (leaves & ~LEAVES.executes) | this.#whenExecuted;
+      if (this.#whenExecuted !== 0) this.#names = null;
+    }
+    this.#suspected |= leaves;
+    this.#where = link;
+    if ((leaves & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) === 0) return;
+    const { settingNames } = sql;
+    if (settingNames === null || this.#names === null) this.#names = null;
+    else this.#names = [...new Set([...this.#names, ...settingNames])];
+  }
+
+  /** The client saw it. */
+  told(name: string, value: string): void {
+    this.#told = this.#known.sets.with(this.#told, name, value);
+  }
+
+  /**
+   * Brings the session's state to a link that nothing runs on.
+   *
+   * @param tells the client hears of parameters that are others there.
+   * @param failed it cannot be brought over, and the link is gone.
+   * @returns false when the session has to wait until it is told to go on.
+   */
+  bring(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
+    const state = this.#state;
+    if (link.state === state && (!tells || link.parameters === this.#told)) return true;
+    const over = link.state === null ? null : carryOver(link.state, state);
+    if (over === null) {
+      link.state = state;
+      if (tells) this.#tell(link);
+      return true;
+    }
+    link.ask(over.queries, (reply) => {
+      if (reply.error === null) {
+        link.state = state;
+        if (tells) this.#tell(link);
+      } else {
+        if (!over.isAtomic) this.#state = this.#known.states.withoutPrepared(state);
+        this.#talk.drop(link, "the session's state could not be brought over");
+        failed(failureOf(reply.error));
+      }
+      this.#talk.goOn("carried");
+    });
+    return false;
+  }
+
+  /** Finds out what the statements so far have left. Nothing runs, and no transaction is open. */
+  probe(link: BackendLink): void {
+    const before = link.state ?? this.#state;
+    const leaves = this.#suspected | link.keeps;
+    const suspicion = { leaves, names: this.#names };
+    this.#suspected = 0;
+    this.#names = [];
+    this.#isProbing = true;
+    link.ask([probeQuery(suspicion, before)], (reply) => {
+      this.#found(link, suspicion, before, reply);
+    });
+  }
+
+  #found(link: BackendLink, suspicion: Suspicion, before: SessionState, reply: HiddenReply): void {
+    this.#isProbing = false;
+    if (reply.error !== null || reply.isCut) {
+      link.keeps |= LEAVES.unknown;
+      return;
+    }
+    const { states } = this.#known;
+    const base = this.#base;
+    const outcome = readProbe(states, { rows: reply.rows, suspicion, before, base });
+    link.state = outcome.connection;
+    this.#state = outcome.session;
+    link.keeps = outcome.reasons & ~LEAVES.process;
+    link.keepsForGood |= outcome.reasons & LEAVES.process;
+  }
+
+  #tell(link: BackendLink): void {
+    const changes = parameterChanges(this.#told, link.parameters);
+    this.#told = link.parameters;
+    if (changes !== null) this.#talk.tellClient(changes);
+  }
+}
+
+/** PostgreSQL's own words. */
+export function failureOf(fields: ReadonlyMap<string, string>): Failure {
+  const detail = fields.get("D");
+  const hint = fields.get("H");
+  return {
+    severity: "ERROR",
+    sqlstate: fields.get("C") ?? "XX000",
+    message: fields.get("M") ?? "",
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
