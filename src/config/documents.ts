@@ -39,7 +39,7 @@ function sampleRow(name: string, row: ParameterRow): string {
   const facts = [range(row), row.context === "init" ? "a change needs a restart" : ""];
   const told = facts.filter((fact) => fact !== "").join("; ");
   const about = told === "" ? row.about : `${row.about} (${told})`;
-  const state = row.acts ? "" : "\n# Has no effect yet.";
+  const state = row.acts ? "" : `\n# Has no effect ${row.hasNoMeaning === true ? "here" : "yet"}.`;
   return `${wrapped(about.replaceAll("`", "'"))}${state}\n#${name}${number} = ${value}\n`;
 }
 
@@ -103,7 +103,9 @@ function markdownRow(name: string, row: ParameterRow): string {
   ];
   const lines = [
     `- ${facts.join("; ")}`,
-    ...(row.acts ? [] : ["- does not act yet"]),
+    ...(row.acts
+      ? []
+      : [row.hasNoMeaning === true ? "- has no meaning here" : "- does not act yet"]),
     ...(row.type === "enum" && row.inactiveValues !== undefined
       ? [`- not acting yet: ${row.inactiveValues.map((value) => `\`${value}\``).join(", ")}`]
       : []),

@@ -13,6 +13,15 @@ export function plainValue(config: Config, name: string): Value {
  * nothing yet; sorted. To be logged once at start, so that nobody relies on them.
  */
 export function notActingYet(config: Config): readonly string[] {
+  return ignored(config).filter((name) => findRow(name)?.hasNoMeaning !== true);
+}
+
+/** The same of names that have nothing to change here. */
+export function withoutMeaning(config: Config): readonly string[] {
+  return ignored(config).filter((name) => findRow(name)?.hasNoMeaning === true);
+}
+
+function ignored(config: Config): readonly string[] {
   return [...config.set]
     .filter((name) => {
       const row = findRow(name);

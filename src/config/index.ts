@@ -22,7 +22,7 @@ export type { Finding } from "./finding.ts";
 export { isHostName } from "./addresses.ts";
 export { PARAMETERS } from "./parameters/table.ts";
 export type { Parameter, ParameterName } from "./parameters/table.ts";
-export { notActingYet } from "./inactive.ts";
+export { notActingYet, withoutMeaning } from "./inactive.ts";
 export { settingText } from "./setting-text.ts";
 export { reloadChanges } from "./reload.ts";
 export type { ReloadChanges } from "./reload.ts";

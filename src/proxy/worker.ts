@@ -8,7 +8,8 @@ import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
 import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
 import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
-import type { ClusterView, FromWorker, ToWorker } from "../wire/ipc/index.ts";
+import type { ClusterView, FromWorker, PlacesToWorker, ToWorker } from "../wire/ipc/index.ts";
+import { idleLifeMs } from "./core/pool/index.ts";
 import { ParameterSets, SessionStates } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
@@ -72,8 +73,9 @@ const known = { states: new SessionStates(), sets: new ParameterSets() };
 const pool = new BackendPool({
   io,
   sets: known.sets,
-  connectionsMax: Math.max(1, config.max_pool) * settings.clientsMax,
-  lifeTimeMs: config.connection_life_time * 1000,
+  connectionsMax: connectionsFor(settings.clientsMax),
+  lifeTimeMs: idleLifeMs(config),
+  clientsMax: config.child_max_connections,
   isCaching: config.connection_cache && config.max_pool > 0,
   connectTimeoutMs: config.connect_timeout,
   resetQueries: config.reset_query_list,
@@ -134,7 +136,7 @@ function onMessage(message: ToWorker): void {
     case "places-granted":
     case "places-refused":
     case "places-scarce":
-      return listener.placesTold(message);
+      return placesTold(message);
     case "list-clients":
       return tell({ type: "clients", id: message.id, rows: listener.clientRows() });
     case "all-clients":
@@ -212,6 +214,7 @@ function end(): void {
 }
 
 function tick(): void {
+  pool.resize(connectionsFor(listener.placesCount));
   pool.expire();
   shared.expire();
   listener.lookAtClients();
@@ -247,6 +250,17 @@ async function endUnusable(reasons: readonly string[]): Promise<never> {
     else process.send(message, undefined, undefined, sent);
   });
   return process.exit(UNUSABLE_STATUS);
+}
+
+/** A place that is left for a moment only must not cost a connection: those are closed by `tick`. */
+function placesTold(message: PlacesToWorker): void {
+  listener.placesTold(message);
+  pool.resize(Math.max(pool.connectionsMax, connectionsFor(listener.placesCount)));
+}
+
+/** Places move between workers, and with them the right to keep connections. */
+function connectionsFor(places: number): number {
+  return Math.max(1, config.max_pool) * places;
 }
 
 function tell(message: FromWorker): void {

@@ -5,7 +5,13 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fail, succeed, unreachable, VERSION, type Ms, type Result } from "../base/index.ts";
-import { notActingYet, reloadChanges, formatFindings, type Config } from "../config/index.ts";
+import {
+  formatFindings,
+  notActingYet,
+  reloadChanges,
+  withoutMeaning,
+  type Config,
+} from "../config/index.ts";
 import {
   configEnvironment,
   CoreRunner,
@@ -145,20 +151,25 @@ export class Node {
     const admin = await startAdminServers(this, this.#log);
     if (!admin.ok) return fail(`${admin.error.message}\nHINT:  ${admin.error.hint}`);
     this.#admin = admin.value;
-    const ignored = notActingYet(config);
-    if (ignored.length > 0) {
-      this.#log.write(
-        "warning",
-        `these parameters are set but do not act yet: ${ignored.join(", ")}`,
-        {
-          hint: "docs/compatibility.md says which parameters act.",
-        },
-      );
-    }
+    this.#tellIgnored(config);
     await Promise.all([this.#workers.start(), this.#watchdogStarted]);
     if (this.#stopping !== null) return fail(this.#problem ?? "stopped while starting");
     this.#log.write("log", `pgquorum ${VERSION} serves clients on port ${config.port}`);
     return succeed(undefined);
+  }
+
+  #tellIgnored(config: Config): void {
+    const hint = "docs/compatibility.md says which parameters act.";
+    const later = notActingYet(config);
+    if (later.length > 0) {
+      const message = `these parameters are set but do not act yet: ${later.join(", ")}`;
+      this.#log.write("warning", message, { hint });
+    }
+    const never = withoutMeaning(config);
+    if (never.length > 0) {
+      const message = `these parameters are set but have no meaning here: ${never.join(", ")}`;
+      this.#log.write("log", message, { hint });
+    }
   }
 
   get config(): Config {

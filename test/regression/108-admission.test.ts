@@ -9,6 +9,8 @@ import { LoneNode } from "../support/lone-node.ts";
 import { until } from "../support/loopback-cluster.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { RawClient, say } from "../support/raw-client.ts";
+import { startWorker } from "../support/worker-harness.ts";
+import type { ClientList } from "../../src/wire/ipc/index.ts";
 
 const WORKERS = 3;
 const USER = { user: "postgres", database: "bench" };
@@ -289,4 +291,69 @@ describe("client_idle_limit", () => {
     await busy.ready();
     expect(busy.count("E")).toBe(0);
   });
+});
+
+describe("kept server connections", () => {
+  const SQL = "select pid from pg_stat_activity where datname = 'bench' order by pid";
+
+  async function pids(): Promise<unknown[]> {
+    return (await postgres.query(0, SQL)).map(({ pid }) => pid);
+  }
+
+  /** A client that comes, asks and goes; until its server connection is kept or closed. */
+  async function visit(): Promise<number> {
+    const client = await node.client();
+    const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+    await client.end();
+    await until("nobody is inside", async () => (await listed()) === 0);
+    const before = SQL.replace("order", "and query like '%pg_backend_pid%' order");
+    await until("it is reset", async () => (await postgres.query(0, before)).length === 0);
+    return rows[0]?.pid ?? 0;
+  }
+
+  async function listed(): Promise<number> {
+    const { stdout } = await node.ask("clients", "--json");
+    return (JSON.parse(stdout) as ClientList).clients.length;
+  }
+
+  test("are closed when nobody used them for child_life_time", async () => {
+    await start("child_life_time = 1", "num_workers = 1");
+    const pid = await visit();
+    expect(await pids()).toEqual([pid]);
+    await until("it is closed", async () => (await pids()).length === 0);
+  });
+
+  test("are closed after child_max_connections clients", async () => {
+    await start("child_max_connections = 2", "num_workers = 1");
+    const seen = [await visit(), await visit(), await visit()];
+    expect(seen[1]).toBe(seen[0]);
+    expect(seen[2]).not.toBe(seen[0]);
+  });
+
+  test("are closed when a statement of reset_query_list fails", async () => {
+    await start("reset_query_list = 'DISCARD ALL; select 1/0'", "num_workers = 1");
+    expect(await visit()).not.toBe(await visit());
+    await until("both are closed", async () => (await pids()).length === 0);
+  });
+
+  test("are none without connection_cache", async () => {
+    await start("connection_cache = off", "num_workers = 1");
+    await visit();
+    await until("it is closed", async () => (await pids()).length === 0);
+  });
+});
+
+test("a client that waits at an address that leaves the node is told so", async () => {
+  const worker = await startWorker({ postgres, config: ["num_init_children = 1"] });
+  try {
+    await RawClient.login(worker.port, USER);
+    const late = await RawClient.open(worker.port);
+    late.send(say.startUp(USER));
+    await worker.message(({ type }) => type === "place-wanted");
+    worker.tell({ type: "vip-left", address: "127.0.0.1" });
+    await late.closed();
+    expect(late.error()).toMatchObject({ C: "57P01", M: expect.stringContaining("virtual IP") });
+  } finally {
+    await worker.stop();
+  }
 });

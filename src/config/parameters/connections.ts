@@ -58,7 +58,8 @@ export const CONNECTIONS = {
     context: "init",
     since: "3.4",
     acts: true,
-    about: "Length of the kernel's queue of waiting clients, as a multiple of num_init_children.",
+    about:
+      "Length of the kernel's queue of clients that were not accepted yet, as a multiple of num_init_children; also of the queue of clients that wait for a place, unless queue_max is set.",
   },
   serialize_accept: {
     type: "bool",
@@ -66,6 +67,7 @@ export const CONNECTIONS = {
     context: "init",
     since: "3.5",
     acts: false,
+    hasNoMeaning: true,
     about:
       "Wakes one idle process per new client instead of all. Workers here share the listening socket without it.",
   },

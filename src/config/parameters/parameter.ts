@@ -24,6 +24,8 @@ interface Common {
   readonly note?: string;
   /** Whether setting it changes anything yet. */
   readonly acts: boolean;
+  /** It never will: there is nothing here that it could change. docs/compatibility.md says why. */
+  readonly hasNoMeaning?: true;
   readonly about: string;
   readonly visibility?: Visibility;
   readonly olderNames?: readonly string[];

@@ -27,6 +27,7 @@ export const POOLING = {
     context: "reload",
     since: "4.4",
     acts: false,
+    hasNoMeaning: true,
     about:
       "Fixed or growing number of processes in Pgpool-II. Workers here are fixed: see num_workers.",
   },
@@ -37,7 +38,9 @@ export const POOLING = {
     context: "reload",
     since: "4.4",
     acts: false,
-    about: "How quickly Pgpool-II ends idle processes in dynamic mode.",
+    hasNoMeaning: true,
+    about:
+      "How quickly Pgpool-II ends idle processes in dynamic mode. Idle clients have no process here.",
   },
   min_spare_children: {
     type: "int",
@@ -46,6 +49,7 @@ export const POOLING = {
     context: "reload",
     since: "4.4",
     acts: false,
+    hasNoMeaning: true,
     about: "Fewest idle processes that Pgpool-II keeps in dynamic mode.",
   },
   max_spare_children: {
@@ -55,6 +59,7 @@ export const POOLING = {
     context: "reload",
     since: "4.4",
     acts: false,
+    hasNoMeaning: true,
     about: "Most idle processes that Pgpool-II keeps in dynamic mode.",
   },
   child_life_time: {
@@ -63,16 +68,18 @@ export const POOLING = {
     initial: 300,
     context: "init",
     since: "1.0",
-    acts: false,
-    about: "Ends a process that was idle for so long, in Pgpool-II; 0 never.",
+    acts: true,
+    about:
+      "Closes a kept server connection that nobody used for so long; the shorter of this and connection_life_time counts; 0 never. In Pgpool-II an idle process ends, and its connections with it.",
   },
   child_max_connections: {
     type: "int",
     initial: 0,
     context: "init",
     since: "1.0",
-    acts: false,
-    about: "Ends a process after so many clients, in Pgpool-II; 0 never.",
+    acts: true,
+    about:
+      "Closes a server connection that has served so many clients, one after another, instead of keeping it; 0 never. In Pgpool-II the process ends. It does not count where clients share connections (`pool_mode = transaction`).",
   },
   connection_cache: {
     type: "bool",

@@ -54,6 +54,8 @@ export class BackendConnection implements SocketEvents {
   relayedPassword: PoolSecret | null = null;
   /** Cancel requests under way: one that comes late must not hit the next user. */
   cancelsOpen = 0;
+  /** Sessions that had it to themselves, one after another. */
+  clientsServed = 0;
   /** Of the lane of shared connections that it was opened for. */
   generation = 0;
   readonly #socket: ByteSocket;

@@ -16,6 +16,8 @@ export interface PoolSettings {
   /** For each backend. */
   readonly connectionsMax: number;
   readonly lifeTimeMs: number;
+  /** A connection that has served so many is not kept; 0 for no such bound. */
+  readonly clientsMax: number;
   readonly isCaching: boolean;
   readonly connectTimeoutMs: number;
   readonly resetQueries: readonly string[];
@@ -91,7 +93,10 @@ export class BackendPool {
     connection: BackendConnection,
     o: { readonly mayReuse: boolean; readonly status: number | null },
   ): void {
-    if (connection.isClosed || !o.mayReuse || !this.#settings.isCaching) {
+    const { isCaching, clientsMax } = this.#settings;
+    connection.clientsServed += 1;
+    const isWorn = clientsMax > 0 && connection.clientsServed >= clientsMax;
+    if (connection.isClosed || !o.mayReuse || !isCaching || isWorn) {
       return this.discard(connection);
     }
     if (o.status === null) return this.#keep(connection);
@@ -110,6 +115,16 @@ export class BackendPool {
     this.#uncount(connection);
     connection.use(null);
     connection.close();
+  }
+
+  /** For each backend, idle and used together. */
+  get connectionsMax(): number {
+    return this.#pool.connectionsMax;
+  }
+
+  resize(connectionsMax: number): void {
+    if (connectionsMax === this.#pool.connectionsMax) return;
+    closeAll(this.#pool.resize(connectionsMax));
   }
 
   expire(): void {

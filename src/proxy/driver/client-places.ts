@@ -53,6 +53,10 @@ export class ClientPlaces<T extends PlaceTaker> {
     return this.#admission.counts;
   }
 
+  get placesCount(): number {
+    return this.#admission.placesCount;
+  }
+
   isWaiting(client: T): boolean {
     return this.#admission.isWaiting(client);
   }

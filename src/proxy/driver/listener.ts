@@ -109,6 +109,11 @@ export class Listener implements ClientHost {
     }
   }
 
+  /** Places for clients that this worker has, used and unused. */
+  get placesCount(): number {
+    return this.#places.placesCount;
+  }
+
   clientRows(): ClientRow[] {
     const nowMs = monotonicNowMs();
     const nowWallMs = Date.now();

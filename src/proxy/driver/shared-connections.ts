@@ -3,6 +3,7 @@ import { failure } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
 import {
+  idleLifeMs,
   LaneWait,
   poolKey,
   SharedPool,
@@ -53,7 +54,7 @@ export function sharedSizes(config: Config, workers: number): SharedPoolSizes {
     backendMax: share(config.max_backend_connections),
     databaseMax: share(config.max_db_connections),
     userMax: share(config.max_user_connections),
-    lifeTimeMs: config.connection_life_time * 1000,
+    lifeTimeMs: idleLifeMs(config),
   };
 }
 

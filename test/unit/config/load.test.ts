@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { formatFindings, loadConfig, notActingYet } from "../../../src/config/index.ts";
+import {
+  formatFindings,
+  loadConfig,
+  notActingYet,
+  withoutMeaning,
+} from "../../../src/config/index.ts";
 import { complaints, configOf, load, NODE_ID_1, ONE_BACKEND, THREE_NODES } from "./load-text.ts";
 
 test("a missing main file is an error that says what to do", () => {
@@ -184,7 +189,9 @@ port = 5433
 disable_load_balance_on_write = off
 wd_lifecheck_method = heartbeat
 relcache_size = 1000
+serialize_accept = on
 `);
+  expect(withoutMeaning(config)).toEqual(["serialize_accept"]);
   expect(notActingYet(config)).toEqual(["disable_load_balance_on_write", "relcache_size", "ssl"]);
 });
 

@@ -80,6 +80,11 @@ export class Admission<T> {
     };
   }
 
+  /** Used and unused ones. */
+  get placesCount(): number {
+    return this.#placesCount;
+  }
+
   /** When `expire` is due, or null. */
   get wakeAtMs(): Ms | null {
     return this.#expiresAtMs === Infinity ? null : this.#expiresAtMs;

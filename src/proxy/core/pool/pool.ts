@@ -32,12 +32,13 @@ interface Idle<T> {
  * connection given back last is taken first; the one that is idle longest makes room.
  */
 export class Pool<T> {
-  readonly #connectionsMax: number;
+  #connectionsMax: number;
   readonly #lifeTimeMs: number;
   /** Idle ones by backend and key, the newest last; a Set keeps the order of insertion. */
   readonly #byKey = new Map<string, Idle<T>[]>();
   readonly #idle = new Map<T, Idle<T>>();
   readonly #used = new Map<number, number>();
+  readonly #idleCounts = new Map<number, number>();
 
   /**
    * @param o.connectionsMax for each backend, idle and used together.
@@ -50,6 +51,16 @@ export class Pool<T> {
 
   get idleCount(): number {
     return this.#idle.size;
+  }
+
+  get connectionsMax(): number {
+    return this.#connectionsMax;
+  }
+
+  /** @returns idle connections that must be closed, oldest first. */
+  resize(connectionsMax: number): T[] {
+    this.#connectionsMax = connectionsMax;
+    return [...this.#idleCounts.keys()].flatMap((backendId) => this.#makeRoom(backendId));
   }
 
   /** An idle connection, which now counts as used, or null. */
@@ -87,6 +98,7 @@ export class Pool<T> {
     if (siblings === undefined) this.#byKey.set(slot, [idle]);
     else siblings.push(idle);
     this.#idle.set(connection, idle);
+    this.#countIdle(backendId, 1);
     return this.#makeRoom(backendId);
   }
 
@@ -95,6 +107,7 @@ export class Pool<T> {
     const idle = this.#idle.get(connection);
     if (idle === undefined) return false;
     this.#idle.delete(connection);
+    this.#countIdle(idle.backendId, -1);
     const slot = `${idle.backendId}\0${idle.key}`;
     const siblings = this.#byKey.get(slot)?.filter((one) => one !== idle) ?? [];
     if (siblings.length === 0) this.#byKey.delete(slot);
@@ -118,12 +131,23 @@ export class Pool<T> {
   }
 
   #makeRoom(backendId: number): T[] {
-    const idle = [...this.#idle.values()].filter((one) => one.backendId === backendId);
-    const surplus = idle.length + (this.#used.get(backendId) ?? 0) - this.#connectionsMax;
+    const idle = this.#idleCounts.get(backendId) ?? 0;
+    let surplus = Math.min(idle, idle + (this.#used.get(backendId) ?? 0) - this.#connectionsMax);
     if (surplus <= 0) return [];
-    const oldest = idle.slice(0, surplus).map((one) => one.connection);
+    // A Map keeps the order of insertion: who is idle longest comes first.
+    const oldest: T[] = [];
+    for (const one of this.#idle.values()) {
+      if (one.backendId !== backendId) continue;
+      oldest.push(one.connection);
+      surplus -= 1;
+      if (surplus === 0) break;
+    }
     for (const connection of oldest) this.remove(connection);
     return oldest;
+  }
+
+  #countIdle(backendId: number, change: number): void {
+    this.#idleCounts.set(backendId, (this.#idleCounts.get(backendId) ?? 0) + change);
   }
 
   #removeWhere(matches: (idle: Idle<T>) => boolean): T[] {

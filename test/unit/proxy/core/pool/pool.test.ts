@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  idleLifeMs,
   isPooledDatabase,
   Pool,
   poolKey,
@@ -54,6 +55,24 @@ describe("a pool", () => {
     eternal.opened(0);
     eternal.give("a", 0, "x", 100);
     expect(eternal.expire(1e12)).toEqual([]);
+  });
+
+  test("that shrinks closes what is idle longest to each backend, and lets more in when it grows", () => {
+    const one = pool(3);
+    for (const [name, backend] of [
+      ["a", 0],
+      ["b", 0],
+      ["c", 1],
+      ["d", 0],
+    ] as const) {
+      one.opened(backend);
+      one.give(name, backend, "x", 1);
+    }
+    expect(one.resize(1)).toEqual(["a", "b"]);
+    expect(one.opened(1)).toEqual(["c"]);
+    expect(one.resize(0)).toEqual(["d"]);
+    expect(one.resize(2)).toEqual([]);
+    expect(one.give("e", 1, "x", 2)).toEqual([]);
   });
 
   test("forgets the connections of a backend that went down", () => {
@@ -175,4 +194,12 @@ describe("the reset of a session", () => {
     expect(one.start()).toHaveLength(0);
     expect(outcome).toEqual([true]);
   });
+});
+
+test("the shorter of two life times counts, and 0 sets no bound", () => {
+  const life = (connection: number, child: number): number =>
+    idleLifeMs({ connection_life_time: connection, child_life_time: child });
+  expect([life(0, 0), life(0, 300), life(10, 0), life(10, 300), life(400, 300)]).toEqual([
+    0, 300_000, 10_000, 10_000, 300_000,
+  ]);
 });
