@@ -1,4 +1,5 @@
 /** The drivers: what each needs to be there, and how its program is started. */
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { programPath } from "../support/postgres.ts";
@@ -14,6 +15,10 @@ export interface Driver {
 
 /** The programs lie here, whether this module was bundled or not: tests run from the root. */
 const PROGRAMS = join(process.cwd(), "test/drivers/programs");
+
+const JDBC = "/usr/share/java/postgresql.jar";
+/** Debian's packages of Go bring sources, and lie where Go looked before it had modules. */
+const GO_PATH = "/usr/share/gocode";
 
 export const DRIVERS: Readonly<Record<string, Driver>> = {
   "node-postgres": {
@@ -46,12 +51,46 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
     missing: () => missingModule("psycopg"),
     prepare: () => python("psycopg3_shows.py"),
   },
+  pgjdbc: {
+    about: "Java, its own protocol code: batches, server-prepared statements, function calls",
+    missing: () => missingFile(JDBC) ?? missingProgram("javac"),
+    prepare: (directory) => {
+      build("javac", ["-cp", JDBC, "-d", directory, join(PROGRAMS, "JdbcShows.java")]);
+      return { program: "java", args: ["-Xmx256m", "-cp", `${JDBC}:${directory}`, "JdbcShows"] };
+    },
+  },
+  "lib/pq": {
+    about: "Go, its own protocol code, one statement at a time",
+    missing: () => missingGo("github.com/lib/pq"),
+    prepare: (directory) => go(directory, "pq_shows.go"),
+  },
+  pgx: {
+    about: "Go, its own protocol code, statements prepared by themselves, batches",
+    missing: () => missingGo("github.com/jackc/pgx/v4"),
+    prepare: (directory) => go(directory, "pgx_shows.go"),
+  },
 };
 
 export const driverNames = Object.keys(DRIVERS);
 
 function script(program: string, name: string): Command {
   return { program, args: [join(PROGRAMS, name)] };
+}
+
+function go(directory: string, name: string): Command {
+  const program = join(directory, name.replace(".go", ""));
+  const sources = ["show.go", name].map((file) => join(PROGRAMS, file));
+  const env = { GO111MODULE: "off", GOPATH: GO_PATH, GOCACHE: join(directory, "go-cache") };
+  build("go", ["build", "-o", program, ...sources], { ...env, GOFLAGS: "", CGO_ENABLED: "0" });
+  return { program, args: [] };
+}
+
+function missingGo(name: string): string | null {
+  return missingFile(join(GO_PATH, "src", name)) ?? missingProgram("go");
+}
+
+function build(program: string, args: readonly string[], env: Record<string, string> = {}): void {
+  execFileSync(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", 2, 2] });
 }
 
 /** Debian's packages belong to Debian's Python, whatever else is in the PATH. */
@@ -67,6 +106,12 @@ function missingModule(name: string): string | null {
 function withPostgres(command: Command): Command {
   const path = `${dirname(programPath("psql"))}:${process.env["PATH"] ?? "/usr/bin:/bin"}`;
   return { ...command, env: { PATH: path, PSQLRC: "/dev/null", LC_ALL: "C.UTF-8" } };
+}
+
+function missingProgram(name: string): string | null {
+  const directories = (process.env["PATH"] ?? "/usr/bin").split(":");
+  const isThere = directories.some((directory) => existsSync(join(directory, name)));
+  return isThere ? null : `the program ${name} is missing`;
 }
 
 function missingFile(path: string): string | null {

@@ -224,7 +224,7 @@ SQL
 
 show_cancel() {
   for _ in 1 2; do
-    timeout -s INT 0.7 psql -X -q -v VERBOSITY=verbose -c 'select pg_sleep(20)' 2>&1
+    timeout --foreground -s INT 0.7 psql -X -q -v VERBOSITY=verbose -c 'select pg_sleep(20)' 2>&1
     sql -At <<<'select 1 as lives;'
   done
 }
