@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DRIVERS } from "./drivers.ts";
 import { formatMatrix, formatTotals, type Cell } from "./matrix.ts";
 import { HELP, parseOptions, type Options } from "./options.ts";
-import { startStage, type PlaceName } from "./places.ts";
+import { startStage, type PlaceName, type Stage } from "./places.ts";
 import { runCase, type Found, type Result } from "./suite.ts";
 
 const words = process.argv.slice(2);
@@ -32,6 +32,7 @@ async function main(options: Options): Promise<number> {
   const results: Result[] = [];
   try {
     const stage = await startStage(options);
+    const stopped = stopOnSignal(stage);
     try {
       for (const driver of drivers) {
         const command = DRIVERS[driver]?.prepare(directory);
@@ -47,12 +48,24 @@ async function main(options: Options): Promise<number> {
         }
       }
     } finally {
+      stopped();
       await stage.stop();
     }
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
   return report(options, drivers, results, missing);
+}
+
+/** Ctrl-C leaves no server behind. */
+function stopOnSignal(stage: Stage): () => void {
+  const stop = (): void => {
+    void stage.stop().finally(() => process.exit(130));
+  };
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  return () => {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  };
 }
 
 function report(
