@@ -4,6 +4,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import { whyBroken, Engine, RUN_MS_MAX, type Finding } from "./engine.ts";
 import { keepScript, readCorpus, readScript } from "./corpus.ts";
 import { Features } from "./features.ts";
+import { fuzzLive } from "./live/fuzz-live.ts";
 import { HELP, parseOptions, type FuzzOptions } from "./options.ts";
 import type { Script } from "./script.ts";
 import { targets } from "./targets/index.ts";
@@ -57,7 +58,30 @@ export async function main(words: readonly string[], program: URL): Promise<numb
     process.stderr.write(`fuzz: there is no target "${options.target}"; there are ${names}\n`);
     return 2;
   }
+  if (options.isLive) return await huntLive(options);
   return await hunt(options, corpus, program);
+}
+
+/** Half of the time in each way of pooling. */
+async function huntLive(options: FuzzOptions): Promise<number> {
+  const seed = options.seed ?? Date.now() % 2 ** 32;
+  const seconds = options.seconds / 2;
+  let status = 0;
+  process.stdout.write(`seed ${seed}\n`);
+  for (const mode of ["session", "transaction"]) {
+    const config = [`pool_mode = '${mode}'`, "num_init_children = 100", "connect_timeout = 2000"];
+    const { connections, answers, residentKibMax, wrong } = await fuzzLive({
+      seed,
+      seconds,
+      config,
+    });
+    if (wrong.length > 0) status = 1;
+    process.stdout.write(
+      `${mode}: ${connections} hostile connections, ${answers} answers to honest peers, ` +
+        `${Math.round(residentKibMax / 1024)} MiB; wrong ${wrong.length}\n${wrong.join("\n")}`,
+    );
+  }
+  return status;
 }
 
 function replay(path: string): number {
