@@ -24,6 +24,11 @@ export const FAILURES = {
     message: "no server connection became free within queue_timeout",
     hint: "Shorten transactions, or raise pool_size, max_backend_connections, max_db_connections or max_user_connections.",
   },
+  canceled: {
+    severity: "ERROR",
+    sqlstate: "57014",
+    message: "canceling statement due to user request",
+  },
   "all-backends-down": {
     severity: "FATAL",
     sqlstate: "08S01",

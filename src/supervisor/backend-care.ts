@@ -249,7 +249,11 @@ export class BackendCare {
     });
     // The health check tells a lost connection from a lost server, and looks at once.
     if (backend.healthCheck.period > 0) this.#checkers.get(backendId)?.hurry();
-    else if (this.#config.failover_on_backend_error) this.#askForDetach(backend, message);
+    // An administrator may have ended that one connection (pg_terminate_backend). If the server is
+    // really going, the next connection to it fails.
+    else if (this.#config.failover_on_backend_error && cause !== "shutdown") {
+      this.#askForDetach(backend, message);
+    }
   }
 
   onSelectCounts(counts: readonly number[]): void {

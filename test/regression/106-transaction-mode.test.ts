@@ -7,7 +7,7 @@ import {
   type PostgresCluster,
 } from "../support/postgres.ts";
 import { RawClient, say } from "../support/raw-client.ts";
-import { startWorker, type WorkerHarness } from "../support/worker-harness.ts";
+import { pause, startWorker, type WorkerHarness } from "../support/worker-harness.ts";
 
 let postgres: PostgresCluster;
 let worker: WorkerHarness;
@@ -211,6 +211,118 @@ describe("what a session has SET", () => {
     expect(wrong.error()).toMatchObject({ S: "FATAL", C: "22023" });
   });
 });
+
+describe("a cancel request", () => {
+  test("fails a statement that waits for a server connection", async () => {
+    const narrow = await startWorker({
+      postgres,
+      weights: [1, 0],
+      config: ["pool_mode = transaction", "pool_size = 1"],
+    });
+    try {
+      const holder = await RawClient.login(narrow.port);
+      const waiting = await RawClient.open(narrow.port);
+      waiting.send(say.startUp({ user: "postgres", database: "bench" }));
+      await waiting.ready();
+      holder.send(say.query("begin"));
+      await holder.ready();
+      waiting.send(say.query("select 1"), say.query("select 2"));
+      await cancel(narrow.port, waiting);
+      await waiting.ready(2);
+      expect(waiting.error()).toMatchObject({ C: "57014" });
+      holder.send(say.query("commit"));
+      await waiting.ready(3);
+      expect(waiting.types()).toMatch(/EZTDCZ$/);
+      holder.destroy();
+      waiting.destroy();
+    } finally {
+      await narrow.stop();
+    }
+  });
+
+  test("ends what runs, and never what another client runs next on that connection", async () => {
+    const narrow = await startWorker({
+      postgres,
+      weights: [1, 0],
+      config: ["pool_mode = transaction", "pool_size = 1"],
+    });
+    try {
+      const parameters = { user: "postgres", database: "bench" };
+      const victim = await RawClient.open(narrow.port);
+      victim.send(say.startUp(parameters));
+      await victim.ready();
+      const other = await RawClient.login(narrow.port);
+      for (let round = 0; round < 30; round += 1) {
+        victim.frames.splice(
+          0,
+          victim.frames.length,
+          ...victim.frames.filter((f) => f.type === "K"),
+        );
+        other.frames.length = 0;
+        victim.send(say.query("select pg_sleep(10) /* victim */"));
+        await until(async () => (await running("victim")) === 1);
+        // It waits for the same connection, and gets it as soon as the other has lost it.
+        other.send(say.query("select pg_sleep(0.002)"));
+        await cancel(narrow.port, victim);
+        await Promise.all([victim.ready(), other.ready()]);
+        expect(victim.error()).toMatchObject({ C: "57014" });
+        expect(other.types()).toBe("TDCZ");
+      }
+      victim.destroy();
+      other.destroy();
+    } finally {
+      await narrow.stop();
+    }
+  });
+});
+
+describe("a client that vanishes", () => {
+  for (const mode of ["transaction", "session"]) {
+    test(`has its statement canceled after client_check_interval in ${mode} mode`, async () => {
+      const quick = await startWorker({
+        postgres,
+        weights: [1, 0],
+        config: [`pool_mode = ${mode}`, "client_check_interval = 300ms"],
+      });
+      try {
+        const client = await RawClient.login(quick.port);
+        client.send(say.query("select pg_sleep(30) /* left alone */"));
+        await until(async () => (await running("left alone")) === 1);
+        client.destroy();
+        const startMs = Date.now();
+        await until(async () => (await running("left alone")) === 0);
+        expect(Date.now() - startMs).toBeLessThan(5000);
+      } finally {
+        await quick.stop();
+      }
+    });
+  }
+});
+
+/** Sends a CancelRequest with the key of that client, and waits until it is dealt with. */
+async function cancel(port: number, client: RawClient): Promise<void> {
+  const key = client.frames.find((frame) => frame.type === "K")?.body ?? Buffer.alloc(8);
+  const head = Buffer.alloc(8);
+  head.writeInt32BE(8 + key.length, 0);
+  head.writeInt32BE((1234 << 16) | 5678, 4);
+  const request = await RawClient.open(port);
+  request.send(head, key);
+  await request.closed();
+}
+
+async function running(comment: string): Promise<number> {
+  const sql = `select count(*)::int as n from pg_stat_activity where state = 'active' and query like '%${comment}%' and pid <> pg_backend_pid()`;
+  const [row] = await postgres.query(0, sql);
+  return Number(row?.["n"]);
+}
+
+async function until(test: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < 500; round += 1) {
+    if (await test()) return;
+    await pause(20);
+  }
+  throw new Error("it never came true");
+}
 
 /** Name and value of every ParameterStatus so far. */
 function reported(client: RawClient): string[][] {

@@ -91,7 +91,7 @@ export const OWN = {
     initial: 1000,
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "How long after a client has vanished its running statement is cancelled; 0 lets it run.",
   },

@@ -11,6 +11,7 @@ import {
   type LoggedIn,
 } from "../core/session/index.ts";
 import type { ByteSocket, SocketEvents, SocketIo } from "./byte-socket.ts";
+import { sendCancel } from "./cancel.ts";
 
 const READ_BUFFER_BYTES = 32 * 1024;
 const CLOSE_WITHIN_MS = 5000;
@@ -170,6 +171,29 @@ export class BackendConnection implements SocketEvents {
     if (this.#isClosed) return;
     if (this.#login === null) this.#socket.write(TERMINATE);
     this.#drop();
+  }
+
+  /**
+   * Nobody wants the answer to what runs there any more. The connection is closed once that has
+   * ended; `done` follows.
+   *
+   * @param cancelAfterMs it is canceled when it takes longer; 0: never.
+   */
+  letRun(cancelAfterMs: number, done: () => void): void {
+    if (this.#isClosed) return done();
+    this.#socket.write(TERMINATE);
+    this.use({ received: () => undefined, drained: () => undefined, closed: done });
+    if (cancelAfterMs === 0) return;
+    const giveUp = (): void => {
+      if (this.#isClosed) return;
+      this.#drop();
+      done();
+    };
+    const cancel = (): void => {
+      sendCancel(this, () => undefined);
+      this.#timer = setTimeout(giveUp, CLOSE_WITHIN_MS);
+    };
+    this.#timer = setTimeout(cancel, cancelAfterMs);
   }
 
   // ---- socket events ----------------------------------------------------------------------

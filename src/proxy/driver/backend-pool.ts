@@ -127,6 +127,11 @@ export class BackendPool {
     closeAll(this.#pool.resize(connectionsMax));
   }
 
+  /** What runs there is of no use any more: see `BackendConnection.letRun`. */
+  abandon(connection: BackendConnection, cancelAfterMs: number): void {
+    connection.letRun(cancelAfterMs, () => this.#uncount(connection));
+  }
+
   expire(): void {
     closeAll(this.#pool.expire(monotonicNowMs()));
   }

@@ -45,6 +45,10 @@ export interface LinkSource {
   open(backendId: number, session: ClientSession): BackendConnection | null;
   /** @param isOrderly it owes nothing, and may serve somebody else. */
   release(connection: BackendConnection, isOrderly: boolean): void;
+  /** The client is gone, and something runs there for it. */
+  abandon(connection: BackendConnection): void;
+  /** Nobody waits any more for what `open` did not have at once. */
+  giveUp(): void;
   /** A cancel request has been dealt with. */
   cancelled(connection: BackendConnection): void;
 }
@@ -94,6 +98,16 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   /** The client is gone without a word. */
   clientClosed(): void {
+    if (this.#isOver) return;
+    for (const link of this.#session.busyLinks()) {
+      const connection = this.#connectionOf(link);
+      // The rest of a message will never come: the server has to see the end.
+      if (connection === undefined || this.#session.isInsideMessageFor(link)) continue;
+      this.#forget(connection);
+      link.letGo();
+      connection.resume(PAUSE.otherSideIsSlow);
+      this.#o.links.abandon(connection);
+    }
     this.#finish(false);
   }
 
@@ -134,7 +148,13 @@ export class ClientSession implements SessionPort, ConnectionUser {
   cancel(done: () => void): void {
     const busy = this.#session.busyLinks();
     let open = busy.length;
-    if (open === 0) return done();
+    if (open === 0) {
+      if (this.#session.waitsCancelably) {
+        this.#o.links.giveUp();
+        this.#session.cancelWaiting();
+      }
+      return done();
+    }
     for (const link of busy) {
       const connection = this.#connectionOf(link);
       if (connection === undefined) continue;

@@ -109,6 +109,15 @@ export class SessionOpener implements LinkSource {
     pool.release(connection, { mayReuse: this.#host.mayReuse(), status: connection.link.status });
   }
 
+  abandon(connection: BackendConnection): void {
+    const { pool, settings } = this.#context;
+    pool.abandon(connection, settings().config.client_check_interval);
+  }
+
+  giveUp(): void {
+    // It may be needed by the next statement.
+  }
+
   cancelled(): void {
     // The pool looks at what is open before it keeps a connection.
   }

@@ -180,6 +180,15 @@ export class SharedConnections
     if (lane !== undefined) this.#pool.closed(lane);
   }
 
+  /** What runs there is of no use any more: see `BackendConnection.letRun`. */
+  abandon(connection: BackendConnection, cancelAfterMs: number): void {
+    const lane = this.#lanes.get(connection);
+    this.#lanes.delete(connection);
+    connection.letRun(cancelAfterMs, () => {
+      if (lane !== undefined) this.#pool.closed(lane);
+    });
+  }
+
   expire(): void {
     this.#pool.expire(monotonicNowMs());
   }

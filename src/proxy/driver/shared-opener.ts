@@ -108,6 +108,15 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     else this.#context.shared.discard(connection);
   }
 
+  abandon(connection: BackendConnection): void {
+    const { shared, settings } = this.#context;
+    shared.abandon(connection, settings().config.client_check_interval);
+  }
+
+  giveUp(): void {
+    this.#context.shared.leave(this.#wait);
+  }
+
   cancelled(connection: BackendConnection): void {
     this.#context.shared.cancelled(connection);
   }

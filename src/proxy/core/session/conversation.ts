@@ -28,6 +28,8 @@ export class Conversation {
   /** A Query or FunctionCall came last: its reply, unless it is skipped, ends the batch as well. */
   batchEndsWithReady = false;
   waitsFor: Waiting = "nothing";
+  /** The statement that waits is not to run any more. */
+  isCanceled = false;
   /** Something was said that a backend opened later would not know. */
   isTouched = false;
   /** Of the transaction, as the client was told last. */

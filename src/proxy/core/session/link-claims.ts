@@ -49,7 +49,7 @@ export class LinkClaims {
   /** @returns "failed" when the client was told so, ReadyForQuery included. */
   forStatement(sql: SqlClass, text: string): Claimed {
     const talk = this.#talk;
-    const shut = this.shut(talk.batchLink);
+    const shut = this.#canceled() ?? this.shut(talk.batchLink);
     if (shut === null && talk.batchLink !== null) {
       this.#routing.notRouted();
       return this.#only(talk.batchLink);
@@ -62,7 +62,7 @@ export class LinkClaims {
   /** @returns "failed" when the client was told the error, but not ReadyForQuery. */
   forBatch(batch: ClientBatch, endsWithSync: boolean): Claimed {
     const talk = this.#talk;
-    const shut = this.shut(talk.batchLink);
+    const shut = this.#canceled() ?? this.shut(talk.batchLink);
     if (shut !== null) return shut;
     if (talk.batchLink !== null) {
       this.#routing.notRouted();
@@ -76,6 +76,14 @@ export class LinkClaims {
     const mayMeanOlder = !endsWithSync || batch.usesOlderUnnamed;
     if (mayMeanOlder && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
     return this.#claim(this.#routing.ofBatch(batch, endsWithSync, talk.isInTransaction));
+  }
+
+  /** What has not reached a server yet is canceled here. */
+  #canceled(): "wait" | "failed" | null {
+    const talk = this.#talk;
+    if (!talk.isCanceled) return null;
+    talk.isCanceled = false;
+    return talk.batchLink === null ? this.#failStatement(failure("canceled")) : null;
   }
 
   /**

@@ -108,9 +108,27 @@ export class Session implements LinkOwner {
     return status === READY.idle ? "idle" : "idle in transaction";
   }
 
-  /** The links that run something of this client now. */
+  /** The links that run something of this client now; what we do there ourselves is none of it. */
   busyLinks(): BackendLink[] {
-    return this.links.filter((link) => !link.pending.isIdle);
+    return this.links.filter((link) => !link.pending.isIdle && !link.pending.isAsked);
+  }
+
+  /** The rest of a message that began there will never come. */
+  isInsideMessageFor(link: BackendLink): boolean {
+    return this.#stream.isInsideMessageFor(link);
+  }
+
+  /** Its next statement waits for something that `cancelWaiting` need not wait for. */
+  get waitsCancelably(): boolean {
+    const { waitsFor, isBusy, isSharing } = this.#talk;
+    return !isBusy && (waitsFor === "gate" || (isSharing && waitsFor === "opened"));
+  }
+
+  /** Fails the statement that waits. A link that was asked for must not come any more. */
+  cancelWaiting(): void {
+    if (this.#talk.hasEnded || !this.waitsCancelably) return;
+    this.#talk.isCanceled = true;
+    this.#resume();
   }
 
   /** What the session starts with. */

@@ -7,6 +7,9 @@ import { parameterChanges, type ParameterSet, type ParameterSets } from "./param
 import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
 import type { SessionState, SessionStates } from "./session-state.ts";
 
+/** After so many that failed, the session keeps its connection for good. */
+const PROBES_MAX = 3;
+
 /** What sessions know of states; a worker has one. */
 export interface KnownStates {
   readonly states: SessionStates;
@@ -41,6 +44,8 @@ export class StateCarrier {
   /** The settings among them; null when they are not known. */
   #names: readonly string[] | null = [];
   #isProbing = false;
+  /** Probes in a row. A cancel request may come late enough to hit one. */
+  #failures = 0;
   /** Of all PREPAREs so far. */
   #whenExecuted = 0;
 
@@ -130,9 +135,12 @@ export class StateCarrier {
   #found(link: BackendLink, suspicion: Suspicion, before: SessionState, reply: HiddenReply): void {
     this.#isProbing = false;
     if (reply.error !== null || reply.isCut) {
+      this.#failures += 1;
       link.keeps |= LEAVES.unknown;
+      if (this.#failures < PROBES_MAX) this.#suspect(link, suspicion);
       return;
     }
+    this.#failures = 0;
     const { states } = this.#known;
     const base = this.#base;
     const outcome = readProbe(states, { rows: reply.rows, suspicion, before, base });
@@ -140,6 +148,12 @@ export class StateCarrier {
     this.#state = outcome.session;
     link.keeps = outcome.reasons & ~LEAVES.process;
     link.keepsForGood |= outcome.reasons & LEAVES.process;
+  }
+
+  #suspect(link: BackendLink, suspicion: Suspicion): void {
+    this.#suspected |= suspicion.leaves | LEAVES.unknown;
+    this.#names = null;
+    this.#where = link;
   }
 
   #tell(link: BackendLink): void {

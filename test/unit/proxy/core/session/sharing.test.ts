@@ -81,6 +81,14 @@ describe("where connections are shared", () => {
     expect(world.story()).toBe(`open 0\n>0 Q(${WRITE})\nresume client`);
   });
 
+  test("a statement that is canceled while it waits fails, and the one behind it goes on", () => {
+    const world = sharing([]).client(say.query(WRITE), say.query("select 2"));
+    expect(world.story()).toBe("open 0");
+    expect(world.session.waitsCancelably).toBe(true);
+    world.session.cancelWaiting();
+    expect(world.story()).toBe(">client E(57014)\n>client ZI\nopen 1");
+  });
+
   test("a standby that cannot be had is done without until the view changes", () => {
     const world = sharing([0]).client(say.query(READ));
     expect(world.story()).toBe("open 1");
