@@ -37,9 +37,8 @@ const SURPLUS_MS = 30_000;
 const SETTLE_MS = 150;
 /** Collecting garbage, closing what is left over: memory is looked at after it. */
 const CALM_MS = 3000;
-/** Node compiles what runs often: so many of each kind of load are not counted. */
-const WARM_UP_QUERIES = 12_000;
-const WARM_UP_CONNECTIONS = 400;
+/** Node compiles what runs often, connections more slowly than queries because they are fewer. */
+const WARM_UP_SECONDS = 2;
 /** Few samples make a poor 99th percentile. */
 const LATENCY_SECONDS_MIN = 4;
 /** Less between the first look and the last says nothing. */
@@ -56,9 +55,8 @@ const PLAIN = { kind: "pgbench", protocol: "simple", clients: 8, reconnects: fal
 export async function warmUp(cell: Cell, product: Product, tools: Tools): Promise<void> {
   const load = cell.load.kind === "latency" ? PLAIN : cell.load;
   if (load.kind === "pgbench") {
-    const queries = load.reconnects ? WARM_UP_CONNECTIONS : WARM_UP_QUERIES;
-    const queriesPerClient = Math.ceil(queries / load.clients);
-    await pgbench(pgbenchArguments(load, { queriesPerClient }), { cell, product, tools });
+    const seconds = WARM_UP_SECONDS + overheadSeconds(load);
+    await pgbench(pgbenchArguments(load, seconds), { cell, product, tools });
   } else {
     await putLoad(cell, product, 1, tools);
   }
@@ -111,7 +109,7 @@ async function runPgbench(
   const { server } = on.product;
   const seen: { progress: Progress; cpuMicros: number; atMs: number }[] = [];
   const duration = seconds + overheadSeconds(load);
-  const ended = await pgbench(pgbenchArguments(load, { seconds: duration }), on, (text) => {
+  const ended = await pgbench(pgbenchArguments(load, duration), on, (text) => {
     for (const line of text.split("\n")) {
       const progress = parseProgress(line);
       if (progress === null) continue;
