@@ -6,11 +6,19 @@ import { randomBytes } from "node:crypto";
 import { Command } from "commander";
 import { VERSION } from "../base/index.ts";
 import { sampleConfig } from "../config/index.ts";
-import type { ClientList, ClusterView, ControlCommand, NodeStatus } from "../wire/ipc/index.ts";
+import type {
+  ClientRow,
+  ClusterView,
+  ControlCommand,
+  NodeList,
+  NodeStatus,
+  QueueRow,
+} from "../wire/ipc/index.ts";
 
 import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
 import { formatClients } from "./pgquorum/format-clients.ts";
+import { formatQueues } from "./pgquorum/format-queues.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
 
 interface ViewOptions {
@@ -69,7 +77,16 @@ program
   .option(...configOption)
   .option(...jsonOption)
   .action((options: ViewOptions) =>
-    show("clients", options, (value) => formatClients(value as ClientList, Date.now())),
+    show("clients", options, (value) => formatClients(value as NodeList<ClientRow>, Date.now())),
+  );
+
+program
+  .command("queues")
+  .description("show what clients wait for: places, and server connections that they share")
+  .option(...configOption)
+  .option(...jsonOption)
+  .action((options: ViewOptions) =>
+    show("queues", options, (value) => formatQueues(value as NodeList<QueueRow>)),
   );
 
 program

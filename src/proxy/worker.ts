@@ -9,15 +9,23 @@ import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
 import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
 import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
-import type { ClusterView, FromWorker, PlacesToWorker, ToWorker } from "../wire/ipc/index.ts";
+import type {
+  ClientRow,
+  ClusterView,
+  FromWorker,
+  PlacesToWorker,
+  QueueRow,
+  ToWorker,
+} from "../wire/ipc/index.ts";
 import { idleLifeMs } from "./core/pool/index.ts";
 import { ParameterSets, SessionStates } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
-  AllClients,
   BackendPool,
+  laneRows,
   chooseSocketIo,
   Listener,
+  NodeListQuestions,
   readSettings,
   SharedConnections,
   sharedSettings,
@@ -97,7 +105,8 @@ const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
 );
-const allClients = new AllClients(tell);
+const allClients = new NodeListQuestions<ClientRow>("clients", tell);
+const allQueues = new NodeListQuestions<QueueRow>("queues", tell);
 const listener = new Listener({
   workerId,
   log,
@@ -111,6 +120,7 @@ const listener = new Listener({
   settings: () => settings,
   view: () => view,
   askForClients: (done) => allClients.ask(done),
+  askForQueues: (done) => allQueues.ask(done),
   gate,
   poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
@@ -142,10 +152,12 @@ function onMessage(message: ToWorker): void {
     case "places-refused":
     case "places-scarce":
       return placesTold(message);
-    case "list-clients":
-      return tell({ type: "clients", id: message.id, rows: listener.clientRows() });
+    case "list":
+      return list(message.what, message.id);
     case "all-clients":
       return allClients.answered(message.id, message.list);
+    case "all-queues":
+      return allQueues.answered(message.id, message.list);
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => {
         tell({ type: "cancelled", id: message.id, from: message.from });
@@ -255,6 +267,11 @@ async function endUnusable(reasons: readonly string[]): Promise<never> {
     else process.send(message, undefined, undefined, sent);
   });
   return process.exit(UNUSABLE_STATUS);
+}
+
+function list(what: "clients" | "queues", id: number): void {
+  if (what === "clients") return tell({ type: "clients", id, rows: listener.clientRows() });
+  tell({ type: "queues", id, rows: [listener.queueRow(), ...laneRows(workerId, shared.lanes)] });
 }
 
 /** A place that is left for a moment only must not cost a connection: those are closed by `tick`. */

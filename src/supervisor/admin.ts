@@ -15,10 +15,12 @@ import {
 } from "../pcp/driver/index.ts";
 import {
   controlSocketPath,
-  type ClientList,
+  type ClientRow,
   type ClusterRequest,
   type ClusterView,
+  type NodeList,
   type NodeStatus,
+  type QueueRow,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import { loadingView } from "./core/loading-view.ts";
@@ -30,7 +32,8 @@ export interface AdminNode {
   readonly watchdogView: WatchdogView | null;
   readonly workerPids: readonly number[];
   status(): NodeStatus;
-  listClients(): Promise<ClientList>;
+  listClients(): Promise<NodeList<ClientRow>>;
+  listQueues(): Promise<NodeList<QueueRow>>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
   reload(): void;
@@ -91,6 +94,8 @@ async function startControl(
           return node.view;
         case "clients":
           return await node.listClients();
+        case "queues":
+          return await node.listQueues();
       }
     },
     log,

@@ -25,11 +25,13 @@ import {
 } from "../os/index.ts";
 import {
   LEASE_FOR_EVER_MS,
-  type ClientList,
+  type ClientRow,
   type ClusterRequest,
   type ClusterView,
   type FromWatchdog,
+  type NodeList,
   type NodeStatus,
+  type QueueRow,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import { viewOfDeadWatchdog } from "../pcp/core/index.ts";
@@ -216,8 +218,12 @@ export class Node {
     };
   }
 
-  async listClients(): Promise<ClientList> {
+  async listClients(): Promise<NodeList<ClientRow>> {
     return await this.#workers.listClients();
+  }
+
+  async listQueues(): Promise<NodeList<QueueRow>> {
+    return await this.#workers.listQueues();
   }
 
   /**

@@ -10,7 +10,7 @@ import { until } from "../support/loopback-cluster.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { RawClient, say } from "../support/raw-client.ts";
 import { startWorker } from "../support/worker-harness.ts";
-import type { ClientList } from "../../src/wire/ipc/index.ts";
+import type { ClientRow, NodeList } from "../../src/wire/ipc/index.ts";
 
 const WORKERS = 3;
 const USER = { user: "postgres", database: "bench" };
@@ -102,6 +102,11 @@ describe("with num_init_children = 10 and three workers", () => {
     const shown = (await node.ask("clients")).stdout;
     expect(shown).toContain("10 clients, 1 waiting for a place");
     expect(shown).toMatch(/127\.0\.0\.1:\d+ +postgres +bench +waiting for a place/);
+    expect((await node.ask("queues")).stdout).toMatch(/^places .* 1 +\d+\.\d s$/m);
+    inside[2]?.send(say.query("show pool_queues"));
+    await inside[2]?.ready(2);
+    const queues = rowsOf(inside[2] as RawClient).slice(11);
+    expect(queues.filter((cells) => cells[2] === "places")).toHaveLength(WORKERS);
     leave(inside[0]);
     await late.ready();
     await waiting(0);
@@ -313,7 +318,7 @@ describe("kept server connections", () => {
 
   async function listed(): Promise<number> {
     const { stdout } = await node.ask("clients", "--json");
-    return (JSON.parse(stdout) as ClientList).clients.length;
+    return (JSON.parse(stdout) as NodeList<ClientRow>).rows.length;
   }
 
   test("are closed when nobody used them for child_life_time", async () => {

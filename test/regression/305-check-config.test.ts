@@ -110,7 +110,7 @@ describe("pgquorum", () => {
   it("shows its commands, and complains of others", async () => {
     const help = await pgquorum("--help");
     expect(help.exitCode).toBe(0);
-    const commands = "status nodes clients check-config gen-authkey sample-config";
+    const commands = "status nodes clients queues check-config gen-authkey sample-config";
     for (const command of commands.split(" ")) {
       expect(help.stdout).toContain(command);
     }

@@ -1,13 +1,14 @@
-import type { ClientList, ClientRow } from "../../wire/ipc/index.ts";
+import type { ClientRow, NodeList } from "../../wire/ipc/index.ts";
 import { formatLength } from "./format-status.ts";
-import { formatTable } from "./table.ts";
+import { formatTable, visible } from "./table.ts";
 
 /**
  * What `pgquorum clients` prints: those inside first, then those that wait for a place, in turn.
  *
  * @param nowMs wall clock, milliseconds since 1970.
  */
-export function formatClients({ clients, silentWorkers }: ClientList, nowMs: number): string {
+export function formatClients(list: NodeList<ClientRow>, nowMs: number): string {
+  const { rows: clients, silentWorkers } = list;
   const waiting = clients.filter(isWaiting).toSorted(byAge);
   const inside = clients.filter((client) => !isWaiting(client)).toSorted(byAge);
   const rows = [...inside, ...waiting].map((client) => [
@@ -35,9 +36,4 @@ function isWaiting({ state }: ClientRow): boolean {
 
 function byAge(one: ClientRow, other: ClientRow): number {
   return one.connectedAt - other.connectedAt;
-}
-
-/** Names come from clients, and could move the cursor of a terminal. */
-function visible(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "?");
 }

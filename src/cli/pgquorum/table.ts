@@ -13,3 +13,8 @@ export function formatTable(
     .map((line) => `${line.trimEnd()}\n`)
     .join("");
 }
+
+/** Names come from clients, and could move the cursor of a terminal. */
+export function visible(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, "?");
+}

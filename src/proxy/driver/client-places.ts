@@ -57,6 +57,12 @@ export class ClientPlaces<T extends PlaceTaker> {
     return this.#admission.placesCount;
   }
 
+  /** How long who waits longest has waited; 0 when nobody does. */
+  get oldestWaitMs(): Ms {
+    const { oldestSinceMs } = this.#admission;
+    return oldestSinceMs === null ? 0 : Math.round(monotonicNowMs() - oldestSinceMs);
+  }
+
   isWaiting(client: T): boolean {
     return this.#admission.isWaiting(client);
   }

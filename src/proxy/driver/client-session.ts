@@ -8,7 +8,7 @@ import {
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
-import { answerShow, needsClients, type ShowAnswer, type ShowData } from "../core/show/index.ts";
+import { answerShow, needsList, type ShowAnswer, type ShowData } from "../core/show/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
@@ -263,12 +263,24 @@ export class ClientSession implements SessionPort, ConnectionUser {
       poolStatus: command === "pool_status" ? context.poolStatus() : [],
       formatTime: formatLocalTime,
       clients: null,
+      queues: null,
     };
-    if (!needsClients(command)) return answerShow(command, data);
-    context.askForClients((clients) => {
-      this.#session.showAnswered(answerShow(command, { ...data, clients }));
-    });
+    const list = needsList(command);
+    if (list === null) return answerShow(command, data);
+    if (list === "clients") {
+      context.askForClients((got) =>
+        this.#showAnswered(command, data, { clients: got?.rows ?? null }),
+      );
+    } else {
+      context.askForQueues((got) =>
+        this.#showAnswered(command, data, { queues: got?.rows ?? null }),
+      );
+    }
     return null;
+  }
+
+  #showAnswered(command: string, data: ShowData, got: Partial<ShowData>): void {
+    this.#session.showAnswered(answerShow(command, { ...data, ...got }));
   }
 
   readSent(backendId: number): void {

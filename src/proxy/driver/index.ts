@@ -3,9 +3,10 @@
  * carries bytes between them and the session core. It decides nothing about a statement. Read
  * `client-connection.ts` first, then `client-session.ts` and `byte-socket.ts`.
  */
-export { AllClients } from "./all-clients.ts";
 export { BackendPool } from "./backend-pool.ts";
+export { laneRows } from "./lane-rows.ts";
 export { Listener, type ListenError } from "./listener.ts";
+export { NodeListQuestions } from "./node-list.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
 export { chooseSocketIo } from "./socket-io.ts";
 export { TimedGate } from "./timed-gate.ts";

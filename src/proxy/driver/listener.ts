@@ -10,6 +10,7 @@ import {
   type ClientRow,
   type ClusterView,
   type PlacesToWorker,
+  type QueueRow,
 } from "../../wire/ipc/index.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
 import { ClientPlaces } from "./client-places.ts";
@@ -112,6 +113,23 @@ export class Listener implements ClientHost {
   /** Places for clients that this worker has, used and unused. */
   get placesCount(): number {
     return this.#places.placesCount;
+  }
+
+  queueRow(): QueueRow {
+    const { clients, waiting } = this.counts;
+    return {
+      worker: this.#context.workerId,
+      workerPid: process.pid,
+      what: "places",
+      backendId: null,
+      user: "",
+      database: "",
+      used: clients,
+      unused: this.placesCount - clients,
+      max: 0,
+      waiting,
+      oldestWaitMs: this.#places.oldestWaitMs,
+    };
   }
 
   clientRows(): ClientRow[] {

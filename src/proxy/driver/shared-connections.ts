@@ -107,6 +107,10 @@ export class SharedConnections
     this.#settings = settings;
   }
 
+  get lanes(): Iterable<SharedLane> {
+    return this.#pool.lanes;
+  }
+
   /** Whoever keeps the lane says `leaveLane` in the end. */
   enterLane(backendId: number, startUp: ReadonlyMap<string, string>): SharedLane {
     const user = startUp.get("user") ?? "";

@@ -1,6 +1,12 @@
 import type { HbaRule, PoolPasswdEntry } from "../../auth/index.ts";
 import type { Config } from "../../config/index.ts";
-import type { ClientList, ClusterView, FromWorker } from "../../wire/ipc/index.ts";
+import type {
+  ClientRow,
+  ClusterView,
+  FromWorker,
+  NodeList,
+  QueueRow,
+} from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { KnownStates } from "../core/session/index.ts";
@@ -38,7 +44,9 @@ export interface WorkerContext {
   readonly settings: () => Settings;
   readonly view: () => ClusterView;
   /** Asks for the clients of all workers; null when nobody answers. Never at once. */
-  readonly askForClients: (done: (list: ClientList | null) => void) => void;
+  readonly askForClients: (done: (list: NodeList<ClientRow> | null) => void) => void;
+  /** The same for their queues. */
+  readonly askForQueues: (done: (list: NodeList<QueueRow> | null) => void) => void;
   readonly gate: TimedGate;
   /** Of sessions whose connections are shared. */
   readonly known: KnownStates;

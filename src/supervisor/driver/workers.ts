@@ -5,12 +5,14 @@ import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
 import {
   workerOfProcessId,
   type ClientCounts,
-  type ClientList,
+  type ClientRow,
   type ClusterView,
   type FromWorker,
+  type NodeList,
+  type QueueRow,
   type ToWorker,
 } from "../../wire/ipc/index.ts";
-import { ClientLists } from "./client-lists.ts";
+import { NodeLists } from "./node-lists.ts";
 import {
   clientPlaces,
   newClientPlaces,
@@ -65,10 +67,8 @@ export class Workers {
   /** Of workers that ended. */
   #pastCounts: number[] = [];
   #pastClients = NO_CLIENTS;
-  readonly #lists = new ClientLists({
-    workers: () => [...this.#slots.values()].filter((one) => one.isListening).map(numberOf),
-    ask: (worker, id) => this.tellOne(worker, { type: "list-clients", id }),
-  });
+  readonly #clientLists = this.#newLists<ClientRow>("clients");
+  readonly #queueLists = this.#newLists<QueueRow>("queues");
   #isStopping = false;
   #readyCount = 0;
   #onAllReady: (() => void) | null = null;
@@ -114,8 +114,12 @@ export class Workers {
     return all.reduce(sumClients, this.#pastClients);
   }
 
-  async listClients(): Promise<ClientList> {
-    return await this.#lists.collect();
+  async listClients(): Promise<NodeList<ClientRow>> {
+    return await this.#clientLists.collect();
+  }
+
+  async listQueues(): Promise<NodeList<QueueRow>> {
+    return await this.#queueLists.collect();
   }
 
   tell(message: ToWorker): void {
@@ -191,12 +195,13 @@ export class Workers {
         this.#places.deliver({ type: "told", id: slot.number, message });
         return;
       case "clients":
-        this.#lists.answered(slot.number, message.id, message.rows);
+        this.#clientLists.answered(slot.number, message.id, message.rows);
         return;
-      case "ask-clients":
-        void this.#lists.collect().then((list) => {
-          send(slot.worker, { type: "all-clients", id: message.id, list });
-        });
+      case "queues":
+        this.#queueLists.answered(slot.number, message.id, message.rows);
+        return;
+      case "ask-list":
+        void this.#tellList(slot, message.what, message.id);
         return;
       case "backend-error":
         this.#options.onBackendError(message);
@@ -216,6 +221,21 @@ export class Workers {
     }
   }
 
+  #newLists<Row>(what: "clients" | "queues"): NodeLists<Row> {
+    return new NodeLists<Row>({
+      workers: () => [...this.#slots.values()].filter((one) => one.isListening).map(numberOf),
+      ask: (worker, id) => this.tellOne(worker, { type: "list", what, id }),
+    });
+  }
+
+  async #tellList({ worker }: Slot, what: "clients" | "queues", id: number): Promise<void> {
+    if (what === "clients") {
+      send(worker, { type: "all-clients", id, list: await this.#clientLists.collect() });
+    } else {
+      send(worker, { type: "all-queues", id, list: await this.#queueLists.collect() });
+    }
+  }
+
   #sumCounts(): readonly number[] {
     const sum = [...this.#pastCounts];
     for (const { selectCounts } of this.#slots.values()) addInto(sum, selectCounts);
@@ -226,7 +246,8 @@ export class Workers {
     addInto(this.#pastCounts, slot.selectCounts);
     this.#pastClients = sumClients(this.#pastClients, { ...slot.clients, clients: 0, waiting: 0 });
     this.#slots.delete(slot.number);
-    this.#lists.workerLeft(slot.number);
+    this.#clientLists.workerLeft(slot.number);
+    this.#queueLists.workerLeft(slot.number);
     this.#options.onLeft(slot.number);
     this.#places.deliver({ type: "worker-left", id: slot.number });
     if (this.#isStopping) return;

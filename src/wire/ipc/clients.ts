@@ -32,9 +32,31 @@ export interface ClientRow {
   readonly backends: readonly { readonly id: number; readonly processId: number }[];
 }
 
-/** The clients of all workers; a worker that did not answer in time is told of. */
-export interface ClientList {
-  readonly clients: readonly ClientRow[];
-  /** Numbers of the workers whose clients are missing. */
+/**
+ * Something that clients of one worker share and may have to wait for: its places for clients, or
+ * the server connections of one kind that sessions take turns with.
+ */
+export interface QueueRow {
+  readonly worker: number;
+  readonly workerPid: number;
+  readonly what: "places" | "connections";
+  /** Of connections; null and "" of places. */
+  readonly backendId: number | null;
+  readonly user: string;
+  readonly database: string;
+  readonly used: number;
+  /** Of places: those that the worker may give without asking. */
+  readonly unused: number;
+  /** 0: not known here; the places of a node are shared by all its workers. */
+  readonly max: number;
+  readonly waiting: number;
+  /** How long who waits longest has waited; 0 when nobody does. */
+  readonly oldestWaitMs: number;
+}
+
+/** What all workers told; one that did not answer in time is named. */
+export interface NodeList<Row> {
+  readonly rows: readonly Row[];
+  /** Numbers of the workers whose rows are missing. */
   readonly silentWorkers: readonly number[];
 }

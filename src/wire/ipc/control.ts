@@ -8,7 +8,7 @@ import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
  * The control socket: how `pgquorum status` and its kin ask a running node. A client sends one
  * line of JSON, gets one line of JSON back, and the node closes the connection.
  */
-export const CONTROL_COMMANDS = ["status", "nodes", "clients"] as const;
+export const CONTROL_COMMANDS = ["status", "nodes", "clients", "queues"] as const;
 
 export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
 
@@ -18,7 +18,7 @@ export interface ControlRequest {
 
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
- * ClientList for `clients`.
+ * NodeList of ClientRow for `clients`, of QueueRow for `queues`.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };

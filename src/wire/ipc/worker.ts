@@ -1,4 +1,4 @@
-import type { ClientList, ClientRow } from "./clients.ts";
+import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
 import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
 import type { ClusterView } from "./view.ts";
 
@@ -19,10 +19,11 @@ export type ToWorker =
   | { readonly type: "reload" }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
-  /** Answered by `clients`. */
-  | { readonly type: "list-clients"; readonly id: number }
-  /** Answers `ask-clients`. */
-  | { readonly type: "all-clients"; readonly id: number; readonly list: ClientList }
+  /** Answered by the message of that name. */
+  | { readonly type: "list"; readonly what: "clients" | "queues"; readonly id: number }
+  /** Answers to `ask-list`. */
+  | { readonly type: "all-clients"; readonly id: number; readonly list: NodeList<ClientRow> }
+  | { readonly type: "all-queues"; readonly id: number; readonly list: NodeList<QueueRow> }
   /**
    * Another worker, `from`, received a CancelRequest for a session of this one. Answered by
    * `cancelled` when nothing of it is under way any more, whether the key was right or not.
@@ -47,9 +48,10 @@ export type FromWorker =
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */
   | { readonly type: "unusable"; readonly reason: string }
-  /** Somebody asked this worker for the clients of all. Answered by `all-clients`. */
-  | { readonly type: "ask-clients"; readonly id: number }
+  /** Somebody asked this worker for what all have. */
+  | { readonly type: "ask-list"; readonly what: "clients" | "queues"; readonly id: number }
   | { readonly type: "clients"; readonly id: number; readonly rows: readonly ClientRow[] }
+  | { readonly type: "queues"; readonly id: number; readonly rows: readonly QueueRow[] }
   /** A CancelRequest whose `processId` names another worker; `id` is the sender's own number. */
   | {
       readonly type: "cancel";

@@ -85,6 +85,12 @@ export class Admission<T> {
     return this.#placesCount;
   }
 
+  /** Since when the first of the queue waits. */
+  get oldestSinceMs(): Ms | null {
+    const first = this.#queue.values().next();
+    return first.done === true ? null : first.value.sinceMs;
+  }
+
   /** When `expire` is due, or null. */
   get wakeAtMs(): Ms | null {
     return this.#expiresAtMs === Infinity ? null : this.#expiresAtMs;

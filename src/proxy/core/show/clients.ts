@@ -1,4 +1,4 @@
-import type { ClientList, ClientRow } from "../../../wire/ipc/index.ts";
+import type { ClientRow } from "../../../wire/ipc/index.ts";
 
 export const CLIENT_COLUMNS = [
   "worker",
@@ -22,7 +22,7 @@ export const CLIENT_COLUMNS = [
  * @param formatTime milliseconds since 1970 -> local time.
  */
 export function clientRows(
-  { clients }: ClientList,
+  clients: readonly ClientRow[],
   formatTime: (wallMs: number) => string,
 ): readonly string[][] {
   return clients

@@ -2,4 +2,4 @@
  * Answers SHOW POOL_* from values it is given. It asks nobody, formats no time itself and sends
  * nothing: the session puts the rows on the wire.
  */
-export { answerShow, needsClients, type ShowAnswer, type ShowData } from "./show.ts";
+export { answerShow, needsList, type ShowAnswer, type ShowData } from "./show.ts";

@@ -1,6 +1,7 @@
 import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
-import type { BackendView, ClientList, ClusterView } from "../../../wire/ipc/index.ts";
+import type { BackendView, ClientRow, ClusterView, QueueRow } from "../../../wire/ipc/index.ts";
 import { CLIENT_COLUMNS, clientRows } from "./clients.ts";
+import { QUEUE_COLUMNS, queueRows } from "./queues.ts";
 
 export interface ShowData {
   readonly view: ClusterView;
@@ -13,7 +14,8 @@ export interface ShowData {
   /** Milliseconds since 1970 -> `YYYY-MM-DD HH:MM:SS`, local time. */
   readonly formatTime: (wallMs: number) => string;
   /** For the commands that need it; null when it cannot be had. */
-  readonly clients: ClientList | null;
+  readonly clients: readonly ClientRow[] | null;
+  readonly queues: readonly QueueRow[] | null;
 }
 
 interface StatusRow {
@@ -29,9 +31,10 @@ export interface ShowAnswer {
   readonly tag: string;
 }
 
-/** The clients of all workers have to be asked for. */
-export function needsClients(command: string): boolean {
-  return command === "pool_clients";
+/** What all workers of the node have to be asked for, or null. */
+export function needsList(command: string): "clients" | "queues" | null {
+  if (command === "pool_clients") return "clients";
+  return command === "pool_queues" ? "queues" : null;
 }
 
 /**
@@ -50,22 +53,25 @@ export function answerShow(command: string, data: ShowData): Result<ShowAnswer, 
         data.poolStatus.map(({ item, value, description }) => [item, value, description]),
       );
     case "pool_clients":
-      if (data.clients === null) return fail(NO_CLIENT_LIST);
+      if (data.clients === null) return fail(NO_LIST);
       return answer(CLIENT_COLUMNS, clientRows(data.clients, data.formatTime));
+    case "pool_queues":
+      if (data.queues === null) return fail(NO_LIST);
+      return answer(QUEUE_COLUMNS, queueRows(data.queues));
     default:
       return fail({
         severity: "ERROR",
         sqlstate: "0A000",
         message: `SHOW ${command.toUpperCase()} is not available yet`,
-        hint: "SHOW POOL_NODES, POOL_CLIENTS, POOL_VERSION and POOL_STATUS are.",
+        hint: "SHOW POOL_NODES, POOL_CLIENTS, POOL_QUEUES, POOL_VERSION and POOL_STATUS are.",
       });
   }
 }
 
-const NO_CLIENT_LIST: Failure = {
+const NO_LIST: Failure = {
   severity: "ERROR",
   sqlstate: "58000",
-  message: "the clients of the other workers are not known at the moment",
+  message: "what the other workers have is not known at the moment",
   hint: "The supervisor did not answer; try again, or see the log of the node.",
 };
 

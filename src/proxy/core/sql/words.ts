@@ -214,6 +214,7 @@ export const SHOW_POOL_NAMES: ReadonlySet<string> = new Set([
   "pool_processes",
   "pool_pools",
   "pool_clients",
+  "pool_queues",
   "pool_version",
   "pool_cache",
   "pool_health_check_stats",

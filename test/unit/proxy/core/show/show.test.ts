@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { answerShow, type ShowData } from "../../../../../src/proxy/core/show/index.ts";
-import type { ClientRow } from "../../../../../src/wire/ipc/index.ts";
+import type { ClientRow, QueueRow } from "../../../../../src/wire/ipc/index.ts";
 import { backend, view } from "../routing/context.ts";
 
 function data(own: Partial<ShowData> = {}): ShowData {
@@ -23,6 +23,7 @@ function data(own: Partial<ShowData> = {}): ShowData {
     poolStatus: [{ item: "port", value: "9999", description: "where clients connect" }],
     formatTime: (wallMs) => `at ${wallMs}`,
     clients: null,
+    queues: null,
     ...own,
   };
 }
@@ -82,7 +83,7 @@ test("SHOW POOL_CLIENTS lists those of all workers, and last those that wait, in
     { ...client, ...waits, address: null, port: null, connectedAt: 8 },
     client,
   ];
-  const answer = answerShow("pool_clients", data({ clients: { clients, silentWorkers: [] } }));
+  const answer = answerShow("pool_clients", data({ clients }));
   expect(answer.ok && answer.value.columns.join(" ")).toBe(
     "worker worker_pid client_id client_addr client_port username database application_name state since connected keeps backends",
   );
@@ -90,6 +91,35 @@ test("SHOW POOL_CLIENTS lists those of all workers, and last those that wait, in
     "1|100|1048577|10.0.0.1|50000|alice|shop|till|idle in transaction|at 6|at 5||0:70 1:71",
     "1|100||[local]||alice|shop|till|waiting for a place|at 6|at 8||",
     "2|100||10.0.0.1|50000|alice|shop|till|waiting for a place|at 6|at 9||",
+  ]);
+});
+
+test("SHOW POOL_QUEUES lists what clients wait for, worker by worker", () => {
+  const places: QueueRow = {
+    worker: 2,
+    workerPid: 200,
+    what: "places",
+    backendId: null,
+    user: "",
+    database: "",
+    used: 5,
+    unused: 1,
+    max: 0,
+    waiting: 3,
+    oldestWaitMs: 1234,
+  };
+  const shared = { backendId: 0, user: "alice", database: "shop", max: 10 };
+  const queues: QueueRow[] = [
+    places,
+    { ...places, ...shared, worker: 1, workerPid: 100, what: "connections", waiting: 0 },
+  ];
+  const answer = answerShow("pool_queues", data({ queues }));
+  expect(
+    answer.ok && [answer.value.columns, ...answer.value.rows].map((row) => row.join("|")),
+  ).toEqual([
+    "worker|worker_pid|queue|backend_id|username|database|used|unused|max|waiting|oldest_wait_ms",
+    "1|100|connections|0|alice|shop|5|1|10|0|1234",
+    "2|200|places||||5|1||3|1234",
   ]);
 });
 

@@ -1,21 +1,23 @@
 import type { Ms } from "../../base/index.ts";
-import type { ClientList, FromWorker } from "../../wire/ipc/index.ts";
+import type { FromWorker, NodeList } from "../../wire/ipc/index.ts";
 
 /** Longer than the supervisor waits for its workers. */
 const ANSWER_WITHIN_MS: Ms = 3000;
 
-/** The clients of all workers of the node, as the supervisor collects them. */
-export class AllClients {
+/** Asks for what all workers of the node have of something, as the supervisor collects it. */
+export class NodeListQuestions<Row> {
   readonly #tell: (message: FromWorker) => void;
-  readonly #open = new Map<number, (list: ClientList | null) => void>();
+  readonly #what: "clients" | "queues";
+  readonly #open = new Map<number, (list: NodeList<Row> | null) => void>();
   #lastId = 0;
 
-  constructor(tell: (message: FromWorker) => void) {
+  constructor(what: "clients" | "queues", tell: (message: FromWorker) => void) {
+    this.#what = what;
     this.#tell = tell;
   }
 
   /** @param done null: nobody answers. Called once, never before this returns. */
-  ask(done: (list: ClientList | null) => void): void {
+  ask(done: (list: NodeList<Row> | null) => void): void {
     this.#lastId += 1;
     const id = this.#lastId;
     const timer = setTimeout(() => this.#end(id, null), ANSWER_WITHIN_MS);
@@ -23,14 +25,14 @@ export class AllClients {
       clearTimeout(timer);
       done(list);
     });
-    this.#tell({ type: "ask-clients", id });
+    this.#tell({ type: "ask-list", what: this.#what, id });
   }
 
-  answered(id: number, list: ClientList): void {
+  answered(id: number, list: NodeList<Row>): void {
     this.#end(id, list);
   }
 
-  #end(id: number, list: ClientList | null): void {
+  #end(id: number, list: NodeList<Row> | null): void {
     const done = this.#open.get(id);
     this.#open.delete(id);
     done?.(list);
