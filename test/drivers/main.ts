@@ -92,7 +92,7 @@ function cellsAt(results: readonly Result[], place: PlaceName): readonly Cell[] 
 }
 
 function formatFound(one: Found): string {
-  return `DIFFERS ${one.driver}, ${one.place}, ${one.feature}: ${one.text}`;
+  return `DIFFERS ${one.driver}, ${one.place}, ${one.feature ?? "other clients"}: ${one.text}`;
 }
 
 function formatOracle(result: Result): string {

@@ -7,34 +7,37 @@ import pg from "pg";
 import type { Target } from "./program-run.ts";
 
 export interface Stirrer {
-  /** Ends them, and throws when one of them did not get what it asked for. */
-  stop(): Promise<number>;
+  /** Ends them, and says what went wrong with one of them. */
+  stop(): Promise<readonly string[]>;
 }
 
 const CLIENTS = 3;
 
 export function startStirrer(target: Target): Stirrer {
   const over = { isOver: false };
+  const errors: string[] = [];
   const clients = Array.from({ length: CLIENTS }, async (_, id) => {
-    let rounds = 0;
     while (!over.isOver) {
       const client = new pg.Client({ ...target, host: "127.0.0.1" });
       client.on("error", () => undefined);
-      await client.connect();
-      for (let turn = 0; turn < 20 && !over.isOver; turn += 1) {
-        await stir(client, id, turn);
-        rounds += 1;
-        await pause(5);
+      try {
+        await client.connect();
+        for (let turn = 0; turn < 20 && !over.isOver; turn += 1) {
+          await stir(client, id, turn);
+          await pause(5);
+        }
+      } catch (error) {
+        errors.push(`client ${id}: ${String(error)}`);
+        over.isOver = true;
       }
-      await client.end();
+      await client.end().catch(() => undefined);
     }
-    return rounds;
   });
   return {
     async stop() {
       over.isOver = true;
-      const rounds = await Promise.all(clients);
-      return rounds.reduce((sum, n) => sum + n, 0);
+      await Promise.all(clients);
+      return errors;
     },
   };
 }
@@ -57,7 +60,7 @@ async function stir(client: pg.Client, id: number, turn: number): Promise<void> 
   });
   const row = rows[0];
   if (row?.n !== id * 1000 + turn || row.zone !== zone || row.t !== "stirred") {
-    throw new Error(`client ${id} got another's answer: ${JSON.stringify(rows)}`);
+    throw new Error(`another's answer: ${JSON.stringify(rows)}`);
   }
   if (turn % 4 === 3) await client.query("select 1/0").catch(() => undefined);
   await client.query(turn % 2 === 0 ? "commit" : "rollback");

@@ -9,7 +9,8 @@ import type { Cell } from "./matrix.ts";
 export interface Found {
   readonly place: PlaceName;
   readonly driver: string;
-  readonly feature: Feature;
+  /** Null: it befell the other clients of the pool. */
+  readonly feature: Feature | null;
   readonly text: string;
 }
 
@@ -49,11 +50,8 @@ export async function runCase(stage: Stage, one: Case): Promise<Result> {
     ),
   );
   const found: Found[] = [];
-  try {
-    await stirrer?.stop();
-  } catch (error) {
-    const text = `the other clients of the pool: ${String(error)}`;
-    found.push({ place, driver: one.driver, feature: features[0] ?? "connect", text });
+  for (const error of (await stirrer?.stop()) ?? []) {
+    found.push({ place, driver: one.driver, feature: null, text: error });
   }
   const cells = features.map((feature) => {
     const expected = direct.output.get(feature);
