@@ -212,6 +212,42 @@ describe("what a session has SET", () => {
   });
 });
 
+describe("what a session has changed in SQL", () => {
+  test("is gone for it and for others after DEALLOCATE", async () => {
+    const clients = await Promise.all(Array.from({ length: POOL_SIZE + 1 }, () => worker.client()));
+    const [one] = clients as [pg.Client];
+    try {
+      await one.query("prepare gone as select 1 as n");
+      expect((await one.query("execute gone")).rows).toEqual([{ n: 1 }]);
+      await one.query("deallocate gone");
+      await expect(one.query("execute gone")).rejects.toThrow(/"gone" does not exist/);
+      await one.query("prepare gone as select 2 as n; select 1");
+      await one.query("deallocate all");
+      await expect(one.query("execute gone")).rejects.toThrow(/"gone" does not exist/);
+      // Each of them takes another server connection.
+      for (const client of clients.slice(1)) await client.query("begin; prepare gone as select 3");
+      await Promise.all(clients.slice(1).map((client) => client.query("rollback; select 1")));
+    } finally {
+      await Promise.all(clients.map((client) => client.end()));
+    }
+  });
+
+  test("keeps its reads from the standby while its transactions are serializable", async () => {
+    const client = await worker.client();
+    const isStandby = async (): Promise<unknown> =>
+      (await client.query("select current_setting('cluster_name') as n")).rows[0].n === "node1";
+    try {
+      expect(await isStandby()).toBe(true);
+      await client.query("set session characteristics as transaction isolation level serializable");
+      expect(await isStandby()).toBe(false);
+      await client.query("reset default_transaction_isolation");
+      expect(await isStandby()).toBe(true);
+    } finally {
+      await client.end();
+    }
+  });
+});
+
 describe("a cancel request", () => {
   test("fails a statement that waits for a server connection", async () => {
     const narrow = await startWorker({

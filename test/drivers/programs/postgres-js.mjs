@@ -116,7 +116,6 @@ await show({
         }),
       );
       print(rows(await sql`select ${"later"}::text as fresh`));
-      print(rows(await sql`select count(*)::int as n from pg_prepared_statements`));
       await sql`deallocate all`.simple();
       print(rows(await sql`select 1 as one`.simple()));
     });

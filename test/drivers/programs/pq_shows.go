@@ -165,7 +165,6 @@ func prepared() {
 	show(n)
 	must(one.Close())
 	must(two.Close())
-	show(ask(db, "select count(*) from pg_prepared_statements"))
 }
 
 func manyPrepared() {

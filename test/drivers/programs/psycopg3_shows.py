@@ -89,7 +89,6 @@ def prepared():
             show(ask(made, "select %s + 10", [number]))
         for number in range(4):
             show(ask(made, "select %s || 'x'", [f"{number}"], prepare=True))
-        show(ask(made, "select name, statement from pg_prepared_statements order by name"))
         fails("bad", made, "selec %s", [1], prepare=True)
         with made.transaction():
             show(ask(made, "select %s || 'y'", ["in"], prepare=True))

@@ -145,7 +145,8 @@ export class LinkClaims {
     const talk = this.#talk;
     const { primaryId } = this.#routing.view;
     const isWithout = this.#without.size > 0 && this.#without.has(wanted);
-    const backendId = isWithout && primaryId !== null ? primaryId : wanted;
+    const goesElsewhere = isWithout || this.#carrier?.needsPrimary === true;
+    const backendId = goesElsewhere && primaryId !== null ? primaryId : wanted;
     const why = this.#openFailure;
     this.#openFailure = null;
     if (why !== null) return this.#failStatement(why);

@@ -62,6 +62,11 @@ export class StateCarrier {
     return this.#suspected !== 0 && this.#where === link;
   }
 
+  /** Its transactions are serializable, which a standby refuses. */
+  get needsPrimary(): boolean {
+    return this.#state.settings.get("default_transaction_isolation") === "serializable";
+  }
+
   /** What the session has made of its connection is being found out: nothing may run meanwhile. */
   get isProbing(): boolean {
     return this.#isProbing;
@@ -70,7 +75,8 @@ export class StateCarrier {
   /** A statement was sent there. */
   ran(sql: SqlClass, link: BackendLink): void {
     this.#whenExecuted |= sql.leavesWhenExecuted;
-    let leaves = sql.leaves | (sql.clears & link.keeps);
+    let leaves = sql.leaves;
+    if (sql.clears !== 0) leaves |= sql.clears & (link.keeps | this.#carriedBits());
     if (leaves === 0) return;
     if ((leaves & LEAVES.executes) !== 0) {
       leaves = (leaves & ~LEAVES.executes) | this.#whenExecuted;
@@ -82,6 +88,11 @@ export class StateCarrier {
     const { settingNames } = sql;
     if (settingNames === null || this.#names === null) this.#names = null;
     else this.#names = [...new Set([...this.#names, ...settingNames])];
+  }
+
+  /** What a statement may clear although no reason of it keeps the link: it is carried. */
+  #carriedBits(): number {
+    return this.#state.prepared.size > 0 ? LEAVES.prepared : 0;
   }
 
   /** The client saw it. */
