@@ -1,4 +1,5 @@
 import { checkBackends } from "./check-backends.ts";
+import { checkPooling } from "./check-pooling.ts";
 import { checkValues } from "./check-values.ts";
 import { checkWatchdog } from "./check-watchdog.ts";
 import type { Config } from "./config.ts";
@@ -12,6 +13,7 @@ import type { Settings } from "./settings.ts";
 export function checkConfig(config: Config, settings: Settings): readonly Finding[] {
   return [
     ...checkValues(config, settings),
+    ...checkPooling(config, settings),
     ...checkBackends(config, settings),
     ...checkWatchdog(config, settings),
   ];

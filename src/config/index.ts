@@ -20,6 +20,8 @@ export type {
 export { formatFinding, formatFindings } from "./finding.ts";
 export type { Finding } from "./finding.ts";
 export { isHostName } from "./addresses.ts";
+export { poolModeOf } from "./pool-modes.ts";
+export type { PoolMode } from "./pool-modes.ts";
 export { PARAMETERS } from "./parameters/table.ts";
 export type { Parameter, ParameterName } from "./parameters/table.ts";
 export { notActingYet, withoutMeaning } from "./inactive.ts";

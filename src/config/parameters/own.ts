@@ -28,7 +28,7 @@ export const OWN = {
     initial: [],
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "Exceptions from pool_mode as `user/database:mode`, either name may be `*`; the first that fits decides.",
   },

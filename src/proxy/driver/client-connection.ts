@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import type { PoolSecret } from "../../auth/index.ts";
+import { poolModeOf } from "../../config/index.ts";
 import { failure, type Failure, type Ms } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
 import type { ClientRow, ClientState } from "../../wire/ipc/index.ts";
@@ -327,7 +328,8 @@ export class ClientConnection implements SocketEvents {
   /** Its transactions may take turns with those of others. */
   #mayShare(): boolean {
     const client = this.#client as StartedClient;
-    if (this.#settings.config.pool_mode !== "transaction") return false;
+    const { pool_mode: mode, pool_mode_list: list } = this.#settings.config;
+    if (poolModeOf(client, { mode, list }) !== "transaction") return false;
     return isShareable(client.database) && !client.isReplication && !this.#relaysPassword();
   }
 

@@ -93,6 +93,23 @@ failover_when_quorum_exists = on`,
 ] as const;
 
 const VALUES = [
+  ["pool modes of users and databases", "pool_mode_list = 'app/*:transaction, */old:session'", []],
+  [
+    "entries of pool_mode_list that mean nothing",
+    "pool_mode_list = 'app:transaction,app/x:statement,/x:session'",
+    [
+      'error: "app:transaction" in pool_mode_list is not user/database:mode (write user/database:session or user/database:transaction; * stands for any name)',
+      'error: "statement" in pool_mode_list is no pool mode (write user/database:session or user/database:transaction; * stands for any name)',
+      'error: "/x:session" in pool_mode_list is not user/database:mode (write user/database:session or user/database:transaction; * stands for any name)',
+    ],
+  ],
+  [
+    "a bound that no pool of its size fits into",
+    "pool_mode = transaction\nmax_db_connections = 5",
+    [
+      "warning: max_db_connections (5) is smaller than pool_size (20) (no pool can grow to pool_size)",
+    ],
+  ],
   [
     "one port for clients and administrators",
     "port = 9898",
