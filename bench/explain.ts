@@ -3,7 +3,7 @@
  * it makes (strace) and which functions it is in (perf). A node of its own for each look: both slow
  * it down.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,9 +31,10 @@ export async function explain(cell: Cell, stage: Stage): Promise<string> {
   try {
     if (product === undefined) return `${cell.name}: pgquorum does not run`;
     await warmUp(cell, product, stage.tools);
+    const processes = await lookWith(cell, product, stage, () => sharesOf(product));
     const calls = await lookWith(cell, product, stage, straceOf);
     const functions = await lookWith(cell, product, stage, perfOf);
-    return [`### ${cell.name}`, calls, functions].join("\n\n");
+    return [`### ${cell.name}`, processes, calls, functions].join("\n\n");
   } finally {
     await company.close();
     await Promise.all(maps.map((map) => rm(map, { force: true })));
@@ -54,6 +55,29 @@ async function lookWith(cell: Cell, product: Product, stage: Stage, look: Look):
   return seen;
 }
 
+/** How the product's processor time is divided among its processes. */
+async function sharesOf({ server }: Product): Promise<string> {
+  const before = server?.tree() ?? [];
+  await sleep(LOOK_SECONDS * 1000);
+  const used = (server?.tree() ?? []).map(({ pid, ownTicks }) => {
+    const earlier = before.find((one) => one.pid === pid)?.ownTicks ?? 0;
+    return { pid, ticks: ownTicks - earlier };
+  });
+  const all = used.reduce((sum, { ticks }) => sum + ticks, 0);
+  const lines = used.map(
+    ({ pid, ticks }) => `${((100 * ticks) / all).toFixed(1).padStart(5)} %  ${nameOf(pid)}`,
+  );
+  return fenced("Processor time by process", lines.join("\n"));
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  } catch {
+    return `${pid}, which has ended`;
+  }
+}
+
 async function straceOf(pid: number, { tools }: Stage): Promise<string> {
   if (!existsSync(PROGRAMS.strace)) return "strace is not installed";
   const time = ["timeout", "-s", "INT", `${LOOK_SECONDS}`];
@@ -69,21 +93,30 @@ async function perfOf(pid: number, { tools }: Stage): Promise<string> {
   if (!existsSync(PROGRAMS.perf)) return "perf is not installed";
   const data = join(tools.directory, `perf-${pid}.data`);
   const o = { timeoutMs: 60_000, abort: tools.abort };
-  const record = [PROGRAMS.perf, "record", "-e", "cpu-clock", "-F", "1999", "-o", data];
+  const record = [PROGRAMS.perf, "record", "-e", "cpu-clock", "-F", "999", "-g", "-o", data];
   await runToEnd([...record, "-p", `${pid}`, "--", "sleep", `${LOOK_SECONDS}`], o);
-  const reportBy = async (keys: string): Promise<string> => {
-    const report = ["report", "-i", data, "--stdio", "--no-children", "--percent-limit", "0.5"];
-    const ended = await runToEnd([PROGRAMS.perf, ...report, "--sort", keys], o);
+  const reportBy = async (keys: string, ...how: readonly string[]): Promise<string> => {
+    const report = ["report", "-i", data, "--stdio", "-g", "none", "--percent-limit", "0.5"];
+    const ended = await runToEnd([PROGRAMS.perf, ...report, "--sort", keys, ...how], o);
     if (ended.exitCode !== 0) return ended.stderr;
     return ended.stdout
       .replaceAll(/^(#.*)?\n/gm, "")
       .replaceAll(/file:\S*\/dist\//g, "")
       .replaceAll(/[ -]+$/gm, "");
   };
-  const objects = fenced("By program, library and kernel (perf)", await reportBy("dso"));
-  const functions = fenced("By function (perf)", await reportBy("dso,symbol"));
+  const objects = fenced(
+    "By program, library and kernel (perf)",
+    await reportBy("dso", "--no-children"),
+  );
+  const functions = fenced("By function (perf)", await reportBy("dso,symbol", "--no-children"));
+  const calls = await reportBy("symbol", "--children");
+  const scripts = calls.split("\n").filter((line) => line.includes("JS:"));
+  const within = fenced(
+    "In JavaScript functions and all they call; in them alone",
+    scripts.join("\n"),
+  );
   await rm(data, { force: true });
-  return `${objects}\n\n${functions}`;
+  return [objects, functions, within].join("\n\n");
 }
 
 function fenced(title: string, text: string): string {
