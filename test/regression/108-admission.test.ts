@@ -362,3 +362,19 @@ test("a client that waits at an address that leaves the node is told so", async 
     await worker.stop();
   }
 });
+
+test("more than a thousand connections that say nothing push the oldest of them out", async () => {
+  const worker = await startWorker({ postgres });
+  try {
+    const silent: RawClient[] = [];
+    for (let i = 0; i < 1000; i += 1) silent.push(await RawClient.open(worker.port));
+    const client = await RawClient.login(worker.port, USER);
+    expect(silent[0]?.error()).toMatchObject({ C: "53300", D: expect.stringContaining("1000") });
+    expect(silent.slice(1).some(({ isClosed }) => isClosed)).toBe(false);
+    client.send(say.query("select 1"));
+    await client.ready();
+    for (const one of silent) one.destroy();
+  } finally {
+    await worker.stop();
+  }
+});

@@ -38,6 +38,10 @@ const CLOSE_WITHIN_MS = 5000;
 
 /** What a connection needs of the listener that accepted it. */
 export interface ClientHost {
+  /** It has not said yet who it is. */
+  came(connection: ClientConnection): void;
+  /** It has, or wants to cancel. */
+  introduced(connection: ClientConnection): void;
   /**
    * Takes a place among the clients, or says why not; `left` gives it back. One that waits is told
    * by `admitted` or `shutDown`.
@@ -89,6 +93,7 @@ export class ClientConnection implements SocketEvents {
       context.log.write("log", "new connection received", { detail });
     }
     this.#startTimer();
+    host.came(this);
   }
 
   /** By which address of ours it came in; null by a Unix socket. */
@@ -188,9 +193,11 @@ export class ClientConnection implements SocketEvents {
         return this.#refuse(event.failure);
       case "cancel":
         this.#start = null;
+        this.#host.introduced(this);
         return this.#host.cancel(event.processId, event.key, () => this.#close());
       case "start-up":
         this.#start = null;
+        this.#host.introduced(this);
         this.#loginBytes = start.rest;
         return this.#enter(event.client);
     }

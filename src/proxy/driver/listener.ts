@@ -27,6 +27,9 @@ export interface ListenError {
 
 const SEQUENCE_MAX = (1 << CANCEL_WORKER_SHIFT) - 1;
 
+/** So many connections may be silent at a time, however few clients the node serves. */
+const STRANGERS_MIN = 1000;
+
 interface Key {
   readonly processId: number;
   readonly key: number;
@@ -38,6 +41,9 @@ export class Listener implements ClientHost {
   readonly #servers: Server[] = [];
   /** Everybody who is connected, logged in or not. */
   readonly #connections = new Set<ClientConnection>();
+  /** Those that have not said yet who they are, in the order in which they came. */
+  readonly #strangers = new Set<ClientConnection>();
+  readonly #strangersMax: number;
   readonly #places: ClientPlaces<ClientConnection>;
   /** Those who have a place. */
   readonly #clients = new Map<ClientConnection, Key>();
@@ -50,6 +56,8 @@ export class Listener implements ClientHost {
     this.#context = context;
     this.#remoteCancels = new RemoteCancels((message) => context.tell(message));
     const { settings, tell } = context;
+    const { num_init_children: most, listen_backlog_multiplier: times } = settings().config;
+    this.#strangersMax = Math.max(STRANGERS_MIN, most * times);
     const onAdmitted = (client: ClientConnection): void => this.#giveKey(client);
     this.#places = new ClientPlaces({ settings, tell, onAdmitted });
   }
@@ -160,6 +168,20 @@ export class Listener implements ClientHost {
 
   // ---- ClientHost -------------------------------------------------------------------------
 
+  /** Whoever has been silent for longest makes room: connections cost memory before any login. */
+  came(connection: ClientConnection): void {
+    this.#strangers.add(connection);
+    if (this.#strangers.size <= this.#strangersMax) return;
+    const [oldest] = this.#strangers;
+    const detail = `${this.#strangersMax} newer connections have not sent a start-up packet either.`;
+    const hint = "Find out who opens connections and says nothing.";
+    oldest?.shutDown(failure("too-many-clients", { detail, hint }));
+  }
+
+  introduced(connection: ClientConnection): void {
+    this.#strangers.delete(connection);
+  }
+
   enter(connection: ClientConnection): "entered" | "waits" | Failure {
     const entry = this.#places.enter(connection);
     if (entry === "entered") this.#giveKey(connection);
@@ -168,6 +190,7 @@ export class Listener implements ClientHost {
 
   left(connection: ClientConnection): void {
     this.#connections.delete(connection);
+    this.#strangers.delete(connection);
     const key = this.#clients.get(connection);
     if (key !== undefined) this.#byProcessId.delete(key.processId);
     this.#clients.delete(connection);
