@@ -48,6 +48,7 @@ export class StateCarrier {
   #failures = 0;
   /** Of all PREPAREs so far. */
   #whenExecuted = 0;
+  #namesWhenExecuted: readonly string[] | null = [];
 
   constructor(talk: Conversation, known: KnownStates, first: FirstState) {
     this.#talk = talk;
@@ -74,20 +75,21 @@ export class StateCarrier {
 
   /** A statement was sent there. */
   ran(sql: SqlClass, link: BackendLink): void {
-    this.#whenExecuted |= sql.leavesWhenExecuted;
+    if (sql.leavesWhenExecuted !== 0) {
+      this.#whenExecuted |= sql.leavesWhenExecuted;
+      this.#namesWhenExecuted = joined(this.#namesWhenExecuted, sql.settingNames);
+    }
     let leaves = sql.leaves;
     if (sql.clears !== 0) leaves |= sql.clears & (link.keeps | this.#carriedBits());
     if (leaves === 0) return;
     if ((leaves & LEAVES.executes) !== 0) {
       leaves = (leaves & ~LEAVES.executes) | this.#whenExecuted;
-      if (this.#whenExecuted !== 0) this.#names = null;
+      this.#names = joined(this.#names, this.#namesWhenExecuted);
     }
     this.#suspected |= leaves;
     this.#where = link;
     if ((leaves & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) === 0) return;
-    const { settingNames } = sql;
-    if (settingNames === null || this.#names === null) this.#names = null;
-    else this.#names = [...new Set([...this.#names, ...settingNames])];
+    this.#names = joined(this.#names, sql.settingNames);
   }
 
   /** What a statement may clear although no reason of it keeps the link: it is carried. */
@@ -185,4 +187,13 @@ export function failureOf(fields: ReadonlyMap<string, string>): Failure {
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
   };
+}
+
+/** Null when the names of one of them are not known. */
+function joined(
+  names: readonly string[] | null,
+  others: readonly string[] | null,
+): readonly string[] | null {
+  if (names === null || others === null) return null;
+  return others.length === 0 ? names : [...new Set([...names, ...others])];
 }

@@ -105,7 +105,7 @@ export interface SqlClass {
   /** Of a PREPARE: bits of LEAVES that an EXECUTE of the statement leaves or clears. */
   readonly leavesWhenExecuted: number;
   /**
-   * The parameters behind `settings` and `role`, in lower case: `timezone`, `app.user`. Null when
+   * The parameters behind `settings` and `role`, also when executed, in lower case: `timezone`, `app.user`. Null when
    * they are not known, for all of them, and when one goes back to a value of before (RESET, SET TO
    * DEFAULT); empty when there are none.
    */

@@ -99,12 +99,7 @@ export function leftByWords(seen: Skim): Leavings {
     case "close":
       return only(0, LEAVES.cursors);
     case "prepare":
-      if (second === "transaction") return LEAVES_NOTHING;
-      return {
-        ...LEAVES_NOTHING,
-        leaves: LEAVES.prepared,
-        leavesWhenExecuted: suspects.leaves | suspects.clears,
-      };
+      return second === "transaction" ? LEAVES_NOTHING : only(LEAVES.prepared);
     case "execute":
       return only(LEAVES.executes);
     case "deallocate":
@@ -208,6 +203,7 @@ export class TreeLeavings {
   #leaves = 0;
   #clears = 0;
   #whenExecuted = 0;
+  #prepares = false;
   #names: Set<string> | null = new Set();
 
   /** @param node one of the statements of the text, such as `{ SelectStmt: ... }`. */
@@ -231,7 +227,7 @@ export class TreeLeavings {
       }
       case "PrepareStmt":
         this.#leaves |= LEAVES.prepared;
-        this.#whenExecuted |= suspects.leaves | suspects.clears;
+        this.#prepares = true;
         return;
       case "DoStmt":
       case "CallStmt":
@@ -275,10 +271,12 @@ export class TreeLeavings {
   }
 
   result(): Leavings {
+    // Of a text with a PREPARE, which statement what belongs to is not looked at.
+    const left = this.#prepares ? (this.#leaves | this.#clears) & ~LEAVES.prepared : 0;
     return {
       leaves: this.#leaves,
       clears: this.#clears,
-      leavesWhenExecuted: this.#whenExecuted,
+      leavesWhenExecuted: this.#whenExecuted | left,
       settingNames: this.#names === null ? null : [...this.#names],
     };
   }

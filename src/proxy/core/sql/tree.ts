@@ -30,7 +30,8 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
   // Part of the text may write, and all of it must go one way.
   if (statements.length > 1) return { ...base, multi: true };
   const { kind, destination } = formOf(only, found);
-  return { ...base, multi: false, kind, destination };
+  const name = child(child(only, "PrepareStmt"), "name");
+  return { ...base, multi: false, kind, destination, name: typeof name === "string" ? name : null };
 }
 
 function formOf(
@@ -48,6 +49,9 @@ function formOf(
     if (isFile) return { kind: "write", destination: "primary" };
     if (copy["is_from"] === true) return { kind: "copy-in", destination: "primary" };
     return { kind: "copy-out", destination: found.modifies ? "primary" : "either" };
+  }
+  if (child(statement, "PrepareStmt") !== undefined) {
+    return { kind: "prepare", destination: "primary" };
   }
   const isExplain = child(statement, "ExplainStmt") !== undefined;
   return { kind: isExplain ? "explain" : "write", destination: "primary" };

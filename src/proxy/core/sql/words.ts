@@ -118,7 +118,9 @@ function classOfForm(seen: Skim): SqlClass | null {
     case "release":
       return plain("savepoint", words.at(-1) ?? null);
     case "prepare":
-      return second === "transaction" ? plain("two-phase") : plain("prepare", second);
+      if (second === "transaction") return plain("two-phase");
+      // The grammar knows what it leaves when it is executed.
+      return seen.mayChangeSession ? null : plain("prepare", second);
     case "execute":
       return plain("execute", second);
     case "deallocate":

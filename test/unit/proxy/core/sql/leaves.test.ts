@@ -138,9 +138,11 @@ describe("what may be left in the session", () => {
   test("by a prepared statement is told by its PREPARE", () => {
     const left = (text: string): Bit[] => bitsOf(classifier.classify(text).leavesWhenExecuted);
     expect(left("prepare p as select pg_advisory_lock(1)")).toEqual(["advisoryLocks"]);
-    expect(left("prepare p as select set_config($1, $2, $3)")).toEqual(["settings"]);
+    expect(left("prepare p as select set_config('a.b', $1, false)")).toEqual(["settings"]);
     expect(left("prepare p as select 1")).toEqual([]);
     expect(left("select 1; prepare p as select pg_advisory_lock(1)")).toEqual(["advisoryLocks"]);
+    const found = classifier.classify("prepare p as select set_config('a.b', $1, false)");
+    expect(found).toMatchObject({ kind: "prepare", name: "p", settingNames: ["a.b"] });
   });
 
   test("is not the same for two parameters of set_config", () => {
