@@ -1,0 +1,212 @@
+/**
+ * Clients that share server connections (pool_mode = transaction) and try, or happen, to get at each
+ * other: statements, settings, transactions, notifications, and the connections themselves.
+ */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { drawMessages } from "../fuzz/model/messages.ts";
+import { Random } from "../sim/random.ts";
+import { until } from "../support/loopback-cluster.ts";
+import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
+import { RawClient, say } from "../support/raw-client.ts";
+import { pause, startWorker, type WorkerHarness } from "../support/worker-harness.ts";
+
+const CHAOS = Number(process.env.CHAOS ?? "300");
+
+let postgres: PostgresCluster;
+let worker: WorkerHarness;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ standbys: 0 });
+  await postgres.query(0, "create database bench");
+  await postgres.query(0, "create table t (a text)", "bench");
+});
+
+afterAll(async () => {
+  await postgres?.stop();
+});
+
+async function startSharing(poolSize: number, more: readonly string[] = []): Promise<void> {
+  const sharing = ["pool_mode = 'transaction'", `pool_size = ${poolSize}`];
+  worker = await startWorker({
+    postgres,
+    config: [...sharing, "num_init_children = 100", ...more],
+  });
+}
+
+afterEach(async () => {
+  await worker.stop();
+});
+
+const login = (): Promise<RawClient> => RawClient.login(worker.port);
+
+/** Sends, and waits for one ReadyForQuery. @returns types and first column texts of what came. */
+async function ask(client: RawClient, ...messages: readonly Buffer[]): Promise<string> {
+  client.frames.length = 0;
+  client.send(...messages);
+  await client.ready();
+  return client.frames
+    .filter(({ type }) => type !== "S")
+    .map(({ type, body }) => {
+      if (type === "D") return `D(${body.subarray(6).toString("latin1")})`;
+      return type === "E" ? `E(${/C(\w{5})\0/.exec(body.toString("latin1"))?.[1]})` : type;
+    })
+    .join(" ");
+}
+
+async function connectionsInUse(): Promise<number> {
+  const sql = `select count(*)::int as count from pg_stat_activity
+    where datname = 'bench' and pid <> pg_backend_pid() and backend_type = 'client backend'`;
+  const [row] = await postgres.query(0, sql, "bench");
+  return Number(row?.["count"]);
+}
+
+describe("with one server connection for all", () => {
+  beforeEach(() => startSharing(1));
+
+  test("a time limit that one client sets does not end the statements of another", async () => {
+    const [hasty, patient] = [await login(), await login()];
+    await ask(hasty, say.query("set statement_timeout = 1"));
+    for (let round = 0; round < 30; round += 1) {
+      await ask(hasty, say.query("select 1"));
+      expect(await ask(patient, say.query("select pg_sleep(0.005)"))).toBe("T D() C Z");
+    }
+    expect(await ask(hasty, say.query("select pg_sleep(0.1)"))).toBe("T E(57014) Z");
+  });
+
+  test("settings, roles and prepared statements of one are not those of another", async () => {
+    const clients = [await login(), await login(), await login()];
+    await postgres.query(0, "create role someone", "bench");
+    for (const [number, client] of clients.entries()) {
+      await ask(client, say.query(`set datestyle = '${["ISO", "SQL", "German"][number]}'`));
+      await ask(client, say.query(`set a.b = 'of ${number}'`));
+      await ask(client, say.query(`prepare p as select 'prepared by ${number}'`));
+      if (number === 1) await ask(client, say.query("set role someone"));
+    }
+    for (let round = 0; round < 3; round += 1) {
+      for (const [number, client] of clients.entries()) {
+        const date = ["2020-02-03", "02/03/2020", "03.02.2020"][number];
+        expect(await ask(client, say.query("select '2020-02-03'::date::text"))).toBe(
+          `T D(${date}) C Z`,
+        );
+        expect(await ask(client, say.query("select current_setting('a.b')"))).toBe(
+          `T D(of ${number}) C Z`,
+        );
+        expect(await ask(client, say.query("execute p"))).toBe(`T D(prepared by ${number}) C Z`);
+        const role = number === 1 ? "someone" : "postgres";
+        expect(await ask(client, say.query("select current_user"))).toBe(`T D(${role}) C Z`);
+      }
+    }
+  });
+
+  test("a transaction whose client vanishes is rolled back before another gets the connection", async () => {
+    for (const ending of ["destroy", "reset"] as const) {
+      const gone = await login();
+      await ask(gone, say.query("begin"));
+      await ask(gone, say.query("insert into t values ('lost')"));
+      if (ending === "destroy") gone.destroy();
+      else gone.socket.resetAndDestroy();
+      const next = await login();
+      expect(await ask(next, say.query("select count(*) from t"))).toBe("T D(0) C Z");
+      expect(await ask(next, say.query("savepoint s"))).toBe("E(25P01) Z");
+      next.destroy();
+    }
+  });
+
+  test("whoever keeps the others waiting and vanishes gives up the connection", async () => {
+    const blockers: (readonly Buffer[])[] = [
+      [say.parse("", "select broken from")],
+      [say.query("copy t from stdin"), say.copyData("half a")],
+      [say.query("select pg_sleep(60)")],
+      [say.parse("", "select 1"), say.flush()],
+      [
+        say.query("begin"),
+        say.query("listen x"),
+        say.query("declare c cursor with hold for select 1"),
+      ],
+      [say.query("x".repeat(300_000)).subarray(0, 290_000)],
+    ];
+    for (const [number, messages] of blockers.entries()) {
+      const blocker = await login();
+      blocker.send(...messages);
+      await pause(50);
+      const next = await login();
+      const answer = ask(next, say.query("select 'served'"));
+      await pause(20);
+      blocker.destroy();
+      expect(await answer, `after blocker ${number}`).toBe("T D(served) C Z");
+      next.destroy();
+    }
+  });
+
+  test("one who waits for the connection and vanishes is not given it", async () => {
+    const owner = await login();
+    await ask(owner, say.query("begin"));
+    const waiting = [];
+    for (let i = 0; i < 10; i += 1) {
+      const client = await login();
+      client.send(say.query(`select ${i}`));
+      waiting.push(client);
+    }
+    await pause(100);
+    for (const client of waiting.slice(0, 9)) client.destroy();
+    const last = waiting[9] as RawClient;
+    await ask(owner, say.query("commit"));
+    await last.ready();
+    expect(last.types()).toBe("TDCZ");
+    expect(await ask(owner, say.query("select 1"))).toBe("T D(1) C Z");
+    expect(await connectionsInUse()).toBe(1);
+  });
+
+  test("who stops listening gets no more notifications, and nobody else does", async () => {
+    const [listener, other] = [await login(), await login()];
+    await ask(listener, say.query("listen c"));
+    await ask(listener, say.query("unlisten c"));
+    await ask(other, say.query("notify c, 'for nobody'"));
+    await ask(listener, say.query("select 1"));
+    await ask(other, say.query("select 1"));
+    expect(listener.count("A") + other.count("A")).toBe(0);
+  });
+});
+
+describe("with three server connections", () => {
+  test("none is lost when clients come and vanish at any moment", async () => {
+    await startSharing(3);
+    const random = new Random(11);
+    const chaosLeft = Array.from({ length: CHAOS }, (_, number) => number);
+    const chaos = async (): Promise<void> => {
+      while (chaosLeft.pop() !== undefined) {
+        const client = await RawClient.open(worker.port);
+        client.send(say.startUp({ user: "postgres", database: "bench" }));
+        if (random.chance(0.8))
+          await client.until(() => client.count("Z") > 0, "the login").catch(() => undefined);
+        for (const message of drawMessages(random, 1 + random.below(8))) {
+          client.socket.write(message);
+          if (random.chance(0.2)) await pause(random.below(4));
+        }
+        if (random.chance(0.1))
+          client.send(say.query("listen x; create temp table if not exists y ()"));
+        await pause(random.below(15));
+        const ending = random.below(3);
+        if (ending === 0) client.socket.resetAndDestroy();
+        else if (ending === 1) client.socket.end(say.terminate());
+        else client.destroy();
+      }
+    };
+    const steady = await login();
+    const steadyWork = (async () => {
+      for (let round = 0; chaosLeft.length > 0; round += 1) {
+        expect(await ask(steady, say.query(`select ${round}`))).toBe(`T D(${round}) C Z`);
+      }
+    })();
+    await Promise.all([...Array.from({ length: 8 }, chaos), steadyWork]);
+    await until("the statements that nobody waits for have ended", async () => {
+      return (await connectionsInUse()) <= 3;
+    });
+    // All three are there, at once: none is lost.
+    const clients = await Promise.all([login(), login(), login()]);
+    await Promise.all(clients.map((client) => ask(client, say.query("begin"))));
+    const answers = clients.map((client) => ask(client, say.query("select 'at once'")));
+    expect(await Promise.all(answers)).toEqual(Array.from(clients, () => "T D(at once) C Z"));
+    expect(await connectionsInUse()).toBe(3);
+  }, 120_000);
+});
