@@ -18,7 +18,7 @@ import type {
   ToWorker,
 } from "../wire/ipc/index.ts";
 import { idleLifeMs } from "./core/pool/index.ts";
-import { ParameterSets, SessionStates } from "./core/session/index.ts";
+import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
   BackendPool,
@@ -82,7 +82,11 @@ const classifier = createClassifier({
 const io = await chooseSocketIo(process.env.PGQUORUM_IO);
 if (io.kind === "net") log.write("debug1", "socket I/O goes by way of net.Socket");
 const { config } = settings;
-const known = { states: new SessionStates(), sets: new ParameterSets() };
+const known = {
+  states: new SessionStates(),
+  sets: new ParameterSets(),
+  statements: new SharedStatements(settings.config.max_prepared_statements),
+};
 const pool = new BackendPool({
   io,
   sets: known.sets,
@@ -212,6 +216,7 @@ function reload(): void {
   const { connect_timeout: connectTimeoutMs, reset_query_list: resetQueries } = settings.config;
   pool.change({ connectTimeoutMs, resetQueries });
   shared.change(sharedSettings(settings.config));
+  known.statements.perConnectionMax = settings.config.max_prepared_statements;
   log.change(logOptionsFor(settings.config, "child", isDebugging));
 }
 

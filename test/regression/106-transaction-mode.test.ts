@@ -51,7 +51,7 @@ async function backends(server: number): Promise<number> {
 }
 
 describe("many clients over few server connections", () => {
-  for (const mode of ["simple", "extended"]) {
+  for (const mode of ["simple", "extended", "prepared"]) {
     test(`read with -M ${mode}`, async () => {
       const out = await pgbench("-n", "-S", "-M", mode, "-c", "100", "-t", "20");
       expect(out).toContain("number of failed transactions: 0");
@@ -61,7 +61,8 @@ describe("many clients over few server connections", () => {
     });
 
     test(`run TPC-B with -M ${mode}`, async () => {
-      const out = await pgbench("-n", "-M", mode, "-c", "40", "-t", "10");
+      // A thread of pgbench waits for the answer to its Parse, and with it all of its clients.
+      const out = await pgbench("-n", "-M", mode, "-c", "40", "-j", "40", "-t", "10");
       expect(out).toContain("number of failed transactions: 0");
       expect(await backends(0)).toBeLessThanOrEqual(POOL_SIZE);
     });

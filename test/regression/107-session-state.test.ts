@@ -287,8 +287,8 @@ describe("a session keeps its connection", () => {
       "select pg_advisory_unlock_shared(7)",
     ],
     ["cursor WITH HOLD", "declare c cursor with hold for select 1", "close c"],
-    ["PREPARE that cannot be carried over", "select 1; prepare a as select 2", "deallocate a"],
-    ["PREPARE that cannot be carried over", "prepare a as select 'ä'", "deallocate all"],
+    ["prepared statement", "select 1; prepare a as select 2", "deallocate a"],
+    ["prepared statement", "prepare a as select 'ä'", "deallocate all"],
   ])("for %s", async (words, sql, undo) => {
     const one = await Connection.open();
     expect(await one.run(sql)).toBeNull();

@@ -101,7 +101,7 @@ export const OWN = {
     min: 1,
     context: "reload",
     since: "pgquorum",
-    acts: false,
+    acts: true,
     about:
       "In transaction mode, prepared statements kept on one server connection; the one that was not used for longest makes room.",
   },

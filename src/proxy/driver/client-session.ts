@@ -369,6 +369,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       this.#o.links.release(connection, isOrderly && isWritten && isClean && link.isQuiet);
     }
     this.#connections.length = 0;
+    this.#session.leftStatements();
     this.#o.ended();
   }
 

@@ -100,6 +100,11 @@ export function buildQuery(text: string): Buffer {
   return buildMessage(FRONTEND.query, Buffer.from(`${text}\0`));
 }
 
+/** Without parameter types. */
+export function buildParse(name: string, text: string): Buffer {
+  return buildMessage(FRONTEND.parse, Buffer.from(`${name}\0${text}\0\0\0`));
+}
+
 export function buildPassword(body: Buffer): Buffer {
   return buildMessage(FRONTEND.password, body);
 }

@@ -151,6 +151,7 @@ export class World implements SessionPort {
         // A copy: the view is valid only during the call.
         this.#receive(id, Buffer.from(bytes.subarray(start, end)));
       },
+      isBlocked: false,
     };
   }
 

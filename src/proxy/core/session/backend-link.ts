@@ -10,6 +10,7 @@ import {
   type FrameSink,
   type Take,
 } from "../../../wire/postgres/index.ts";
+import { KnownStatements } from "./known-statements.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
@@ -18,6 +19,8 @@ import type { SessionState } from "./session-state.ts";
 export interface LinkPort {
   /** Views of a read buffer: the port stops their source when it cannot write them at once. */
   send(bytes: Buffer, start: number, end: number): void;
+  /** Some of it is still in use. */
+  readonly isBlocked: boolean;
 }
 
 /** What a link tells its session. */
@@ -26,6 +29,8 @@ export interface LinkOwner {
   /** ReadyForQuery; `hidden` when it answered something that the client did not ask. */
   ready(link: BackendLink, hidden: boolean): void;
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void;
+  /** The ErrorResponse as the client shall see it. */
+  errorTold(frame: Buffer): Buffer;
   /** The client saw this ParameterStatus. */
   told(name: string, value: string): void;
 }
@@ -70,6 +75,7 @@ export const NOBODY: LinkOwner = {
   relayed: () => undefined,
   ready: () => undefined,
   failedWith: () => undefined,
+  errorTold: (frame) => frame,
   told: () => undefined,
 };
 
@@ -84,6 +90,8 @@ export class BackendLink implements FrameSink {
   /** This link in the sets of `PreparedStatement.backends`, given by its session. */
   bit = 0;
   readonly pending = new PendingReplies();
+  /** Statements that sessions share, as far as this connection has them. */
+  readonly known = new KnownStatements();
   /** What the server says of itself, kept up to date for whoever uses the connection next. */
   parameters: ParameterSet;
   /** What sessions have made of the connection; null when nobody keeps track of it. */
@@ -138,6 +146,10 @@ export class BackendLink implements FrameSink {
   /** The client has the beginning of a message: nothing but its rest may follow. */
   get isInPassedFrame(): boolean {
     return this.#walker.isInPassedFrame;
+  }
+
+  get isBlocked(): boolean {
+    return this.#port.isBlocked;
   }
 
   send(bytes: Buffer, start = 0, end = bytes.length): void {
@@ -215,7 +227,8 @@ export class BackendLink implements FrameSink {
     const severity = fields.get("V");
     if (!hidden) {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
-      this.owner.relayed(frame, 0, frame.length);
+      const told = this.owner.errorTold(frame);
+      this.owner.relayed(told, 0, told.length);
     }
     if (question !== undefined) question.error ??= fields;
     this.owner.failedWith(this, fields);

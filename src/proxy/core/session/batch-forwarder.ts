@@ -1,36 +1,58 @@
-import { buildCloseStatement, SYNC } from "../../../wire/postgres/index.ts";
-import type { SqlClass } from "../sql/index.ts";
+import { buildCloseStatement, HEADER_BYTES } from "../../../wire/postgres/index.ts";
+import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
-import type { ClientBatch } from "./client-batch.ts";
+import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
-import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
-import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import { OutputBuffer } from "./output-buffer.ts";
+import { INJECTED, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
+import { SqlPrepared } from "./sql-prepared.ts";
+import type { StateCarrier } from "./state-carrier.ts";
+import { StatementSupply } from "./statement-supply.ts";
 
-export interface ForwardOptions {
-  readonly at: number;
-  readonly end: number;
-  readonly flags: number;
-  readonly continues: boolean;
-  readonly hasFailed: boolean;
+/** Longer stretches of a batch go out as they lie, not by way of the output buffer. */
+const COPIED_BYTES_MAX = 16 * 1024;
+const CLOSE_NOTHING = buildCloseStatement(NOBODY_S_NAME.toString());
+const CLOSE_UNNAMED = buildCloseStatement("");
+
+export interface ForwarderOptions {
+  readonly batch: ClientBatch;
+  readonly statements: PreparedStatements;
+  readonly links: LinkSet;
+  /** Null: server connections are not shared, and know statements by the client's own names. */
+  readonly carrier: StateCarrier | null;
 }
 
 /**
- * Sends extended messages to a backend that may not know all that they name: what was prepared
- * elsewhere is prepared there first, what is closed is closed everywhere.
+ * Sends extended messages to a backend that may not know all that they name. What it lacks is
+ * prepared right before it is needed, so that an error of that is the error of whatever needs it.
+ * Shared statements get the names under which server connections know them:
+ *
+ *     Bind s1 | Execute | Sync   ->   Parse pgquorum/7 | Bind pgquorum/7 | Execute | Sync
  */
 export class BatchForwarder {
+  /** What SQL says about prepared statements. */
+  readonly sql: SqlPrepared;
   readonly #batch: ClientBatch;
   readonly #statements: PreparedStatements;
-  readonly #links: LinkSet;
+  readonly #carrier: StateCarrier | null;
+  readonly #output: OutputBuffer;
+  readonly #supply: StatementSupply;
+  #input: Buffer = CLOSE_UNNAMED;
+  /** Where the bytes begin that were not dealt with. */
+  #from = 0;
+  #end = 0;
+  #flags = 0;
 
-  constructor(o: {
-    readonly batch: ClientBatch;
-    readonly statements: PreparedStatements;
-    readonly links: LinkSet;
-  }) {
+  constructor(o: ForwarderOptions) {
     this.#batch = o.batch;
     this.#statements = o.statements;
-    this.#links = o.links;
+    this.#carrier = o.carrier;
+    this.#output = o.carrier?.statements.output ?? new OutputBuffer();
+    this.#supply = new StatementSupply(o, this.#output);
+    this.sql = new SqlPrepared(o, this.#supply, this.#output);
   }
 
   /**
@@ -38,145 +60,218 @@ export class BatchForwarder {
    *
    * @param o.flags HIDDEN for every backend but the first.
    * @param o.continues it goes on with a batch that is unfinished there.
-   * @param o.hasFailed the transaction is aborted: nothing can be parsed ahead.
    * @returns false when the client has too many messages without an answer.
    */
-  forward(link: BackendLink, input: Buffer, o: ForwardOptions): boolean {
-    const { at, end, flags, continues } = o;
+  forward(
+    link: BackendLink,
+    input: Buffer,
+    o: {
+      readonly at: number;
+      readonly end: number;
+      readonly flags: number;
+      readonly continues: boolean;
+    },
+  ): boolean {
     const batch = this.#batch;
-    let from = at;
-    if (batch.missesUnnamed && link.mayHaveUnnamed && !continues) {
-      // One that was replaced or ended by messages that went elsewhere.
-      link.note(SENT.close, INJECTED | flags);
-      link.send(buildCloseStatement(""));
+    this.#input = input;
+    this.#from = o.at;
+    this.#end = o.end;
+    this.#flags = o.flags;
+    this.#output.clear();
+    if (batch.missesUnnamed && link.mayHaveUnnamed && !o.continues) {
+      // One that was replaced or ended by messages that went elsewhere, or another session's.
+      link.note(SENT.close, INJECTED | o.flags);
+      this.#output.add(CLOSE_UNNAMED);
       link.mayHaveUnnamed = false;
     }
-    if (!continues && !o.hasFailed) this.#prepareBatch(link);
     for (let i = 0; i < batch.count; i += 1) {
-      const kind = batch.kinds[i] as (typeof batch.kinds)[number];
+      const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
-      const statement = batch.statements[i] ?? null;
-      let watcher: ReplyWatcher | null = null;
-      if (statement !== null) {
-        const missing = this.#missingAt(link, statement, kind, continues);
-        if (missing !== null) {
-          link.send(input, from, start);
-          from = start;
-          this.#inject(link, missing, INJECTED | flags);
-        }
-        if (kind === SENT.parse) {
-          const stop = Math.min(end, start + 1 + input.readUInt32BE(start + 1));
-          watcher = this.#parseSent(link, statement, input, start, stop);
-        } else if (kind === SENT.close) {
-          this.#closeElsewhere(statement, link);
-          watcher =
-            statement.name === ""
-              ? this.#statements.closeWatcher
-              : this.#statements.namedCloseWatcher(statement);
-        }
-      }
-      if (!link.note(kind, flags, watcher)) return false;
+      const watcher = this.#send(link, kind, start, batch.statements[i] ?? null, o.continues);
+      if (!link.note(kind, o.flags, watcher)) return false;
     }
-    link.send(input, from, end);
+    this.#finish(link);
     return true;
   }
 
-  /** What the server must know goes before the batch, where no error of the batch can reach it. */
-  #prepareBatch(link: BackendLink): void {
-    const batch = this.#batch;
-    let isAny = false;
-    for (let i = 0; i < batch.count; i += 1) {
-      const statement = batch.statements[i] ?? null;
-      if (statement === null) continue;
-      const missing = this.#missingAt(link, statement, batch.kinds[i] ?? SENT.sync, false);
-      if (missing !== null) isAny = this.#inject(link, missing, HIDDEN) || isAny;
-    }
-    if (!isAny) return;
-    link.note(SENT.sync, HIDDEN);
-    link.send(SYNC);
-  }
-
-  /** A statement that the server must know before it reads this message. */
-  #missingAt(
+  /** @returns who wants to know what becomes of the message. */
+  #send(
     link: BackendLink,
-    statement: PreparedStatement,
-    kind: number,
-    continues: boolean,
-  ): PreparedStatement | null {
-    let wanted: PreparedStatement | null = null;
-    // What the unnamed statement is in the middle of a batch, that server alone knows.
-    if (statement.name === "" && continues) return null;
-    if (kind === SENT.bind || kind === SENT.describe) wanted = statement;
-    // The name is taken: then this server has to refuse it like the other one would.
-    else if (kind === SENT.parse && statement.name !== "") {
-      wanted = this.#statements.get(statement.name) ?? null;
-    }
-    return wanted === null || (wanted.backends & link.bit) !== 0 ? null : wanted;
-  }
-
-  #parseSent(
-    link: BackendLink,
-    statement: PreparedStatement,
-    input: Buffer,
+    kind: Sent,
     start: number,
-    stop: number,
+    statement: PreparedStatement | null,
+    continues: boolean,
   ): ReplyWatcher | null {
-    const known = this.#statements.get(statement.name);
+    if (kind === SENT.execute) return this.#execute(link, start);
+    if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
+    if (statement === null) return null;
+    if (kind !== SENT.close && touchesPrepared(statement.sql))
+      this.#supplyNamed(link, start, statement);
+    if (statement.name !== "" && this.#statements.isUncertain) {
+      // What the server may have dropped it knows; but what it never got it must get.
+      const known = this.#statements.get(statement.name);
+      if (known !== undefined) this.#supplyHere(link, start, known);
+      return null;
+    }
+    // Closed or replaced by this very batch: as the name stands, the server knows what it means.
+    const isKnown = this.#statements.get(statement.name) === statement;
+    if (!isKnown && kind !== SENT.parse) return null;
+    if (kind === SENT.parse) return this.#parse(link, start, statement);
+    if (kind === SENT.close) return this.#close(link, start, statement);
+    this.#use(link, kind, start, statement, continues);
+    return null;
+  }
+
+  #parse(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher | null {
+    const statements = this.#statements;
+    const known = statements.get(statement.name);
     if (statement.name === "") link.mayHaveUnnamed = true;
     if (known === statement) {
       // Another backend of the session got it first, and its outcome is watched there.
       statement.backends |= link.bit;
       return null;
     }
-    if (statement.name !== "" && known !== undefined) return null; // The server will refuse it.
-    this.#statements.add(statement, input.subarray(start, stop));
+    if (statement.name !== "" && known !== undefined) {
+      // The name is taken: this server has to refuse it, like the one that the client believes in.
+      this.#supplyHere(link, start, known);
+      if (known.shared === null) return null;
+      this.#copyUpTo(link, start);
+      this.#rename(start, start + HEADER_BYTES, known.shared.name);
+      return null;
+    }
+    statements.add(statement);
+    const stop = this.#stopOf(start);
+    const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
+    if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
+    statement.keep(this.#input.subarray(start, stop));
     return statement;
   }
 
-  #inject(link: BackendLink, statement: PreparedStatement, flags: number): boolean {
-    if (statement.parse === null) return false;
-    link.note(SENT.parse, flags, {
-      failed: () => {
-        statement.backends &= ~link.bit;
+  #share(
+    link: BackendLink,
+    statement: PreparedStatement,
+    start: number,
+    stop: number,
+  ): SharedStatement | null {
+    const carrier = this.#carrier;
+    if (carrier === null) return null;
+    const isWhole = stop - start === 1 + this.#input.readUInt32BE(start + 1);
+    const rest = this.#input.subarray(zeroFrom(this.#input, start + HEADER_BYTES) + 1, stop);
+    const shared = isWhole ? this.#statements.share(statement, rest, carrier.scope) : null;
+    // Only this connection will know it.
+    if (shared === null) link.keepsForGood |= LEAVES.prepared;
+    return shared;
+  }
+
+  /** Even if it is known there, the client's own Parse is executed: it may fail today. */
+  #parseShared(
+    link: BackendLink,
+    start: number,
+    statement: PreparedStatement,
+    shared: SharedStatement,
+  ): ReplyWatcher {
+    this.#copyUpTo(link, start);
+    this.#supply.makeRoom(link, shared, this.#flags);
+    this.#rename(start, start + HEADER_BYTES, shared.name);
+    link.known.add(shared);
+    return {
+      failed: (wasSkipped) => {
+        link.known.doubt(shared);
+        statement.failed(wasSkipped);
       },
-      ended: () => undefined,
-    });
-    if (statement.name === "") link.mayHaveUnnamed = true;
-    // A copy: the kept bytes may be overwritten before a slow write is through.
-    link.send(Buffer.from(statement.parse));
-    statement.backends |= link.bit;
-    return true;
+      ended: () => statement.ended(),
+    };
   }
 
-  #closeElsewhere(statement: PreparedStatement, here: BackendLink): void {
-    for (const link of this.#links.all) {
-      if (link === here || (statement.backends & link.bit) === 0) continue;
-      link.note(SENT.close, HIDDEN);
-      link.note(SENT.sync, HIDDEN);
-      link.send(Buffer.concat([buildCloseStatement(statement.name), SYNC]));
-      statement.backends &= ~link.bit;
-    }
-    if (statement.name === "") this.#statements.forgetUnnamed();
-    else this.#statements.forget(statement);
+  #use(
+    link: BackendLink,
+    kind: Sent,
+    start: number,
+    statement: PreparedStatement,
+    continues: boolean,
+  ): void {
+    // What the unnamed statement is in the middle of a batch, that server alone knows.
+    if (statement.name !== "" || !continues) this.#supplyHere(link, start, statement);
+    const { shared } = statement;
+    if (shared === null) return;
+    let nameStart = start + HEADER_BYTES;
+    nameStart = kind === SENT.bind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
+    this.#copyUpTo(link, start);
+    this.#rename(start, nameStart, shared.name);
   }
 
-  /** EXECUTE and DEALLOCATE may name a statement that came as a Parse message. */
-  prepareForSql(sql: SqlClass, link: BackendLink): void {
-    if (sql.kind === "execute" || sql.kind === "deallocate" || sql.kind === "prepare") {
-      const statement = sql.name === null ? undefined : this.#statements.get(sql.name);
-      if (statement !== undefined && (statement.backends & link.bit) === 0) {
-        this.#inject(link, statement, HIDDEN);
-        link.note(SENT.sync, HIDDEN);
-        link.send(SYNC);
-      }
-      if (sql.kind !== "deallocate") return;
-      const gone = sql.name === null ? [...this.#statements] : [statement];
-      for (const one of gone) if (one !== undefined) this.#closeElsewhere(one, link);
-    } else if (sql.clearsSession) {
-      const everywhere = [...this.#statements];
-      for (const one of everywhere) this.#closeElsewhere(one, link);
-      this.#statements.forgetAll();
-    }
+  #close(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher {
+    const { name, shared } = statement;
+    if (shared !== null) {
+      // Others may use it: it stays, and the client gets the answer to closing nothing.
+      this.#copyUpTo(link, start);
+      this.#output.add(CLOSE_NOTHING);
+      this.#from = this.#stopOf(start);
+    } else this.#supply.closeElsewhere(link, statement);
+    if (name !== "") return this.#statements.forget([name]);
+    this.#statements.forgetUnnamed();
+    return this.#statements.closeWatcher;
   }
+
+  /** What SQL names must be there when that is parsed already: it says what the rows look like. */
+  #supplyNamed(link: BackendLink, start: number, statement: PreparedStatement): void {
+    if (statement.sql.kind !== "execute" || this.#statements.isUncertain) return;
+    this.#copyUpTo(link, start);
+    this.sql.prepareForExecute(statement.sql, link, this.#flags);
+  }
+
+  #execute(link: BackendLink, start: number): ReplyWatcher | null {
+    const executed = this.sql.executed(this.#input, start);
+    if (executed === null) return null;
+    this.#copyUpTo(link, start);
+    return this.sql.prepareForExecute(executed.sql, link, this.#flags);
+  }
+
+  /** The server must have it before it reads the message at `start`. */
+  #supplyHere(link: BackendLink, start: number, statement: PreparedStatement): void {
+    if (this.#supply.has(link, statement)) return;
+    this.#copyUpTo(link, start);
+    this.#supply.add(link, statement, this.#flags);
+  }
+
+  /** The message goes out with another name in it. */
+  #rename(start: number, nameStart: number, name: Buffer): void {
+    const stop = this.#stopOf(start);
+    const nameEnd = zeroFrom(this.#input, nameStart);
+    this.#output.addRenamed(this.#input, start, stop, nameStart, nameEnd, name);
+    this.#from = stop;
+  }
+
+  #stopOf(start: number): number {
+    return Math.min(this.#end, start + 1 + this.#input.readUInt32BE(start + 1));
+  }
+
+  /** Something else goes before the message at `start`, or in its place. */
+  #copyUpTo(link: BackendLink, start: number): void {
+    const length = start - this.#from;
+    if (length > COPIED_BYTES_MAX) {
+      this.#sendOutput(link);
+      link.send(this.#input, this.#from, start);
+    } else if (length > 0) this.#output.add(this.#input, this.#from, start);
+    this.#from = start;
+  }
+
+  #finish(link: BackendLink): void {
+    const isOneWrite = this.#end - this.#from <= COPIED_BYTES_MAX;
+    if (isOneWrite && this.#output.lengthBytes > 0) this.#copyUpTo(link, this.#end);
+    this.#sendOutput(link);
+    link.send(this.#input, this.#from, this.#end);
+  }
+
+  #sendOutput(link: BackendLink): void {
+    this.#output.sendTo(link);
+  }
+}
+
+/** Where the string that begins at `start` ends. */
+function zeroFrom(input: Buffer, start: number): number {
+  let at = start;
+  while (at < input.length && input[at] !== 0) at += 1;
+  return at;
 }

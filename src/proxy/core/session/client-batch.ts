@@ -7,7 +7,8 @@ import {
 import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import { NameReader } from "./name-reader.ts";
 import { SENT, type Sent } from "./pending-replies.ts";
-import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
 
 /** Extended messages that are held back until it is known which backend may have them all. */
 export const BATCH_BYTES_MAX = 256 * 1024;
@@ -41,6 +42,11 @@ const KIND_OF_TYPE: readonly (Sent | 0)[] = (() => {
   kinds[FRONTEND.close] = SENT.close;
   return kinds;
 })();
+
+/** It makes, uses or drops prepared statements by SQL. */
+export function touchesPrepared(sql: SqlClass): boolean {
+  return ((sql.leaves | sql.clears) & (LEAVES.prepared | LEAVES.executes)) !== 0;
+}
 
 /** 0 for a message that is not part of an extended batch. */
 export function batchKind(type: number): Sent | 0 {
@@ -85,6 +91,10 @@ export class ClientBatch {
   readonly starts: number[] = [];
   /** What a Parse makes, or a Bind, Describe or Close names; null for a portal or an unknown name. */
   readonly statements: (PreparedStatement | null)[] = [];
+  /** It names a statement that only the primary is sure to know, or to refuse. */
+  needsPrimary = false;
+  /** What a name in it means depends on replies to earlier batches. */
+  usesOpenName = false;
   /** It binds or describes an unnamed statement that does not exist. */
   missesUnnamed = false;
   /** An Execute or Describe names a portal that this batch did not make. */
@@ -118,6 +128,8 @@ export class ClientBatch {
     this.count = 0;
     this.usesOlderPortal = false;
     this.missesUnnamed = false;
+    this.needsPrimary = false;
+    this.usesOpenName = false;
     this.#hasBind = false;
     this.#madeUnnamed = null;
     if (this.#made.size > 0) this.#made.clear();
@@ -160,7 +172,10 @@ export class ClientBatch {
     const text = isRead && this.#readsText ? bytes.toString("utf8", textStart, textEnd) : "";
     const statement = this.#registry.make(name ?? "", sql, text);
     if (statement.name === "") this.#madeUnnamed = statement;
-    else this.#made.set(statement.name, statement);
+    else {
+      this.#made.set(statement.name, statement);
+      this.#lookAt(statement.name, this.#registry.get(statement.name) ?? null);
+    }
     return statement;
   }
 
@@ -169,7 +184,17 @@ export class ClientBatch {
     const made = name === "" ? this.#madeUnnamed : this.#made.get(name);
     const named = made ?? this.#registry.get(name) ?? null;
     if (named === null && name === "") this.missesUnnamed = true;
+    if (name !== "") this.#lookAt(name, named);
+    // It may say something about any other.
+    if (named !== null && this.#registry.isAnyOpen && touchesPrepared(named.sql)) {
+      this.usesOpenName = true;
+    }
     return named;
+  }
+
+  #lookAt(name: string, named: PreparedStatement | null): void {
+    if (this.#registry.isUncertain || named?.isFromSql === true) this.needsPrimary = true;
+    if (this.#registry.isOpen(name)) this.usesOpenName = true;
   }
 }
 

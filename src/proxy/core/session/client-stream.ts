@@ -1,7 +1,7 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
-import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
+import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
 import {
@@ -9,6 +9,7 @@ import {
   batchKind,
   ClientBatch,
   headerComplaint,
+  touchesPrepared,
   UNREAD_SQL,
 } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
@@ -16,7 +17,7 @@ import { EverywhereOutcome } from "./everywhere-outcome.ts";
 import { HeldInput } from "./held-input.ts";
 import type { LinkClaims } from "./link-claims.ts";
 import { buildLocalAnswer } from "./local-answers.ts";
-import { HIDDEN, SENT } from "./pending-replies.ts";
+import { HIDDEN, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { SessionRouting } from "./session-routing.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
@@ -61,8 +62,9 @@ export class ClientStream {
     this.#routing = o.routing;
     this.#claims = o.claims;
     const { statements, links } = o.talk;
-    this.#batch = new ClientBatch(statements, o.classify, o.readsText);
-    this.#forwarder = new BatchForwarder({ batch: this.#batch, statements, links });
+    const batch = new ClientBatch(statements, o.classify, o.readsText);
+    this.#batch = batch;
+    this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
   }
 
   /** The rest of a message that began there is still to come. */
@@ -181,23 +183,32 @@ export class ClientStream {
     if (isOurs && this.#talk.batchLink === null) {
       return this.#answerHere(sql) ? stop : at;
     }
+    if (this.#talk.batchLink === null && this.#talk.isBusy && touchesPrepared(sql)) {
+      // It may name statements of which it is not known yet whether they will be there.
+      if (this.#talk.statements.isAnyOpen) {
+        this.#talk.wait("drained");
+        return at;
+      }
+    }
     const links = this.#claims.forStatement(sql, text);
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
     this.#logStatement(text);
+    const { sql: prepared } = this.#forwarder;
+    const first = links[0] as BackendLink;
     // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
-    if (this.#talk.batchLink === null) {
-      this.#forwarder.prepareForSql(sql, links[0] as BackendLink);
-      for (const link of links) link.mayHaveUnnamed = false;
-    }
+    const isAlone = this.#talk.batchLink === null;
+    const query = isAlone ? prepared.prepareForQuery(sql, first) : prepared.passQuery(sql, first);
+    if (isAlone) for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
-    const outcome = this.#outcomeOf(links, true);
+    const outcome = this.#outcomeOf(links, query.watcher);
     for (let i = 0; i < links.length; i += 1) {
       const link = links[i] as BackendLink;
       if (this.#o.logsPerNode) this.#talk.port.logStatement(link.backendId, text);
-      const watcher = outcome?.watcher(i) ?? this.#talk.statements.queryWatcher;
+      const watcher = outcome?.watcher(i) ?? query.watcher;
       if (!link.note(SENT.query, i === 0 ? 0 : HIDDEN, watcher)) this.#runaway();
-      link.send(input, at, Math.min(stop, end));
+      if (query.replacement === null) link.send(input, at, Math.min(stop, end));
+      else link.send(query.replacement);
     }
     this.#executed(sql, links);
     this.#talk.batchEndsWithReady = true;
@@ -291,24 +302,18 @@ export class ClientStream {
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
     this.#logBatch(links);
-    const outcome = this.#outcomeOf(links, false);
+    const outcome = this.#outcomeOf(links, null);
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;
-      const hasFailed = this.#talk.status === READY.failed;
       const link = links[i] as BackendLink;
       const isSent =
-        this.#forwarder.forward(link, input, { at, end, flags, continues, hasFailed }) &&
+        this.#forwarder.forward(link, input, { at, end, flags, continues }) &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
     }
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
-      if (!statement) continue;
-      const kind = this.#batch.kinds[i];
-      if (kind === SENT.bind) this.#executed(statement.sql, links);
-      if (this.#o.carrier !== null && kind === SENT.parse && statement.name !== "") {
-        for (const link of links) link.keepsForGood |= LEAVES.prepared;
-      }
+      if (this.#batch.kinds[i] === SENT.bind && statement) this.#executed(statement.sql, links);
     }
     return end;
   }
@@ -316,16 +321,13 @@ export class ClientStream {
   // ---- sending ----
 
   /** The first link's reply is the client's; those of the others are compared with it. */
-  #outcomeOf(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome | null {
+  #outcomeOf(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome | null {
     // Apart, as a function with a closure in it costs an object however it returns.
-    return links.length === 1 ? null : this.#outcomeOfAll(links, isQuery);
+    return links.length === 1 ? null : this.#outcomeOfAll(links, first);
   }
 
-  #outcomeOfAll(links: readonly BackendLink[], isQuery: boolean): EverywhereOutcome {
-    const firstEnded = (): void => {
-      if (isQuery) this.#talk.statements.queryWatcher.ended();
-    };
-    return new EverywhereOutcome(links, (link) => this.#o.divergent(link), firstEnded);
+  #outcomeOfAll(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome {
+    return new EverywhereOutcome(links, (link) => this.#o.divergent(link), first);
   }
 
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {

@@ -4,6 +4,7 @@ import type { BackendLink } from "./backend-link.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
+import type { SharedStatements } from "./shared-statements.ts";
 
 /** What the client's next message waits for. */
 export type Waiting = "nothing" | "drained" | "opened" | "carried" | "probed" | "gate" | "answer";
@@ -17,7 +18,7 @@ export class Conversation {
   /** Connections belong to the session for a transaction, not for its life. */
   readonly isSharing: boolean;
   readonly links = new LinkSet();
-  readonly statements = new PreparedStatements();
+  readonly statements: PreparedStatements;
   /** Goes on with the client's messages when they wait for this; set by the session. */
   goOn: (what: Waiting) => void = () => undefined;
   primary: BackendLink | null = null;
@@ -36,9 +37,10 @@ export class Conversation {
   status: number = READY.idle;
   hasEnded = false;
 
-  constructor(port: SessionPort, isSharing: boolean) {
+  constructor(port: SessionPort, shared: SharedStatements | null) {
     this.port = port;
-    this.isSharing = isSharing;
+    this.isSharing = shared !== null;
+    this.statements = new PreparedStatements(shared);
   }
 
   get isWaiting(): boolean {

@@ -9,28 +9,30 @@ export class EverywhereOutcome {
   readonly #links: readonly BackendLink[];
   readonly #failed: boolean[];
   readonly #divergent: (link: BackendLink) => void;
-  readonly #firstEnded: () => void;
+  readonly #first: ReplyWatcher | null;
   #open: number;
 
+  /** @param first who wants to know it of the first as well. */
   constructor(
     links: readonly BackendLink[],
     divergent: (link: BackendLink) => void,
-    firstEnded: () => void,
+    first: ReplyWatcher | null,
   ) {
     this.#links = links;
     this.#failed = links.map(() => false);
     this.#divergent = divergent;
-    this.#firstEnded = firstEnded;
+    this.#first = first;
     this.#open = links.length;
   }
 
   watcher(index: number): ReplyWatcher {
     return {
-      failed: () => {
+      failed: (wasSkipped) => {
+        if (index === 0) this.#first?.failed(wasSkipped);
         this.#failed[index] = true;
       },
       ended: () => {
-        if (index === 0) this.#firstEnded();
+        if (index === 0) this.#first?.ended();
         this.#open -= 1;
         if (this.#open === 0) this.#compare();
       },

@@ -75,6 +75,7 @@ export class LinkClaims {
     // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
     const mayMeanOlder = !endsWithSync || batch.usesOlderUnnamed;
     if (mayMeanOlder && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
+    if (talk.isBusy && this.#dependsOnReplies(batch)) return talk.wait("drained");
     return this.#claim(this.#routing.ofBatch(batch, endsWithSync, talk.isInTransaction));
   }
 
@@ -106,6 +107,13 @@ export class LinkClaims {
     if (talk.port.awaitsPrimary()) return talk.wait("gate");
     talk.end(failure("backend-lost", { detail: "The primary is being replaced." }));
     return "wait";
+  }
+
+  /** What a statement's name means is not known yet, and more than one server may have to know. */
+  #dependsOnReplies(batch: ClientBatch): boolean {
+    const { statements, links, isSharing } = this.#talk;
+    if (!isSharing && links.size === 1) return false;
+    return batch.usesOpenName || (batch.usesOlderPortal && statements.isAnyOpen);
   }
 
   #claim(to: Destination | null): Claimed {

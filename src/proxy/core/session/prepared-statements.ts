@@ -1,64 +1,39 @@
 import type { SqlClass } from "../sql/index.ts";
 import type { ReplyWatcher } from "./pending-replies.ts";
-
-/** Longer Parse messages are not kept: such a statement stays on the primary. */
-export const PARSE_BYTES_KEPT_MAX = 64 * 1024;
-
-/** A statement that the client prepared with a Parse message. */
-export class PreparedStatement implements ReplyWatcher {
-  readonly name: string;
-  sql: SqlClass;
-  text: string;
-  /** The Parse message, to say it again to another backend; null when it was too long to keep. */
-  parse: Buffer | null = null;
-  /** One bit a backend (see BackendLink.bit) that knows the statement or was told of it. */
-  backends = 0;
-  /** The statement of that name before it, when the Close between them was skipped. */
-  fallback: PreparedStatement | null = null;
-  readonly #registry: PreparedStatements;
-  #bytes: Buffer | null = null;
-
-  constructor(registry: PreparedStatements, name: string, sql: SqlClass, text: string) {
-    this.#registry = registry;
-    this.name = name;
-    this.sql = sql;
-    this.text = text;
-  }
-
-  /** @param frame the Parse message; copied into bytes that are used again by the next one. */
-  keep(frame: Buffer): void {
-    this.parse = null;
-    if (frame.length > PARSE_BYTES_KEPT_MAX) return;
-    if (this.#bytes === null || this.#bytes.length < frame.length) {
-      this.#bytes = Buffer.allocUnsafeSlow(this.name === "" ? frame.length * 2 : frame.length);
-    }
-    frame.copy(this.#bytes, 0);
-    this.parse = this.#bytes.subarray(0, frame.length);
-  }
-
-  /** Its Parse failed, or was skipped after an earlier error. */
-  failed(wasSkipped: boolean): void {
-    this.#registry.parseFailed(this, wasSkipped);
-  }
-
-  ended(): void {
-    this.#registry.parsed(this);
-  }
-}
+import { PreparedStatement, type ParseWatcher } from "./prepared-statement.ts";
+import type { SharedStatement, SharedStatements } from "./shared-statements.ts";
 
 /** Unnamed statements that are kept to be used again. */
 const SPARES_MAX = 4;
 
+/** A name that messages on their way give or take. */
+interface OpenName {
+  /** So many of them. */
+  changes: number;
+  /** What the server has for it now: what remains when they fail. */
+  confirmed: PreparedStatement | null;
+}
+
 /**
  * What the client has prepared in this session, as it will be when all messages on their way are
- * executed. A few objects take turns as the unnamed statement, so that the extended protocol costs
- * no new object per statement.
+ * executed; and, for what is on its way, as it is when they are not. A few objects take turns as
+ * the unnamed statement, so that the extended protocol costs no new object per statement.
  *
  * Source: PostgreSQL manual, "Extended Query": an unnamed statement lasts until the next Parse
  * of one, or the next simple Query.
  */
-export class PreparedStatements {
+export class PreparedStatements implements ParseWatcher {
+  /**
+   * A text that was not understood may have made or dropped any of them: only the server that it
+   * went to knows.
+   */
+  isUncertain = false;
   readonly #byName = new Map<string, PreparedStatement>();
+  readonly #open = new Map<string, OpenName>();
+  readonly #shared: SharedStatements | null;
+  /** What the client calls those that are shared. */
+  readonly #namesOfShared = new Map<SharedStatement, string>();
+  readonly #namesToForget: SharedStatement[] = [];
   #unnamed: PreparedStatement | null = null;
   /** The unnamed statement that the server has now: what remains when it skips the next Parse. */
   #confirmed: PreparedStatement | null = null;
@@ -81,6 +56,11 @@ export class PreparedStatements {
     ended: () => this.#ended(),
   };
 
+  /** @param shared where statements of this session are shared with others; null: nowhere. */
+  constructor(shared: SharedStatements | null = null) {
+    this.#shared = shared;
+  }
+
   get(name: string): PreparedStatement | undefined {
     return name === "" ? (this.#unnamed ?? undefined) : this.#byName.get(name);
   }
@@ -90,22 +70,23 @@ export class PreparedStatements {
     return this.#changesOpen > 0;
   }
 
-  /** To be told of a Close of this named statement, after `forget`. */
-  namedCloseWatcher(statement: PreparedStatement): ReplyWatcher {
-    return {
-      failed: () => {
-        const newer = this.#byName.get(statement.name);
-        if (newer === undefined) this.#byName.set(statement.name, statement);
-        else newer.fallback = statement;
-      },
-      ended: () => undefined,
-    };
+  /** What this name means depends on replies that are still to come. */
+  isOpen(name: string): boolean {
+    return this.#open.size > 0 && this.#open.has(name);
+  }
+
+  /** That of some name does. */
+  get isAnyOpen(): boolean {
+    return this.#open.size > 0;
   }
 
   /** Nothing is on its way any more. */
   settle(): void {
     this.#changesOpen = 0;
     this.#unnamed = this.#confirmed;
+    for (const [name, open] of this.#open) this.#confirmName(name, open);
+    for (const shared of this.#namesToForget) this.#namesOfShared.delete(shared);
+    this.#namesToForget.length = 0;
   }
 
   [Symbol.iterator](): Iterator<PreparedStatement> {
@@ -123,16 +104,15 @@ export class PreparedStatements {
     return spare;
   }
 
-  /** @param frame the Parse message as it is sent now. */
-  add(statement: PreparedStatement, frame: Buffer): void {
-    statement.backends = 0;
-    statement.keep(frame);
-    if (statement.name !== "") {
-      this.#byName.set(statement.name, statement);
+  /** It is being prepared: the server will tell `statement` how that went. */
+  add(statement: PreparedStatement): void {
+    if (statement.name === "") {
+      this.#unnamed = statement;
+      this.#changesOpen += 1;
       return;
     }
-    this.#unnamed = statement;
-    this.#changesOpen += 1;
+    this.#opens(statement.name);
+    this.#byName.set(statement.name, statement);
   }
 
   /** The server will forget the unnamed statement with the Query that is sent now. */
@@ -141,17 +121,68 @@ export class PreparedStatements {
     this.#changesOpen += 1;
   }
 
+  /** These are being closed; the server must tell the answer how that went. */
+  forget(names: readonly string[]): ReplyWatcher {
+    for (const name of names) {
+      this.#opens(name);
+      this.#byName.delete(name);
+    }
+    let isOver = false;
+    const over = (confirmed?: null): void => {
+      if (isOver) return;
+      isOver = true;
+      for (const name of names) this.#changed(name, confirmed);
+    };
+    // The end of a Query that failed is told as well: then it is over already.
+    return { failed: () => over(), ended: () => over(null) };
+  }
+
+  /** What the client calls a shared statement, or null. */
+  clientName(serverName: string): string | null {
+    for (const [shared, name] of this.#namesOfShared) {
+      if (shared.name.toString("latin1") === serverName) return name;
+    }
+    return null;
+  }
+
+  /**
+   * Has a statement be one that sessions share. One that this session has under another name is
+   * not taken: errors tell by the shared name which one is meant.
+   *
+   * @param rest and scope as in `SharedStatements.use`.
+   */
+  share(statement: PreparedStatement, rest: Buffer, scope: string): SharedStatement | null {
+    let shared = this.#shared?.use(rest, scope) ?? null;
+    for (let i = 1; shared !== null && this.#namesOfShared.has(shared); i += 1) {
+      this.#shared?.release(shared);
+      shared = this.#shared?.use(rest, `${scope}\0${i}`) ?? null;
+    }
+    statement.shared = shared;
+    if (shared !== null) this.#namesOfShared.set(shared, statement.name);
+    return shared;
+  }
+
+  /** The server has dropped its unnamed statement for a query of ours. */
+  unnamedLost(bit: number): void {
+    if (this.#unnamed !== null) this.#unnamed.backends &= ~bit;
+    if (this.#confirmed !== null) this.#confirmed.backends &= ~bit;
+  }
+
+  /** All that are, or may yet turn out to be. */
+  get names(): string[] {
+    return [...new Set([...this.#byName.keys(), ...this.#open.keys()])];
+  }
+
   parsed(statement: PreparedStatement): void {
-    if (statement.name !== "") return;
+    if (statement.name !== "") return this.#changed(statement.name, statement);
     this.#changesOpen -= 1;
     this.#confirm(statement);
   }
 
   parseFailed(statement: PreparedStatement, wasSkipped: boolean): void {
     if (statement.name !== "") {
-      this.forget(statement);
-      if (statement.fallback !== null) this.#byName.set(statement.name, statement.fallback);
-      return;
+      this.unshare(statement);
+      return this.#changed(statement.name);
     }
     this.#changesOpen -= 1;
     // A Parse that fails has dropped the old one first.
@@ -159,20 +190,57 @@ export class PreparedStatements {
     if (this.#unnamed === statement) this.#unnamed = this.#confirmed;
   }
 
-  forget(statement: PreparedStatement): void {
-    if (this.#byName.get(statement.name) === statement) this.#byName.delete(statement.name);
-  }
-
-  /** All that have a name. */
-  forgetAll(): void {
-    this.#byName.clear();
-  }
-
   /** That backend is gone. */
   forgetBackend(bit: number): void {
     for (const statement of this.#byName.values()) statement.backends &= ~bit;
+    for (const open of this.#open.values()) {
+      if (open.confirmed !== null) open.confirmed.backends &= ~bit;
+    }
     if (this.#unnamed !== null) this.#unnamed.backends &= ~bit;
     if (this.#confirmed !== null) this.#confirmed.backends &= ~bit;
+  }
+
+  /** The session is over. */
+  releaseAll(): void {
+    for (const statement of this.#byName.values()) this.unshare(statement);
+    for (const { confirmed } of this.#open.values())
+      if (confirmed !== null) this.unshare(confirmed);
+    this.#byName.clear();
+    this.#open.clear();
+  }
+
+  /** Server connections need it under its shared name no more, as far as this session goes. */
+  unshare(statement: PreparedStatement): void {
+    const { shared } = statement;
+    if (shared === null) return;
+    statement.shared = null;
+    // Errors that are on their way still name it.
+    this.#namesToForget.push(shared);
+    this.#shared?.release(shared);
+  }
+
+  #opens(name: string): void {
+    const open = this.#open.get(name);
+    if (open !== undefined) open.changes += 1;
+    else this.#open.set(name, { changes: 1, confirmed: this.#byName.get(name) ?? null });
+  }
+
+  /** @param confirmed what the server has for the name now; left out when nothing changed. */
+  #changed(name: string, confirmed?: PreparedStatement | null): void {
+    const open = this.#open.get(name);
+    if (open === undefined) return;
+    if (confirmed !== undefined) {
+      if (open.confirmed !== null && open.confirmed !== confirmed) this.unshare(open.confirmed);
+      open.confirmed = confirmed;
+    }
+    open.changes -= 1;
+    if (open.changes === 0) this.#confirmName(name, open);
+  }
+
+  #confirmName(name: string, open: OpenName): void {
+    this.#open.delete(name);
+    if (open.confirmed === null) this.#byName.delete(name);
+    else this.#byName.set(name, open.confirmed);
   }
 
   #endSkipped(): void {

@@ -15,7 +15,7 @@ import {
 import type { SqlClass } from "../sql/index.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import { SENT } from "./pending-replies.ts";
-import type { PreparedStatement } from "./prepared-statements.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -111,7 +111,7 @@ export class SessionRouting {
       else if (course === "read" || this.#nodes().nodes.session.length === 1) onRead += 1;
       else everywhere += 1;
     }
-    const mustBePrimary = !endsWithSync || batch.usesOlderPortal;
+    const mustBePrimary = !endsWithSync || batch.usesOlderPortal || batch.needsPrimary;
     if (routed === null && !mustBePrimary) return null;
     const { toAnyPrimary, toRead, toAll } = this.#nodes();
     if (everywhere > 0 && onPrimary + onRead === 0 && !mustBePrimary) return toAll;

@@ -33,7 +33,7 @@ const REASONS: readonly (readonly [number, string])[] = [
   [LEAVES.temporary, "temporary object"],
   [LEAVES.advisoryLocks, "advisory lock"],
   [LEAVES.cursors, "cursor WITH HOLD"],
-  [LEAVES.prepared, "PREPARE that cannot be carried over"],
+  [LEAVES.prepared, "prepared statement"],
   [LEAVES.process, "LOAD or temporary replication slot"],
   [LEAVES.unknown, "state that could not be read"],
 ];
@@ -102,6 +102,22 @@ export class SessionStates {
   withoutPrepared(state: SessionState): SessionState {
     return state.prepared.size === 0 ? state : this.of(state.settings, NOTHING);
   }
+}
+
+/** They change nothing about what the text of a statement means. */
+const MEANS_NOTHING =
+  /\.|^(?:application_name|role|(?:statement|lock|transaction|idle.*)_timeout|client_min_messages|extra_float_digits|bytea_output|synchronous_commit|work_mem|enable_.*|jit.*|log_.*)$/;
+
+/**
+ * The settings that may change what a text means when it is prepared: equal ones, equal meaning.
+ * (A role and row security are looked at when it is executed.)
+ */
+export function parsingScope(state: SessionState): string {
+  let scope = "";
+  for (const name of [...state.settings.keys()].sort()) {
+    if (!MEANS_NOTHING.test(name)) scope += `${name}\0${state.settings.get(name)}\0`;
+  }
+  return scope;
 }
 
 /** Text as the bytes that a client sent for it. */

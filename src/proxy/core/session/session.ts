@@ -11,6 +11,7 @@ import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
 import { SessionRouting } from "./session-routing.ts";
 import { reasonWords } from "./session-state.ts";
+import { restoreNames } from "./shared-statements.ts";
 import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
@@ -52,7 +53,7 @@ export class Session implements LinkOwner {
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
-    this.#talk = new Conversation(o.port, o.sharing !== null);
+    this.#talk = new Conversation(o.port, o.sharing?.statements ?? null);
     this.#talk.goOn = (what) => {
       if (this.#talk.waitsFor === what) this.#resume();
     };
@@ -198,6 +199,11 @@ export class Session implements LinkOwner {
     this.#resumeWhenDrained();
   }
 
+  /** It is over: nobody will use what it has prepared. */
+  leftStatements(): void {
+    this.#talk.statements.releaseAll();
+  }
+
   /** Ends it from our side. */
   shutDown(why: Failure): void {
     this.#talk.end(why);
@@ -248,6 +254,11 @@ export class Session implements LinkOwner {
   relayed(bytes: Buffer, start: number, end: number): void {
     // A reply in the middle of a read may have ended the session; the client was told the last word.
     if (!this.#talk.hasEnded) this.#port.toClient(bytes, start, end);
+  }
+
+  /** An error may name a statement as only the server knows it. */
+  errorTold(frame: Buffer): Buffer {
+    return restoreNames(frame, (serverName) => this.#talk.statements.clientName(serverName));
   }
 
   ready(link: BackendLink, hidden: boolean): void {

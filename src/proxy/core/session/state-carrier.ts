@@ -4,8 +4,9 @@ import type { BackendLink, HiddenReply } from "./backend-link.ts";
 import { carryOver } from "./carry-over.ts";
 import type { Conversation } from "./conversation.ts";
 import { parameterChanges, type ParameterSet, type ParameterSets } from "./parameter-set.ts";
+import type { SharedStatements } from "./shared-statements.ts";
 import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
-import type { SessionState, SessionStates } from "./session-state.ts";
+import { parsingScope, type SessionState, type SessionStates } from "./session-state.ts";
 
 /** After so many that failed, the session keeps its connection for good. */
 const PROBES_MAX = 3;
@@ -14,6 +15,7 @@ const PROBES_MAX = 3;
 export interface KnownStates {
   readonly states: SessionStates;
   readonly sets: ParameterSets;
+  readonly statements: SharedStatements;
 }
 
 /** How a session begins. */
@@ -68,6 +70,16 @@ export class StateCarrier {
     return this.#state.settings.get("default_transaction_isolation") === "serializable";
   }
 
+  get statements(): SharedStatements {
+    return this.#known.statements;
+  }
+
+  /** What a text that is prepared now means; see `SharedStatements.use`. */
+  get scope(): string {
+    const isUnsure = (this.#suspected & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) !== 0;
+    return isUnsure ? this.#known.statements.privateScope() : parsingScope(this.#state);
+  }
+
   /** What the session has made of its connection is being found out: nothing may run meanwhile. */
   get isProbing(): boolean {
     return this.#isProbing;
@@ -118,6 +130,7 @@ export class StateCarrier {
       if (tells) this.#tell(link);
       return true;
     }
+    this.#talk.statements.unnamedLost(link.bit);
     link.ask(over.queries, (reply) => {
       if (reply.error === null) {
         link.state = state;
@@ -140,6 +153,7 @@ export class StateCarrier {
     this.#suspected = 0;
     this.#names = [];
     this.#isProbing = true;
+    this.#talk.statements.unnamedLost(link.bit);
     link.ask([probeQuery(suspicion, before)], (reply) => {
       this.#found(link, suspicion, before, reply);
     });

@@ -132,8 +132,8 @@ describe("extended batches", () => {
     world.backend(0, says.done, says.ready("T"));
     world.story();
     world.client(say.bind("", "s"), say.execute(), say.sync());
-    expect(world.story()).toBe(">0 P(s)\n>0 S\n>0 B(s) E S");
-    world.backend(0, says.parsed, says.ready("T"), says.bound, says.done, says.ready("T"));
+    expect(world.story()).toBe(">0 P(s) B(s) E S");
+    world.backend(0, says.parsed, says.bound, says.done, says.ready("T"));
     expect(world.story()).toBe(">client 2 C ZT");
     world.client(say.bind("", "s"), say.sync());
     expect(world.story()).toBe(">0 B(s) S");

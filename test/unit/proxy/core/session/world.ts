@@ -11,6 +11,8 @@ import {
   ParameterSets,
   Session,
   SessionStates,
+  SharedStatements,
+  type LinkPort,
   type SessionPort,
 } from "../../../../../src/proxy/core/session/index.ts";
 import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
@@ -64,6 +66,7 @@ export const VIEW: ClusterView = {
 };
 
 const KNOWN = { states: new SessionStates(), sets: new ParameterSets() };
+const STATEMENTS_PER_CONNECTION = 2;
 
 /** A primary 0 and a standby 1, which takes the reads. */
 export class World implements SessionPort {
@@ -92,7 +95,12 @@ export class World implements SessionPort {
       loadBalanceNode: 1,
       sharing:
         o.isSharing === true
-          ? { ...KNOWN, state: KNOWN.states.initial, told: KNOWN.sets.of(new Map()) }
+          ? {
+              ...KNOWN,
+              statements: new SharedStatements(STATEMENTS_PER_CONNECTION),
+              state: KNOWN.states.initial,
+              told: KNOWN.sets.of(new Map()),
+            }
           : null,
       nextRandom: () => 0,
       logsStatements: false,
@@ -159,9 +167,10 @@ export class World implements SessionPort {
     this.session.linkOpened(this.#newLink(id));
   }
 
-  #portOf(id: number): { send(bytes: Buffer, start: number, end: number): void } {
+  #portOf(id: number): LinkPort {
     return {
       send: (bytes, start, end) => this.#write(`>${id}`, bytes.subarray(start, end)),
+      isBlocked: false,
     };
   }
 

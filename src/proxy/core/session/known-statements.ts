@@ -1,0 +1,88 @@
+import type { SharedStatement } from "./shared-statements.ts";
+
+interface Entry {
+  readonly statement: SharedStatement;
+  /** The server surely has it; else it may have it: an error hid what became of it. */
+  isSure: boolean;
+  /** Since the hand came by last. */
+  wasUsed: boolean;
+}
+
+/**
+ * The shared statements that one server connection has, as it will be when all that was sent is
+ * executed. When there are too many, one that was not used lately makes room (a clock).
+ */
+export class KnownStatements {
+  readonly #byStatement = new Map<SharedStatement, Entry>();
+  readonly #clock: Entry[] = [];
+  #hand = 0;
+
+  get size(): number {
+    return this.#clock.length;
+  }
+
+  /** It can be used there. */
+  has(statement: SharedStatement): boolean {
+    const entry = this.#byStatement.get(statement);
+    if (entry?.isSure !== true) return false;
+    entry.wasUsed = true;
+    return true;
+  }
+
+  /** A name that may be taken must be closed before it is given again. */
+  mayHave(statement: SharedStatement): boolean {
+    return this.#byStatement.has(statement);
+  }
+
+  /** It is prepared there now. */
+  add(statement: SharedStatement): void {
+    const known = this.#byStatement.get(statement);
+    if (known !== undefined) {
+      known.isSure = true;
+      known.wasUsed = true;
+      return;
+    }
+    const entry: Entry = { statement, isSure: true, wasUsed: true };
+    this.#byStatement.set(statement, entry);
+    this.#clock.push(entry);
+  }
+
+  /** What has to be closed before one more is prepared; null while there is room. */
+  evict(statementsMax: number): SharedStatement | null {
+    const clock = this.#clock;
+    if (clock.length < statementsMax) return null;
+    for (;;) {
+      if (this.#hand >= clock.length) this.#hand = 0;
+      const entry = clock[this.#hand] as Entry;
+      if (!entry.wasUsed) {
+        this.#remove(entry);
+        return entry.statement;
+      }
+      entry.wasUsed = false;
+      this.#hand += 1;
+    }
+  }
+
+  /** What was sent about it was skipped, or failed. */
+  doubt(statement: SharedStatement): void {
+    this.add(statement);
+    const entry = this.#byStatement.get(statement);
+    if (entry !== undefined) entry.isSure = false;
+  }
+
+  doubtAll(): void {
+    for (const entry of this.#clock) entry.isSure = false;
+  }
+
+  clear(): void {
+    this.#byStatement.clear();
+    this.#clock.length = 0;
+    this.#hand = 0;
+  }
+
+  #remove(entry: Entry): void {
+    this.#byStatement.delete(entry.statement);
+    const last = this.#clock.pop() as Entry;
+    if (last !== entry) this.#clock[this.#hand] = last;
+  }
+}

@@ -1,0 +1,195 @@
+import {
+  buildCloseStatement,
+  buildParse,
+  buildQuery,
+  HEADER_BYTES,
+  readString,
+  SYNC,
+} from "../../../wire/postgres/index.ts";
+import { LEAVES, type SqlClass } from "../sql/index.ts";
+import type { BackendLink } from "./backend-link.ts";
+import type { ForwarderOptions } from "./batch-forwarder.ts";
+import { touchesPrepared, UNREAD_SQL } from "./client-batch.ts";
+import type { OutputBuffer } from "./output-buffer.ts";
+import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import type { StatementSupply } from "./statement-supply.ts";
+
+/** Portals whose statement says something about prepared statements; a client has one, or none. */
+const PORTALS_MAX = 100;
+
+/** A name of ours for a statement that is there to be deallocated. */
+const DEALLOCATED = "pgquorum/deallocated";
+const MAKE_DEALLOCATED = Buffer.concat([
+  buildCloseStatement(DEALLOCATED),
+  buildParse(DEALLOCATED, ""),
+  SYNC,
+]);
+const DEALLOCATE = buildQuery(`DEALLOCATE "${DEALLOCATED}"`);
+
+/** What a Query needs to know of the statements that SQL can name. */
+export interface PreparedQuery {
+  readonly watcher: ReplyWatcher;
+  /** The message that is sent instead of the client's. */
+  readonly replacement: Buffer | null;
+}
+
+/**
+ * PREPARE, EXECUTE and DEALLOCATE meet statements that were made by Parse messages, which server
+ * connections may know by other names or not at all. Where a text cannot be followed exactly, the
+ * session gets its statements by their own names on one connection, and stays there.
+ */
+export class SqlPrepared {
+  readonly #statements: PreparedStatements;
+  readonly #isSharing: boolean;
+  readonly #supply: StatementSupply;
+  readonly #output: OutputBuffer;
+  readonly #portals = new Map<string, PreparedStatement>();
+  readonly #plain: PreparedQuery;
+
+  constructor(o: ForwarderOptions, supply: StatementSupply, output: OutputBuffer) {
+    this.#statements = o.statements;
+    this.#isSharing = o.carrier !== null;
+    this.#supply = supply;
+    this.#output = output;
+    this.#plain = { watcher: o.statements.queryWatcher, replacement: null };
+  }
+
+  /**
+   * A Query is about to be sent, and no unfinished batch is before it that may have it skipped.
+   *
+   * @returns what to send instead, and who watches it.
+   */
+  prepareForQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
+    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+    const { name } = sql;
+    const named =
+      name === null || sql.kind !== "deallocate" ? undefined : this.#statements.get(name);
+    if (named !== undefined && named.shared !== null) {
+      // Its own connection-wide name stays: others use it.
+      link.note(SENT.close, HIDDEN);
+      link.note(SENT.parse, HIDDEN);
+      link.note(SENT.sync, HIDDEN);
+      link.send(MAKE_DEALLOCATED);
+      return {
+        watcher: this.#both(this.#statements.forget([named.name])),
+        replacement: DEALLOCATE,
+      };
+    }
+    this.#output.clear();
+    const watcher = this.#prepare(sql, link, HIDDEN);
+    if (this.#output.lengthBytes > 0) {
+      this.#output.add(SYNC);
+      link.note(SENT.sync, HIDDEN);
+      this.#output.sendTo(link);
+    }
+    return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
+  }
+
+  /** A Query will be sent behind an unfinished batch, which may have it skipped. */
+  passQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
+    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+    this.#output.clear();
+    this.#giveUp(sql, link, INJECTED);
+    this.#output.sendTo(link);
+    return this.#plain;
+  }
+
+  /** A portal gets its statement. */
+  bound(statement: PreparedStatement | null, input: Buffer, start: number): void {
+    const isOurs = statement !== null && touchesPrepared(statement.sql);
+    if (!isOurs && this.#portals.size === 0) return;
+    const portal = readString(input, start + HEADER_BYTES, input.length) ?? "";
+    if (!isOurs) this.#portals.delete(portal);
+    else if (this.#portals.size < PORTALS_MAX) this.#portals.set(portal, statement);
+  }
+
+  /** The statement of the portal that is executed, if it is one that matters here. */
+  executed(input: Buffer, start: number): PreparedStatement | null {
+    if (this.#portals.size === 0) return null;
+    return this.#portals.get(readString(input, start + HEADER_BYTES, input.length) ?? "") ?? null;
+  }
+
+  /** What the Execute of such a statement needs goes into the output in front of it. */
+  prepareForExecute(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
+    return this.#statements.isUncertain ? null : this.#prepare(sql, link, INJECTED | flags);
+  }
+
+  #prepare(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
+    const statements = this.#statements;
+    const { kind, name } = sql;
+    const dropsAll = (kind === "deallocate" && name === null) || (kind === "discard" && !sql.multi);
+    if (dropsAll) return this.#dropAll(link);
+    if (kind !== "prepare" && kind !== "execute" && kind !== "deallocate") {
+      this.#giveUp(sql, link, flags);
+      return null;
+    }
+    const statement = name === null ? undefined : statements.get(name);
+    if (statement !== undefined) this.#supply.addByName(link, statement, flags);
+    if (kind === "deallocate" && statement !== undefined) {
+      this.#supply.closeElsewhere(link, statement);
+      return statements.forget([statement.name]);
+    }
+    if (kind !== "prepare" || statement !== undefined || name === null) return null;
+    const made = statements.make(name, UNREAD_SQL, "");
+    made.isFromSql = true;
+    made.backends = link.bit;
+    statements.add(made);
+    return once(made);
+  }
+
+  #dropAll(link: BackendLink): ReplyWatcher {
+    const statements = this.#statements;
+    for (const statement of statements) this.#supply.closeElsewhere(link, statement);
+    const forgotten = statements.forget(statements.names);
+    return once({
+      failed: (wasSkipped) => {
+        link.known.doubtAll();
+        forgotten.failed(wasSkipped);
+      },
+      ended: () => {
+        link.known.clear();
+        forgotten.ended();
+      },
+    });
+  }
+
+  /** What becomes of the statements, that server alone will know. */
+  #giveUp(sql: SqlClass, link: BackendLink, flags: number): void {
+    for (const statement of this.#statements) this.#supply.addByName(link, statement, flags);
+    if (((sql.leaves | sql.clears) & LEAVES.prepared) === 0) return;
+    this.#statements.isUncertain = true;
+    link.known.doubtAll();
+    if (this.#isSharing) link.keepsForGood |= LEAVES.prepared;
+  }
+
+  #both(watcher: ReplyWatcher): ReplyWatcher {
+    const { queryWatcher } = this.#statements;
+    return {
+      failed: (wasSkipped) => {
+        watcher.failed(wasSkipped);
+        queryWatcher.failed(wasSkipped);
+      },
+      ended: () => {
+        watcher.ended();
+        queryWatcher.ended();
+      },
+    };
+  }
+}
+
+/** Only the first outcome counts: the end of a Query that failed is told as well. */
+function once(watcher: ReplyWatcher): ReplyWatcher {
+  let isOver = false;
+  return {
+    failed: (wasSkipped) => {
+      if (!isOver) watcher.failed(wasSkipped);
+      isOver = true;
+    },
+    ended: () => {
+      if (!isOver) watcher.ended();
+      isOver = true;
+    },
+  };
+}

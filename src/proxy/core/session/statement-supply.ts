@@ -1,0 +1,113 @@
+import { buildCloseStatement, FRONTEND, HEADER_BYTES, SYNC } from "../../../wire/postgres/index.ts";
+import { LEAVES } from "../sql/index.ts";
+import type { BackendLink } from "./backend-link.ts";
+import type { ForwarderOptions } from "./batch-forwarder.ts";
+import type { LinkSet } from "./link-set.ts";
+import type { OutputBuffer } from "./output-buffer.ts";
+import { HIDDEN, INJECTED, SENT } from "./pending-replies.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import type { SharedStatement } from "./shared-statements.ts";
+import type { StateCarrier } from "./state-carrier.ts";
+
+/**
+ * Makes server connections know prepared statements, by messages that go into the output in front
+ * of what needs them.
+ */
+export class StatementSupply {
+  readonly #statements: PreparedStatements;
+  readonly #links: LinkSet;
+  readonly #carrier: StateCarrier | null;
+  readonly #output: OutputBuffer;
+
+  constructor(o: ForwarderOptions, output: OutputBuffer) {
+    this.#statements = o.statements;
+    this.#links = o.links;
+    this.#carrier = o.carrier;
+    this.#output = output;
+  }
+
+  has(link: BackendLink, statement: PreparedStatement): boolean {
+    const { shared } = statement;
+    return shared === null ? (statement.backends & link.bit) !== 0 : link.known.has(shared);
+  }
+
+  /** Prepares what that server lacks. */
+  add(link: BackendLink, statement: PreparedStatement, flags: number): void {
+    const { shared } = statement;
+    if (shared === null) return this.#addOwn(link, statement, flags);
+    this.makeRoom(link, shared, flags);
+    this.#output.add(shared.parse);
+    link.note(SENT.parse, INJECTED | flags, {
+      failed: () => link.known.doubt(shared),
+      ended: () => undefined,
+    });
+    link.known.add(shared);
+  }
+
+  /** For a Parse of a shared statement. */
+  makeRoom(link: BackendLink, shared: SharedStatement, flags: number): void {
+    const { known } = link;
+    if (known.mayHave(shared)) return this.#close(link, shared, flags);
+    const victim = known.evict(this.#carrier?.statements.perConnectionMax ?? 1);
+    if (victim !== null) this.#close(link, victim, flags);
+  }
+
+  /** The server gets it by the client's own name, which SQL may use; the session keeps the link. */
+  addByName(link: BackendLink, statement: PreparedStatement, flags: number): void {
+    if (statement.shared !== null) {
+      statement.parse = withName(statement.shared.parse, statement.shared.name, statement.name);
+      statement.backends = 0;
+      this.#statements.unshare(statement);
+      link.keepsForGood |= LEAVES.prepared;
+    }
+    if ((statement.backends & link.bit) === 0) this.#addOwn(link, statement, flags);
+  }
+
+  /** What is closed here is closed at the session's other links as well. */
+  closeElsewhere(here: BackendLink, statement: PreparedStatement): void {
+    if ((statement.backends & ~here.bit) === 0) return;
+    for (const link of this.#links.all) {
+      if (link === here || (statement.backends & link.bit) === 0) continue;
+      link.note(SENT.close, HIDDEN);
+      link.note(SENT.sync, HIDDEN);
+      link.send(Buffer.concat([buildCloseStatement(statement.name), SYNC]));
+      statement.backends &= ~link.bit;
+    }
+  }
+
+  #addOwn(link: BackendLink, statement: PreparedStatement, flags: number): void {
+    if (statement.parse === null) return;
+    link.note(SENT.parse, INJECTED | flags, {
+      failed: () => {
+        statement.backends &= ~link.bit;
+      },
+      ended: () => undefined,
+    });
+    if (statement.name === "") link.mayHaveUnnamed = true;
+    else if (this.#carrier !== null) link.keepsForGood |= LEAVES.prepared;
+    this.#output.add(statement.parse);
+    statement.backends |= link.bit;
+  }
+
+  #close(link: BackendLink, shared: SharedStatement, flags: number): void {
+    this.#output.add(closeMessage(shared.name));
+    link.note(SENT.close, INJECTED | flags, {
+      failed: () => link.known.doubt(shared),
+      ended: () => undefined,
+    });
+  }
+}
+
+function closeMessage(name: Buffer): Buffer {
+  return buildCloseStatement(name.toString("latin1"));
+}
+
+/** The same Parse message for another name. */
+function withName(parse: Buffer, oldName: Buffer, name: string): Buffer {
+  const rest = parse.subarray(HEADER_BYTES + oldName.length);
+  const message = Buffer.concat([Buffer.alloc(HEADER_BYTES), Buffer.from(name), rest]);
+  message[0] = FRONTEND.parse;
+  message.writeUInt32BE(message.length - 1, 1);
+  return message;
+}

@@ -1,0 +1,203 @@
+import { describe, expect, test } from "vitest";
+import { KnownStatements } from "../../../../../src/proxy/core/session/known-statements.ts";
+import {
+  restoreNames,
+  SharedStatements,
+} from "../../../../../src/proxy/core/session/shared-statements.ts";
+import { buildError } from "../../../../../src/wire/postgres/index.ts";
+import { say } from "../../../../support/raw-client.ts";
+import { says, World } from "./world.ts";
+
+const WRITE = "insert into t values (1)";
+const RUN = [say.execute(), say.sync()];
+
+/** A session that shares one connection, with statement s of it prepared as pgquorum/1. */
+function prepared(): World {
+  const world = new World({ isSharing: true, backends: [0] });
+  world.client(say.parse("s", WRITE), say.sync()).backend(0, says.parsed, says.ready());
+  expect(world.story()).toBe("take 0\n>0 P(pgquorum/1) S\n>client 1 ZI\nrelease 0");
+  return world;
+}
+
+/** The session gets another connection the next time. */
+function moved(world: World): World {
+  world.idle.length = 0;
+  return world;
+}
+
+describe("a named statement of a session that shares its connections", () => {
+  test("has a name of ours there, and the connection is given back", () => {
+    const world = prepared();
+    world.client(say.bind("", "s"), ...RUN).backend(0, says.bound, says.done, says.ready());
+    expect(world.story()).toBe("take 0\n>0 B(pgquorum/1) E S\n>client 2 C ZI\nrelease 0");
+  });
+
+  test("is prepared on another connection before it is used there, and the client does not see it", () => {
+    const world = moved(prepared()).client(say.bind("", "s"), ...RUN);
+    world.opened(0);
+    expect(world.story()).toContain(">0 P(pgquorum/1) B(pgquorum/1) E S");
+    world.backend(0, says.parsed, says.bound, says.done, says.ready());
+    expect(world.story()).toBe(">client 2 C ZI\nrelease 0");
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 B(pgquorum/1) E S");
+  });
+
+  test("that cannot be prepared there gives the client that error", () => {
+    const world = moved(prepared()).client(say.bind("", "s"), ...RUN);
+    world.opened(0);
+    world.story();
+    world.backend(0, says.error("42P01"), says.ready());
+    expect(world.story()).toBe(">client E(42P01)\n>client ZI\nrelease 0");
+    // It may be there or not: closed first, it can be prepared in both cases.
+    world.client(say.describe("S", "s"), say.sync());
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) D S");
+    world.backend(0, says.closed, says.parsed, says.rows.subarray(0, 7), says.ready());
+    expect(world.story()).toContain(">client T ZI");
+  });
+
+  test("is parsed by the server for every client that parses it", () => {
+    const world = prepared().client(say.close("S", "s"), say.sync());
+    world.backend(0, says.closed, says.ready());
+    world.story();
+    world.client(say.parse("other", WRITE), say.sync());
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) S");
+    world.backend(0, says.closed, says.parsed, says.ready());
+    expect(world.story()).toBe(">client 1 ZI\nrelease 0");
+  });
+
+  test("is not shared with one of the same client, so that errors tell them apart", () => {
+    const world = prepared().client(say.parse("other", WRITE), say.sync());
+    expect(world.story()).toBe("take 0\n>0 P(pgquorum/2) S");
+  });
+
+  test("makes the server refuse its name the second time", () => {
+    const world = prepared().client(say.parse("s", `${WRITE}, (2)`), say.sync());
+    expect(world.story()).toBe("take 0\n>0 P(pgquorum/1) S");
+  });
+
+  test("is closed for its client alone", () => {
+    const world = prepared().client(say.close("S", "s"), say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 C B(s) E S");
+    world.backend(0, says.closed, says.error("26000"), says.ready());
+    expect(world.story()).toBe(">client 3\n>client E(26000)\n>client ZI\nrelease 0");
+    world.client(say.parse("s", WRITE), say.sync());
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) S");
+  });
+
+  test("stays when its Close is skipped after an error", () => {
+    const world = prepared().client(say.bind("", "none"), say.close("S", "s"), say.sync());
+    world.backend(0, says.error("26000"), says.ready());
+    world.story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 B(pgquorum/1) E S");
+  });
+
+  test("is not used by the next batch while it is open whether its Close will be skipped", () => {
+    const world = prepared();
+    world.client(say.bind("", "none"), say.close("S", "s"), say.sync(), say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 B(none) C S\npause client");
+    world.backend(0, says.error("26000"), says.ready());
+    expect(world.story()).toContain(">0 B(pgquorum/1) E S");
+  });
+
+  test("makes room for another one on a connection that has too many", () => {
+    const world = prepared();
+    for (const name of ["t", "u"]) {
+      world.client(say.parse(name, `${WRITE} -- ${name}`), say.sync());
+      world.backend(0, ...(name === "u" ? [says.closed] : []), says.parsed, says.ready());
+    }
+    expect(world.story()).toBe(
+      "take 0\n>0 P(pgquorum/2) S\n>client 1 ZI\nrelease 0\n" +
+        "take 0\n>0 C P(pgquorum/3) S\n>client 1 ZI\nrelease 0",
+    );
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) B(pgquorum/1) E S");
+  });
+
+  test("is deallocated by SQL, with something of ours in its place", () => {
+    const world = prepared().client(say.query("deallocate s"));
+    expect(world.story()).toBe(
+      'take 0\n>0 C P(pgquorum/deallocated) S\n>0 Q(DEALLOCATE "pgquorum/deallocated")',
+    );
+    world.backend(0, says.closed, says.parsed, says.ready(), says.done, says.ready());
+    expect(world.story()).toBe(">client C ZI\nrelease 0");
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 B(s) E S");
+  });
+
+  test("is executed by SQL under its own name, for which the session keeps the connection", () => {
+    const world = prepared().client(say.query("execute s"));
+    expect(world.story()).toBe("take 0\n>0 P(s) S\n>0 Q(execute s)");
+    world.backend(0, says.parsed, says.ready(), says.done, says.ready());
+    expect(world.story()).toBe(">client C ZI");
+    expect(world.session.reasonsToKeep).toContain("prepared statement");
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe(">0 B(s) E S");
+  });
+
+  test("is gone with all others after DEALLOCATE ALL, and only if that succeeds", () => {
+    const world = prepared().client(say.query("deallocate all"));
+    world.backend(0, says.error("25P02"), says.ready());
+    world.story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) B(pgquorum/1) E S");
+    world.backend(0, says.closed, says.parsed, says.bound, says.done, says.ready());
+    world.client(say.query("deallocate all")).backend(0, says.done, says.ready());
+    world.story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe("take 0\n>0 B(s) E S");
+  });
+
+  test("is too long to be shared", () => {
+    const world = new World({ isSharing: true, backends: [0] });
+    world.client(say.parse("s", `${WRITE} -- ${"x".repeat(70_000)}`), say.sync());
+    world.backend(0, says.parsed, says.ready());
+    expect(world.story()).toBe("take 0\n>0 P(s) S\n>client 1 ZI");
+    expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
+  });
+});
+
+describe("shared statements", () => {
+  const text = (n: number): Buffer => Buffer.from(`select ${n}\0\0\0`);
+
+  test("are one for equal texts in equal scopes", () => {
+    const shared = new SharedStatements(10);
+    const one = shared.use(text(1), "");
+    expect(shared.use(text(1), "")).toBe(one);
+    expect(shared.use(text(1), "other")).not.toBe(one);
+    expect(shared.use(text(2), "")).not.toBe(one);
+  });
+
+  test("make room when nobody uses them, and are refused when all are used", () => {
+    const shared = new SharedStatements(10, 2);
+    const one = shared.use(text(1), "");
+    shared.use(text(2), "");
+    expect(shared.use(text(3), "")).toBeNull();
+    if (one !== null) shared.release(one);
+    const three = shared.use(text(3), "");
+    expect(three?.name.toString()).toBe("pgquorum/3");
+    expect(shared.use(text(1), "")).toBeNull();
+  });
+
+  test("that a connection knows make room for others, those in use last", () => {
+    const shared = new SharedStatements(10);
+    const known = new KnownStatements();
+    const all = [1, 2, 3].flatMap((n) => shared.use(text(n), "") ?? []);
+    for (const one of all) known.add(one);
+    expect(known.evict(4)).toBeNull();
+    expect(known.evict(3)).toBe(all[0]);
+    expect(all.map((one) => known.has(one))).toEqual([false, true, true]);
+    expect(known.size).toBe(2);
+  });
+
+  test("have their clients' names in errors", () => {
+    const message = 'bind message supplies 0 parameters, but prepared statement "pgquorum/7" ...';
+    const error = (text_: string): Buffer =>
+      buildError({ severity: "ERROR", sqlstate: "08P01", message: text_ });
+    const restored = restoreNames(error(message), (name) => (name === "pgquorum/7" ? "é" : null));
+    expect(restored).toEqual(error(message.replace("pgquorum/7", "é")));
+    const other = error("no name of ours");
+    expect(restoreNames(other, () => "x")).toBe(other);
+    expect(restoreNames(error(message), () => null)).toEqual(error(message));
+  });
+});
