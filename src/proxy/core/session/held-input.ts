@@ -1,3 +1,5 @@
+/** A little that waits for its turn, mostly a whole message, is kept as long as it is. */
+const EXACT_BYTES_MAX = 2048;
 const CAPACITY_MIN_BYTES = 4096;
 
 /**
@@ -15,31 +17,38 @@ export class HeldInput {
 
   /** What was held with `more` behind it, as one view. */
   join(more: Buffer | null): Buffer {
-    if (this.#bytes === null) return more ?? Buffer.alloc(0);
-    if (more === null) return this.#bytes.subarray(0, this.#length);
+    const held = this.#bytes;
+    if (held === null) return more ?? NOTHING;
+    if (more === null) return held.length === this.#length ? held : held.subarray(0, this.#length);
     const needed = this.#length + more.length;
-    if (needed > this.#bytes.length) this.#bytes = this.#copyOf(this.#bytes, 0, needed);
-    more.copy(this.#bytes, this.#length);
+    const bytes = needed > held.length ? copyOf(held, 0, this.#length, needed * 2) : held;
+    more.copy(bytes, this.#length);
+    this.#bytes = bytes;
     this.#length = needed;
-    return this.#bytes.subarray(0, needed);
+    return bytes.subarray(0, needed);
   }
 
   /** @param input what `join` gave, of which `used` bytes are done with. */
   keep(input: Buffer, used: number): void {
-    if (used === input.length) {
+    const length = input.length - used;
+    if (length === 0) {
       this.#bytes = null;
-      this.#length = 0;
-      return;
+    } else if (this.#bytes === null || used > 0) {
+      const isLittle = length <= EXACT_BYTES_MAX;
+      this.#bytes = copyOf(input, used, input.length, isLittle ? length : length * 2);
     }
-    const isAsBefore = this.#bytes !== null && used === 0;
-    if (!isAsBefore) this.#bytes = this.#copyOf(input.subarray(0, input.length), used, 0);
-    this.#length = input.length - used;
+    this.#length = length;
   }
+}
 
-  #copyOf(from: Buffer, start: number, neededBytes: number): Buffer {
-    const wanted = Math.max(neededBytes, from.length - start, CAPACITY_MIN_BYTES / 2) * 2;
-    const copy = Buffer.allocUnsafeSlow(wanted);
-    from.copy(copy, 0, start);
-    return copy;
-  }
+const NOTHING = Buffer.alloc(0);
+
+function copyOf(from: Buffer, start: number, end: number, capacityBytes: number): Buffer {
+  // Little ones share a slab: no memory of their own has to be found and given back.
+  const isLittle = capacityBytes <= EXACT_BYTES_MAX;
+  const copy = isLittle
+    ? Buffer.allocUnsafe(capacityBytes)
+    : Buffer.allocUnsafeSlow(Math.max(capacityBytes, CAPACITY_MIN_BYTES));
+  from.copy(copy, 0, start, end);
+  return copy;
 }
