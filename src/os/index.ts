@@ -12,6 +12,8 @@ export * from "./core-runner.ts";
 export * from "./open-log.ts";
 export * from "./unix-socket.ts";
 export * from "./listen.ts";
+export * from "./listen-error.ts";
+export * from "./stream-handles.ts";
 export * from "./pid-file.ts";
 export * from "./process-config.ts";
 export * from "./pool-passwd.ts";

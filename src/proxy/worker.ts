@@ -2,13 +2,21 @@
  * The root of a proxy worker: puts together its configuration, pool, classifier and listener, and
  * obeys the supervisor. It ends when the channel to the supervisor closes.
  */
+import type { SendHandle } from "node:child_process";
 import { randomInt } from "node:crypto";
+import { Socket } from "node:net";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
 import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
-import { logOptionsFor, openLog, type OpenLog } from "../os/index.ts";
+import {
+  logOptionsFor,
+  openLog,
+  type OpenLog,
+  type ServerHandle,
+  type SocketProblem,
+} from "../os/index.ts";
 import type {
   ClientRow,
   ClusterView,
@@ -31,6 +39,7 @@ import {
   sharedSettings,
   sharedSizes,
   TimedGate,
+  type AcceptedClient,
   type SettingsRead,
 } from "./driver/index.ts";
 
@@ -120,6 +129,7 @@ const listener = new Listener({
   known,
   selectCounts,
   tell,
+  passClient,
   classify: (input, start, end) => classifier.classifyBytes(input, start, end),
   settings: () => settings,
   view: () => view,
@@ -130,19 +140,30 @@ const listener = new Listener({
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 });
 
-process.on("message", (message: ToWorker) => onMessage(message));
+process.on("message", (message: ToWorker, handle: unknown) => onMessage(message, handle));
 process.on("disconnect", () => process.exit(0));
 // The supervisor decides when a worker ends; a terminal's Ctrl-C goes to the whole group.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 
-let isListening = false;
+/** Doors that could not be opened. */
+const problems: SocketProblem[] = [];
 let reported = "";
 // At once: what the supervisor said before this line was lost, and now it can say it again.
 tick();
 setInterval(tick, TICK_MS).unref();
 
-function onMessage(message: ToWorker): void {
+function onMessage(message: ToWorker, handle: unknown): void {
   switch (message.type) {
+    case "door":
+      return openDoor(handle as ServerHandle, message.name, message.path);
+    case "doors-given":
+      return doorsGiven();
+    case "client":
+      // It may be gone before it arrives.
+      if (handle) listener.take(handle as AcceptedClient);
+      return;
+    case "crowd":
+      return listener.crowdTold(message.othersCount, message.othersConnections);
     case "view":
       return viewChanged(message.view);
     case "lease":
@@ -187,19 +208,27 @@ function viewChanged(next: ClusterView): void {
   }
   listener.viewChanged(next);
   if (next.index !== before.index) tell({ type: "applied", index: next.index });
-  // Without a view nobody could be served.
-  if (!isListening) void listen();
 }
 
-async function listen(): Promise<void> {
-  isListening = true;
-  const errors = await listener.listen();
-  for (const { message, hint } of errors) log.write("fatal", message, { hint });
-  if (errors.length > 0) {
-    await endUnusable(errors.map(({ message, hint }) => `${message}\nHINT:  ${hint}`));
-  } else {
-    tell({ type: "ready" });
-  }
+function openDoor(door: ServerHandle, name: string, path: string | null): void {
+  const problem = listener.openDoor(door, name, path);
+  if (problem !== null) problems.push(problem);
+}
+
+function doorsGiven(): void {
+  if (problems.length === 0) return tell({ type: "ready" });
+  for (const { message, hint } of problems) log.write("fatal", message, { hint });
+  void endUnusable(problems.map(({ message, hint }) => `${message}\nHINT:  ${hint}`));
+}
+
+function passClient(client: AcceptedClient): void {
+  const close = (): void => {
+    if (client instanceof Socket) client.destroy();
+    else client.close();
+  };
+  const message: FromWorker = { type: "client" };
+  if (process.send === undefined || !process.connected) close();
+  else process.send(message, client as SendHandle, { keepOpen: false }, close);
 }
 
 function reload(): void {
@@ -254,6 +283,7 @@ function replaceWhenEmpty(fault: string): void {
     detail: fault,
     hint: "It takes no new clients, and is replaced when those it has are gone.",
   });
+  tell({ type: "leaving" });
   stop("smart");
 }
 

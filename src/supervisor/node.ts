@@ -45,6 +45,7 @@ import {
   type AppliedViewsState,
 } from "./core/applied-views.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
+import { ClientDoors } from "./driver/client-doors.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
 
 export interface NodeOptions {
@@ -154,7 +155,18 @@ export class Node {
     if (!admin.ok) return fail(`${admin.error.message}\nHINT:  ${admin.error.hint}`);
     this.#admin = admin.value;
     this.#tellIgnored(config);
-    await Promise.all([this.#workers.start(), this.#watchdogStarted]);
+    const doors = await ClientDoors.open({
+      config,
+      log: this.#log,
+      onClient: (client) => this.#workers.giveClient(client),
+      wantedIo: process.env.PGQUORUM_IO,
+    });
+    if (!doors.ok) {
+      const { message, hint } = doors.error;
+      this.#log.write("fatal", message, { hint });
+      return fail(`${message}\nHINT:  ${hint}`);
+    }
+    await Promise.all([this.#workers.start(doors.value), this.#watchdogStarted]);
     if (this.#stopping !== null) return fail(this.#problem ?? "stopped while starting");
     this.#log.write("log", `pgquorum ${VERSION} serves clients on port ${config.port}`);
     return succeed(undefined);
@@ -211,6 +223,7 @@ export class Node {
         guardian: watchdog?.guardianPid ?? null,
         workers: this.#workers.pids,
       },
+      workers: { restarts: this.#workers.restartsCount },
       clients: { ...this.#workers.clients, placesMax: this.#places.placesCount },
       watchdog,
       view: this.#care.view,

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ByteSocket, SocketIo, SocketTarget } from "../../src/proxy/driver/byte-socket.ts";
 import { createHandleIo } from "../../src/proxy/driver/handle-socket.ts";
 import { chooseSocketIo } from "../../src/proxy/driver/socket-io.ts";
-import { findStreamHandles } from "../../src/proxy/driver/stream-handles.ts";
+import { findStreamHandles } from "../../src/os/index.ts";
 import { NET_IO } from "../../src/proxy/driver/stream-socket.ts";
 import { RecordedEvents, pattern } from "../support/recorded-socket.ts";
 

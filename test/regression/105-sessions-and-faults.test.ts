@@ -1,4 +1,3 @@
-import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
@@ -10,12 +9,7 @@ import {
   type PostgresCluster,
 } from "../support/postgres.ts";
 import { RawClient, say } from "../support/raw-client.ts";
-import {
-  pause,
-  startWorker,
-  workerProgram,
-  type WorkerHarness,
-} from "../support/worker-harness.ts";
+import { pause, startWorker, type WorkerHarness } from "../support/worker-harness.ts";
 
 let postgres: PostgresCluster;
 let worker: WorkerHarness;
@@ -359,24 +353,6 @@ describe("the worker process", () => {
   test("it ends when its channel closes", async () => {
     worker.child.disconnect();
     expect(await worker.exited).toBe(0);
-  });
-
-  test("a used port: the address, the remedy and exit status 3", async () => {
-    const second = fork(workerProgram, [], {
-      env: { ...process.env, ...worker.environment, PGQUORUM_WORKER: "2" },
-      stdio: ["ignore", "inherit", "pipe", "ipc"],
-    });
-    let log = "";
-    second.stderr?.on("data", (chunk: Buffer) => {
-      log += chunk.toString();
-    });
-    const exited = new Promise((resolve) => {
-      second.once("exit", resolve);
-    });
-    second.send({ type: "view", view: worker.view });
-    expect(await exited).toBe(3);
-    expect(log).toContain(`could not listen on 127.0.0.1 port ${worker.port}: EADDRINUSE`);
-    expect(log).toContain("or change port");
   });
 
   test("it names a pattern that is no regular expression", async () => {

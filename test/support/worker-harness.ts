@@ -14,6 +14,7 @@ import {
   type FromWorker,
   type ToWorker,
 } from "../../src/wire/ipc/index.ts";
+import { ClientDoors } from "../../src/supervisor/driver/client-doors.ts";
 import { freePorts, type PostgresCluster } from "./postgres.ts";
 
 const DIST = process.env.PGQUORUM_DIST ?? join(import.meta.dirname, "../../dist");
@@ -113,6 +114,20 @@ async function started(
   child: ChildProcess,
   o: Pick<WorkerHarness, "directory" | "environment" | "port" | "view">,
 ): Promise<WorkerHarness> {
+  const doors = await ClientDoors.open({
+    config: {
+      port: o.port,
+      listen_addresses: ["127.0.0.1"],
+      unix_socket_directories: [o.directory],
+      unix_socket_permissions: 0o777,
+      num_init_children: 32,
+      listen_backlog_multiplier: 2,
+    },
+    log: { write: () => undefined },
+    onClient: (client) => child.send({ type: "client" }, client),
+    wantedIo: process.env.PGQUORUM_IO,
+  });
+  if (!doors.ok) throw new Error(doors.error.message);
   const messages: FromWorker[] = [];
   let errors = "";
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -132,7 +147,11 @@ async function started(
     view: o.view,
     exited,
     log: () => errors,
-    tell: (message) => child.send(message),
+    tell(message) {
+      // As a supervisor that stops.
+      if (message.type === "stop") doors.value.close();
+      child.send(message);
+    },
     change(change) {
       this.view = { ...this.view, ...change, epoch: this.view.epoch + 1 };
       this.tell({ type: "view", view: this.view });
@@ -159,12 +178,14 @@ async function started(
     },
     async stop() {
       child.kill("SIGKILL");
+      doors.value.close();
       await exited;
       await rm(o.directory, { recursive: true, force: true });
     },
   };
   harness.tell({ type: "view", view: o.view });
   harness.tell({ type: "lease", untilMs: LEASE_FOR_EVER_MS });
+  doors.value.give(child);
   await Promise.race([
     harness.message((message) => message.type === "ready"),
     exited.then((code) => {

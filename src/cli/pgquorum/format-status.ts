@@ -16,7 +16,7 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
     `  pgquorum ${status.version}, configuration ${node.configFile}`,
     `  supervisor ${pids.supervisor}, watchdog ${pids.watchdog ?? "-"}, guardian ${
       pids.guardian ?? "-"
-    }, workers ${workers === "" ? "-" : workers}`,
+    }, workers ${workers === "" ? "-" : workers}${formatRestarts(status.workers.restarts)}`,
     `  ${formatClients(status.clients)}`,
   ];
   const parts = [`${lines.join("\n")}\n`];
@@ -26,6 +26,10 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
   }
   return parts.join("\n");
+}
+
+function formatRestarts(count: number): string {
+  return count === 0 ? "" : ` (started again ${count === 1 ? "once" : `${count} times`})`;
 }
 
 function formatClients(clients: NodeStatus["clients"]): string {

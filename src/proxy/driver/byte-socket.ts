@@ -1,4 +1,6 @@
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
+import { assert } from "../../base/index.ts";
+import type { StreamHandle } from "../../os/index.ts";
 
 /** What happens on a socket. */
 export interface SocketEvents {
@@ -45,11 +47,13 @@ export interface SocketTarget {
   readonly port: number;
 }
 
+/** By a handle that listens, or by a server with `pauseOnConnect`; nobody has read it yet. */
+export type AcceptedClient = StreamHandle | Socket;
+
 /** A way to make sockets. */
 export interface SocketIo {
   readonly kind: "net" | "handle";
-  /** Takes over a connection that a server accepted with `pauseOnConnect`. */
-  accept(accepted: Socket, readBufferBytes: number, events: SocketEvents): ByteSocket;
+  accept(accepted: AcceptedClient, readBufferBytes: number, events: SocketEvents): ByteSocket;
   connect(target: SocketTarget, readBufferBytes: number, events: SocketEvents): ByteSocket;
 }
 
@@ -67,4 +71,13 @@ export function joinErrors(errors: readonly Error[]): Error | null {
   if (first === undefined || errors.length === 1) return first ?? null;
   const message = errors.map((error) => error.message).join("; ");
   return Object.assign(new Error(message), { code: (first as NodeJS.ErrnoException).code });
+}
+
+export function handleOf(accepted: AcceptedClient): StreamHandle {
+  if (!(accepted instanceof Socket)) return accepted;
+  const owner = accepted as unknown as { _handle: StreamHandle | null };
+  const handle = owner._handle;
+  owner._handle = null;
+  assert(handle !== null, "an accepted socket is open");
+  return handle;
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
 import type { PoolSecret } from "../../auth/index.ts";
 import { poolModeOf } from "../../config/index.ts";
 import { failure, type Failure, type Ms } from "../../base/index.ts";
@@ -30,7 +29,7 @@ import { ClientSession } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
 import { SessionOpener, type OpenerHost, type SessionStart } from "./session-opener.ts";
 import { SharedOpener } from "./shared-opener.ts";
-import type { ByteSocket, SocketEvents } from "./byte-socket.ts";
+import type { AcceptedClient, ByteSocket, SocketEvents } from "./byte-socket.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
 const READ_BUFFER_BYTES = 16 * 1024;
@@ -80,7 +79,7 @@ export class ClientConnection implements SocketEvents {
   #presence: Presence | null = null;
   #isOver = false;
 
-  constructor(accepted: Socket, context: WorkerContext, host: ClientHost) {
+  constructor(accepted: AcceptedClient, context: WorkerContext, host: ClientHost) {
     this.#context = context;
     this.#host = host;
     this.#settings = context.settings();

@@ -6,7 +6,7 @@ import {
   type StreamHandle,
   type StreamHandles,
   type StreamRequest,
-} from "./stream-handles.ts";
+} from "../../os/index.ts";
 
 /** A further address is tried when one has not answered for so long, as `net` does. */
 const ATTEMPT_WITHIN_MS = 250;

@@ -1,5 +1,11 @@
-import type { Socket } from "node:net";
-import type { ByteSocket, SocketEvents, SocketIo, SocketTarget } from "./byte-socket.ts";
+import {
+  handleOf,
+  type AcceptedClient,
+  type ByteSocket,
+  type SocketEvents,
+  type SocketIo,
+  type SocketTarget,
+} from "./byte-socket.ts";
 import { connectHandle } from "./handle-connect.ts";
 import { ReadSlabs, type ReadSlot } from "./read-slabs.ts";
 import {
@@ -8,8 +14,7 @@ import {
   type StreamHandle,
   type StreamHandles,
   type StreamRequest,
-} from "./stream-handles.ts";
-import { takeHandle } from "./stream-socket.ts";
+} from "../../os/index.ts";
 
 /** What the sockets of a process share. */
 interface Shared {
@@ -67,12 +72,12 @@ class HandleSocket implements ByteSocket {
 
   static ofAccepted(
     shared: Shared,
-    accepted: Socket,
+    accepted: AcceptedClient,
     readBufferBytes: number,
     events: SocketEvents,
   ): HandleSocket {
     const socket = new HandleSocket(shared, readBufferBytes, events);
-    socket.#attach(takeHandle(accepted) as StreamHandle);
+    socket.#attach(handleOf(accepted));
     return socket;
   }
 

@@ -5,9 +5,10 @@
  */
 export { BackendPool } from "./backend-pool.ts";
 export { laneRows } from "./lane-rows.ts";
-export { Listener, type ListenError } from "./listener.ts";
+export { Listener } from "./listener.ts";
 export { NodeListQuestions } from "./node-list.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
+export type { AcceptedClient } from "./byte-socket.ts";
 export { chooseSocketIo } from "./socket-io.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

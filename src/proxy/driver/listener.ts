@@ -1,8 +1,13 @@
 import { randomInt } from "node:crypto";
-import { chmodSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { getSystemErrorName } from "node:util";
 import { failure, type Failure } from "../../base/index.ts";
-import { monotonicNowMs } from "../../os/index.ts";
+import {
+  clientPortProblem,
+  monotonicNowMs,
+  type ServerHandle,
+  type SocketProblem,
+  type StreamHandle,
+} from "../../os/index.ts";
 import {
   CANCEL_WORKER_SHIFT,
   workerOfProcessId,
@@ -12,19 +17,14 @@ import {
   type PlacesToWorker,
   type QueueRow,
 } from "../../wire/ipc/index.ts";
+import { FairShare } from "../core/admission/index.ts";
+import type { AcceptedClient } from "./byte-socket.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
 import { ClientPlaces } from "./client-places.ts";
 import { RemoteCancels } from "./remote-cancels.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
-/** An address that cannot be listened on: what it is, and what to do. */
-export interface ListenError {
-  readonly address: string;
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string;
-}
-
+const COUNT_EVERY_MS = 20;
 const SEQUENCE_MAX = (1 << CANCEL_WORKER_SHIFT) - 1;
 
 /** So many connections may be silent at a time, however few clients the node serves. */
@@ -38,7 +38,9 @@ interface Key {
 /** The doors of this worker and everybody who came in. */
 export class Listener implements ClientHost {
   readonly #context: WorkerContext;
-  readonly #servers: Server[] = [];
+  readonly #doors: ServerHandle[] = [];
+  readonly #fairShare = new FairShare();
+  #countTimer: NodeJS.Timeout | null = null;
   /** Everybody who is connected, logged in or not. */
   readonly #connections = new Set<ClientConnection>();
   /** Those that have not said yet who they are, in the order in which they came. */
@@ -66,27 +68,34 @@ export class Listener implements ClientHost {
     return this.#places.counts;
   }
 
-  /** @returns what could not be listened on. */
-  async listen(): Promise<ListenError[]> {
+  /**
+   * Accepts clients from a socket that the supervisor bound.
+   *
+   * @returns why that is not possible, or null.
+   */
+  openDoor(door: ServerHandle, name: string, path: string | null): SocketProblem | null {
     const { config } = this.#context.settings();
-    const backlog = config.num_init_children * config.listen_backlog_multiplier;
-    const places: { name: string; options: object; path?: string }[] = [];
-    for (const address of config.listen_addresses) {
-      const host = address === "*" ? undefined : address;
-      const options = { ...(host === undefined ? {} : { host }), port: config.port, backlog };
-      places.push({ name: `${address} port ${config.port}`, options });
+    door.onconnection = (status, client) => this.#accepted(status, client ?? null);
+    const status = door.listen(config.num_init_children * config.listen_backlog_multiplier);
+    if (status === 0) {
+      this.#doors.push(door);
+      return null;
     }
-    for (const directory of config.unix_socket_directories) {
-      const path = `${directory}/.s.PGSQL.${config.port}`;
-      places.push({ name: `Unix socket "${path}"`, options: { path, backlog }, path });
-    }
-    const errors: ListenError[] = [];
-    for (const place of places) {
-      const code = await this.#open(place.options);
-      if (code !== null) errors.push(describe(place.name, code, place.path ?? null));
-      else if (place.path !== undefined) this.#setMode(place.path, config.unix_socket_permissions);
-    }
-    return errors;
+    door.close();
+    return clientPortProblem(name, getSystemErrorName(status), path);
+  }
+
+  /** A client that the supervisor gives us. */
+  take(client: AcceptedClient): void {
+    if (this.#onEmpty !== null) return this.#context.passClient(client);
+    this.#connections.add(new ClientConnection(client, this.#context, this));
+    this.#tellCount();
+  }
+
+  /** How many clients the other workers have. */
+  crowdTold(othersCount: number, othersConnections: number): void {
+    this.#fairShare.othersTold(othersCount, othersConnections);
+    this.#tellCount();
   }
 
   viewChanged(view: ClusterView): void {
@@ -99,7 +108,7 @@ export class Listener implements ClientHost {
 
   /** No new clients, and none that waits for a place; `done` when the last one has left. */
   stopAccepting(done: () => void): void {
-    for (const server of this.#servers) server.close();
+    for (const door of this.#doors.splice(0)) door.close();
     this.#onEmpty = done;
     for (const connection of this.#connections) {
       if (this.#places.isWaiting(connection)) connection.shutDown(failure("shutting-down"));
@@ -191,6 +200,7 @@ export class Listener implements ClientHost {
   left(connection: ClientConnection): void {
     this.#connections.delete(connection);
     this.#strangers.delete(connection);
+    this.#tellCount();
     const key = this.#clients.get(connection);
     if (key !== undefined) this.#byProcessId.delete(key.processId);
     this.#clients.delete(connection);
@@ -230,33 +240,28 @@ export class Listener implements ClientHost {
 
   // ---- helpers ----------------------------------------------------------------------------
 
-  #open(options: object): Promise<string | null> {
-    // Handles are taken over from sockets that nobody has read yet.
-    const server = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true });
-    server.on("connection", (socket) => {
-      this.#connections.add(new ClientConnection(socket, this.#context, this));
-    });
-    return new Promise((resolve) => {
-      server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-      server.listen(options, () => {
-        this.#servers.push(server);
-        server.on("error", (error) => {
-          this.#context.log.write("warning", "could not accept a client", {
-            detail: error.message,
-          });
-        });
-        resolve(null);
-      });
-    });
+  #accepted(status: number, client: StreamHandle | null): void {
+    if (client === null) {
+      const detail = getSystemErrorName(status);
+      return this.#context.log.write("warning", "could not accept a client", { detail });
+    }
+    if (!this.#fairShare.mayKeep(this.#connections.size + 1)) {
+      return this.#context.passClient(client);
+    }
+    this.#connections.add(new ClientConnection(client, this.#context, this));
+    this.#tellCount();
   }
 
-  #setMode(path: string, mode: number): void {
-    try {
-      chmodSync(path, mode);
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      this.#context.log.write("warning", `could not set permissions of "${path}"`, { detail });
-    }
+  /** At once when it is news, but not more often than the others can use it. */
+  #tellCount(): void {
+    const count = this.#connections.size;
+    if (this.#countTimer !== null || !this.#fairShare.isNews(count)) return;
+    this.#fairShare.told(count);
+    this.#context.tell({ type: "connections", count });
+    this.#countTimer = setTimeout(() => {
+      this.#countTimer = null;
+      this.#tellCount();
+    }, COUNT_EVERY_MS).unref();
   }
 
   #giveKey(connection: ClientConnection): void {
@@ -279,30 +284,4 @@ export class Listener implements ClientHost {
     this.#onEmpty();
     this.#onEmpty = null;
   }
-}
-
-function describe(address: string, code: string, path: string | null): ListenError {
-  const message = `could not listen on ${address}: ${code}`;
-  if (code === "EADDRINUSE") {
-    const hint =
-      path === null
-        ? "Is another pgpool, or PostgreSQL itself, running on that port? Stop it, or change port."
-        : `Is another pgpool running? If not, remove the file "${path}".`;
-    return { address, code, message, hint };
-  }
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    const hint = "The address is not one of this machine's: change listen_addresses.";
-    return { address, code, message, hint };
-  }
-  if (code === "EACCES" || code === "ENOENT") {
-    const hint =
-      "The directory must exist and be writable for the user that pgpool runs as: change unix_socket_directories.";
-    return { address, code, message, hint };
-  }
-  return {
-    address,
-    code,
-    message,
-    hint: "Change listen_addresses, port or unix_socket_directories.",
-  };
 }

@@ -7,7 +7,7 @@ import {
   type SocketTarget,
 } from "./byte-socket.ts";
 import { createHandleIo } from "./handle-socket.ts";
-import { findStreamHandles } from "./stream-handles.ts";
+import { findStreamHandles } from "../../os/index.ts";
 import { NET_IO } from "./stream-socket.ts";
 
 const PROBE_WITHIN_MS = 2000;

@@ -1,8 +1,10 @@
 import { Socket } from "node:net";
 import {
+  handleOf,
   joinErrors,
   KEEP_ALIVE_AFTER_MS,
   socketFile,
+  type AcceptedClient,
   type ByteSocket,
   type SocketEvents,
   type SocketIo,
@@ -39,12 +41,16 @@ class StreamSocket implements ByteSocket {
     });
   }
 
-  static ofAccepted(accepted: Socket, readBufferBytes: number, events: SocketEvents): StreamSocket {
+  static ofAccepted(
+    accepted: AcceptedClient,
+    readBufferBytes: number,
+    events: SocketEvents,
+  ): StreamSocket {
     let self: StreamSocket | null = null;
     const options = {
-      // Only a socket that is made with its buffer can read into it: the accepted one gives its
-      // handle away and is forgotten.
-      handle: takeHandle(accepted),
+      // Only a socket that is made with its buffer can read into it: one that was accepted gives
+      // its handle away and is forgotten.
+      handle: handleOf(accepted),
       onread: readInto(readBufferBytes, (bytes) => self?.received(bytes)),
       readable: true,
       writable: true,
@@ -153,12 +159,4 @@ function readInto(bytesMax: number, received: (bytes: Buffer) => void): object {
       return true;
     },
   };
-}
-
-/** From a socket that nobody has read yet. */
-export function takeHandle(socket: Socket): unknown {
-  const owner = socket as unknown as { _handle: unknown };
-  const handle = owner._handle;
-  owner._handle = null;
-  return handle;
 }

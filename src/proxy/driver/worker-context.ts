@@ -12,7 +12,7 @@ import type { RoutingRules } from "../core/routing/index.ts";
 import type { KnownStates } from "../core/session/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPool } from "./backend-pool.ts";
-import type { SocketIo } from "./byte-socket.ts";
+import type { AcceptedClient, SocketIo } from "./byte-socket.ts";
 import type { SharedConnections } from "./shared-connections.ts";
 import type { TimedGate } from "./timed-gate.ts";
 
@@ -51,6 +51,8 @@ export interface WorkerContext {
   /** Of sessions whose connections are shared. */
   readonly known: KnownStates;
   readonly tell: (message: FromWorker) => void;
+  /** Gives a client to the supervisor, for another worker. */
+  readonly passClient: (client: AcceptedClient) => void;
   /** SELECTs sent, by backend id. */
   readonly selectCounts: number[];
   readonly poolStatus: () => readonly {

@@ -1,7 +1,8 @@
-import cluster, { type Worker } from "node:cluster";
+import { fork, type ChildProcess, type SendHandle } from "node:child_process";
+import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Ms } from "../../base/index.ts";
-import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
+import { CoreRunner, monotonicNowMs, type Log, type StreamHandle } from "../../os/index.ts";
 import {
   workerOfProcessId,
   type ClientCounts,
@@ -12,6 +13,8 @@ import {
   type QueueRow,
   type ToWorker,
 } from "../../wire/ipc/index.ts";
+import { ClientSpread } from "../core/client-spread.ts";
+import type { ClientDoors } from "./client-doors.ts";
 import { NodeLists } from "./node-lists.ts";
 import {
   clientPlaces,
@@ -47,10 +50,17 @@ export interface WorkersOptions {
 }
 
 const FAST_STOP_MS: Ms = 3000;
+/** Workers are told of each other's clients at most so often. */
+const CROWD_EVERY_MS: Ms = 20;
+/** Of a worker that goes down before it takes the client. */
+const GIVE_ATTEMPTS_MAX = 3;
+const PROGRAM = fileURLToPath(new URL("./worker.mjs", import.meta.url));
+
+type Client = Socket | StreamHandle;
 
 interface Slot {
   readonly number: number;
-  worker: Worker;
+  readonly worker: ChildProcess;
   history: RestartHistory;
   selectCounts: readonly number[];
   clients: ClientCounts;
@@ -69,6 +79,10 @@ export class Workers {
   #pastClients = NO_CLIENTS;
   readonly #clientLists = this.#newLists<ClientRow>("clients");
   readonly #queueLists = this.#newLists<QueueRow>("queues");
+  readonly #spread = new ClientSpread();
+  #crowdTimer: NodeJS.Timeout | null = null;
+  #doors: ClientDoors | null = null;
+  #restartsCount = 0;
   #isStopping = false;
   #readyCount = 0;
   #onAllReady: (() => void) | null = null;
@@ -80,14 +94,11 @@ export class Workers {
       newClientPlaces({ ...options.places, workersCount: options.count }),
       { perform: ({ id, message }) => this.tellOne(id, message) },
     );
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL("./worker.mjs", import.meta.url)),
-      args: [],
-    });
   }
 
-  /** Resolves when every worker accepts clients. */
-  async start(): Promise<void> {
+  /** Resolves when every worker accepts clients by these doors, which are closed by `stop`. */
+  async start(doors: ClientDoors): Promise<void> {
+    this.#doors = doors;
     const ready = new Promise<void>((resolve) => {
       this.#onAllReady = resolve;
     });
@@ -104,8 +115,13 @@ export class Workers {
 
   get pids(): readonly number[] {
     return [...this.#slots.values()]
-      .map((slot) => slot.worker.process.pid)
+      .map((slot) => slot.worker.pid)
       .filter((pid) => pid !== undefined);
+  }
+
+  /** How often a worker had to be started again. */
+  get restartsCount(): number {
+    return this.#restartsCount;
   }
 
   /** Of all workers, those that ended included, as they last said. */
@@ -134,6 +150,7 @@ export class Workers {
   /** `smart` waits for the clients for as long as they stay. */
   async stop(mode: "smart" | "fast"): Promise<void> {
     this.#isStopping = true;
+    this.#doors?.close();
     this.tell({ type: "stop", mode });
     const ends = [...this.#slots.values()].map(({ worker }) => ended(worker));
     if (mode === "smart") {
@@ -141,14 +158,15 @@ export class Workers {
       return;
     }
     const timer = setTimeout(() => {
-      for (const { worker } of this.#slots.values()) worker.process.kill("SIGKILL");
+      for (const { worker } of this.#slots.values()) worker.kill("SIGKILL");
     }, FAST_STOP_MS);
     await Promise.all(ends);
     clearTimeout(timer);
   }
 
   #fork(number: number, history: RestartHistory): void {
-    const worker = cluster.fork({ ...this.#options.env, PGQUORUM_WORKER: `${number}` });
+    const env = { ...process.env, ...this.#options.env, PGQUORUM_WORKER: `${number}` };
+    const worker = fork(PROGRAM, [], { env });
     const slot: Slot = {
       number,
       worker,
@@ -159,16 +177,32 @@ export class Workers {
       unusable: null,
     };
     this.#slots.set(number, slot);
-    worker.on("message", (message: FromWorker) => this.#onMessage(slot, message));
+    worker.on("message", (message: FromWorker, handle: unknown) => {
+      this.#onMessage(slot, message, handle);
+    });
     worker.on("error", () => undefined); // A message to a dying worker; its exit is handled.
     worker.once("exit", (code, signal) => this.#onExit(slot, code, signal));
   }
 
-  #onMessage(slot: Slot, message: FromWorker): void {
+  #onMessage(slot: Slot, message: FromWorker, handle: unknown): void {
     switch (message.type) {
       case "ready":
+        this.#spread.joined(slot.number);
+        this.#tellCrowdSoon();
         this.#readyCount += 1;
         if (this.#readyCount >= this.#options.count) this.#onAllReady?.();
+        return;
+      case "client":
+        // It may be gone before it arrives.
+        if (handle) this.giveClient(handle as Client);
+        return;
+      case "connections":
+        this.#spread.counted(slot.number, message.count);
+        this.#tellCrowdSoon();
+        return;
+      case "leaving":
+        this.#spread.left(slot.number);
+        this.#tellCrowdSoon();
         return;
       case "applied":
         this.#options.onApplied(slot.number, message.index);
@@ -213,6 +247,7 @@ export class Workers {
           this.#options.onJoined(slot.number);
           this.#places.deliver({ type: "worker-joined", id: slot.number });
           send(slot.worker, { type: "view", view: this.#options.view() });
+          this.#doors?.give(slot.worker);
         }
         slot.clients = message.clients;
         slot.selectCounts = message.selectCounts;
@@ -236,6 +271,30 @@ export class Workers {
     }
   }
 
+  /** To the worker that has the fewest; the client is lost when none takes any. */
+  giveClient(client: Client, attempt = 1): void {
+    const number = this.#isStopping ? null : this.#spread.choose();
+    const worker = number === null ? undefined : this.#slots.get(number)?.worker;
+    if (worker?.connected !== true || attempt > GIVE_ATTEMPTS_MAX) return close(client);
+    const message: ToWorker = { type: "client" };
+    worker.send(message, client as SendHandle, (error) => {
+      if (error === null) close(client);
+      else this.giveClient(client, attempt + 1);
+    });
+  }
+
+  #tellCrowdSoon(): void {
+    if (this.#crowdTimer !== null) return;
+    this.#crowdTimer = setTimeout(() => {
+      this.#crowdTimer = null;
+      for (const number of this.#spread.workers) {
+        const { count, connections } = this.#spread.othersOf(number);
+        const crowd = { othersCount: count, othersConnections: connections };
+        this.tellOne(number, { type: "crowd", ...crowd });
+      }
+    }, CROWD_EVERY_MS).unref();
+  }
+
   #sumCounts(): readonly number[] {
     const sum = [...this.#pastCounts];
     for (const { selectCounts } of this.#slots.values()) addInto(sum, selectCounts);
@@ -248,6 +307,8 @@ export class Workers {
     this.#slots.delete(slot.number);
     this.#clientLists.workerLeft(slot.number);
     this.#queueLists.workerLeft(slot.number);
+    this.#spread.left(slot.number);
+    this.#tellCrowdSoon();
     this.#options.onLeft(slot.number);
     this.#places.deliver({ type: "worker-left", id: slot.number });
     if (this.#isStopping) return;
@@ -255,6 +316,7 @@ export class Workers {
       this.#options.onUnusable(slot.unusable);
       return;
     }
+    this.#restartsCount += 1;
     const { delayMs, history } = planRestart(slot.history, monotonicNowMs());
     const how = signal === null ? `with status ${code}` : `by signal ${signal}`;
     this.#options.log.write("warning", `worker ${slot.number} ended ${how}; starting it again`, {
@@ -296,12 +358,18 @@ function addInto(sum: number[], counts: readonly number[]): void {
   });
 }
 
-function send(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.send(message);
+function send(worker: ChildProcess, message: ToWorker): void {
+  if (worker.connected) worker.send(message);
 }
 
-async function ended(worker: Worker): Promise<void> {
-  if (worker.isDead()) return;
+/** Our copy of it. */
+function close(client: Client): void {
+  if ("destroy" in client) client.destroy();
+  else client.close();
+}
+
+async function ended(worker: ChildProcess): Promise<void> {
+  if (worker.exitCode !== null || worker.signalCode !== null) return;
   await new Promise<void>((resolve) => {
     worker.once("exit", () => resolve());
   });

@@ -49,6 +49,10 @@ export interface NodeStatus {
   };
   /** Of all workers, a second old at most; the longest wait is that of those that run. */
   readonly clients: ClientCounts & { readonly placesMax: number };
+  readonly workers: {
+    /** How often a worker that ended had to be started again, since the node's start. */
+    readonly restarts: number;
+  };
   readonly watchdog: WatchdogView | null;
   readonly view: ClusterView;
   /** What the cluster agreed upon; absent while the watchdog is off. */

@@ -6,6 +6,7 @@
  */
 export * from "./view.ts";
 export * from "./worker.ts";
+export * from "./doors.ts";
 export * from "./places.ts";
 export * from "./clients.ts";
 export * from "./watchdog.ts";

@@ -1,4 +1,5 @@
 import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
+import type { DoorsFromWorker, DoorsToWorker } from "./doors.ts";
 import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
 import type { ClusterView } from "./view.ts";
 
@@ -8,6 +9,7 @@ export const LEASE_FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 /** Supervisor to worker. */
 export type ToWorker =
   | PlacesToWorker
+  | DoorsToWorker
   /** Answered by `applied` when its index is a new one. */
   | { readonly type: "view"; readonly view: ClusterView }
   /**
@@ -43,7 +45,7 @@ export type ToWorker =
 /** Worker to supervisor. */
 export type FromWorker =
   | PlacesFromWorker
-  | { readonly type: "ready" }
+  | DoorsFromWorker
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

@@ -4,4 +4,5 @@
  * places among the workers of a node, is `supervisor/core/client-places.ts`.
  */
 export { Admission, type AdmissionPort, type AdmissionTerms, type Entry } from "./admission.ts";
+export { FairShare } from "./fair-share.ts";
 export { Presence } from "./presence.ts";

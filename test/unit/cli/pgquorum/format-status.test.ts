@@ -19,6 +19,7 @@ const STATUS: NodeStatus = {
     pgpoolPort: 9999,
   },
   pids: { supervisor: 10, watchdog: 11, guardian: 12, workers: [13, 14] },
+  workers: { restarts: 0 },
   clients: {
     clients: 32,
     placesMax: 32,

@@ -1,7 +1,7 @@
 /**
  * What lies below `net.Socket`: libuv's streams as Node shows them to its own library. No part of
- * Node's documented interface, so what is found is looked at here, and tried out before it is used
- * (`socket-io.ts`); without it `net.Socket` does the same for a higher price.
+ * Node's documented interface, so what is found is looked at here, and tried out before bytes go that
+ * way (`proxy/driver/socket-io.ts`); without it `net.Socket` does the same for a higher price.
  */
 import { getSystemErrorName } from "node:util";
 
@@ -34,6 +34,26 @@ export interface PipeHandle extends StreamHandle {
   connect(request: StreamRequest, path: string): number | undefined;
 }
 
+/** A socket that others connect to. */
+export interface ServerHandle {
+  /** @param client null: an accept failed, as for want of descriptors. */
+  onconnection: (status: number, client: StreamHandle | null | undefined) => void;
+  listen(backlog: number): number;
+  close(): void;
+}
+
+export interface TcpServerHandle extends ServerHandle {
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  getsockname(out: SocketName): number;
+  setNoDelay(isOn: boolean): number;
+  setKeepAlive(isOn: boolean, afterSeconds: number): number;
+}
+
+export interface PipeServerHandle extends ServerHandle {
+  bind(path: string): number;
+}
+
 /** Something under way in the kernel. */
 export interface StreamRequest {
   oncomplete: ((status: number) => void) | null;
@@ -51,6 +71,7 @@ export interface SocketName {
 
 interface Constants {
   readonly SOCKET: number;
+  readonly SERVER: number;
 }
 
 export interface StreamHandles {
@@ -61,8 +82,10 @@ export interface StreamHandles {
   readonly newWrite: () => StreamRequest;
   readonly newShutdown: () => StreamRequest;
   readonly newTcp: () => TcpHandle;
+  readonly newTcpServer: () => TcpServerHandle;
   readonly newTcpConnect: () => StreamRequest;
   readonly newPipe: () => PipeHandle;
+  readonly newPipeServer: () => PipeServerHandle;
   readonly newPipeConnect: () => StreamRequest;
 }
 
@@ -96,6 +119,8 @@ export function findStreamHandles(): StreamHandles | null {
     if (!(state instanceof Int32Array)) return null;
     if (typeof kReadBytesOrError !== "number" || typeof kLastWriteWasAsync !== "number")
       return null;
+    const TcpServer = tcp.TCP as unknown as new (kind: number) => TcpServerHandle;
+    const PipeServer = pipe.Pipe as unknown as new (kind: number) => PipeServerHandle;
     return {
       state,
       readAt: kReadBytesOrError,
@@ -103,8 +128,10 @@ export function findStreamHandles(): StreamHandles | null {
       newWrite: () => new stream.WriteWrap(),
       newShutdown: () => new stream.ShutdownWrap(),
       newTcp: () => new tcp.TCP(tcp.constants.SOCKET),
+      newTcpServer: () => new TcpServer(tcp.constants.SERVER),
       newTcpConnect: () => new tcp.TCPConnectWrap(),
       newPipe: () => new pipe.Pipe(pipe.constants.SOCKET),
+      newPipeServer: () => new PipeServer(pipe.constants.SERVER),
       newPipeConnect: () => new pipe.PipeConnectWrap(),
     };
   } catch {
