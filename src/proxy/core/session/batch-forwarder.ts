@@ -156,9 +156,12 @@ export class BatchForwarder {
   ): SharedStatement | null {
     const carrier = this.#carrier;
     if (carrier === null) return null;
+    // If SQL has it, the server must see the client's own name to refuse it.
+    const isTaken = carrier.mayBePrepared(statement.name);
     const isWhole = stop - start === 1 + this.#input.readUInt32BE(start + 1);
     const rest = this.#input.subarray(zeroFrom(this.#input, start + HEADER_BYTES) + 1, stop);
-    const shared = isWhole ? this.#statements.share(statement, rest, carrier.scope) : null;
+    const shared =
+      isWhole && !isTaken ? this.#statements.share(statement, rest, carrier.scope) : null;
     // Only this connection will know it.
     if (shared === null) link.keepsForGood |= LEAVES.prepared;
     return shared;

@@ -70,6 +70,14 @@ export class PreparedStatements implements ParseWatcher {
     return this.#changesOpen > 0;
   }
 
+  /** There are some that the client has made by Parse, and not by SQL. */
+  get hasParsed(): boolean {
+    for (const statement of this.#byName.values()) if (!statement.isFromSql) return true;
+    for (const { confirmed } of this.#open.values())
+      if (confirmed?.isFromSql === false) return true;
+    return false;
+  }
+
   /** What this name means depends on replies that are still to come. */
   isOpen(name: string): boolean {
     return this.#open.size > 0 && this.#open.has(name);

@@ -10,6 +10,7 @@ import { LEAVES, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ForwarderOptions } from "./batch-forwarder.ts";
 import { touchesPrepared, UNREAD_SQL } from "./client-batch.ts";
+import type { LinkSet } from "./link-set.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
 import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -42,6 +43,7 @@ export interface PreparedQuery {
  */
 export class SqlPrepared {
   readonly #statements: PreparedStatements;
+  readonly #links: LinkSet;
   readonly #isSharing: boolean;
   readonly #supply: StatementSupply;
   readonly #output: OutputBuffer;
@@ -50,6 +52,7 @@ export class SqlPrepared {
 
   constructor(o: ForwarderOptions, supply: StatementSupply, output: OutputBuffer) {
     this.#statements = o.statements;
+    this.#links = o.links;
     this.#isSharing = o.carrier !== null;
     this.#supply = supply;
     this.#output = output;
@@ -62,7 +65,7 @@ export class SqlPrepared {
    * @returns what to send instead, and who watches it.
    */
   prepareForQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
-    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+    if (!this.#concerns(sql)) return this.#plain;
     const { name } = sql;
     const named =
       name === null || sql.kind !== "deallocate" ? undefined : this.#statements.get(name);
@@ -113,14 +116,17 @@ export class SqlPrepared {
 
   /** What the Execute of such a statement needs goes into the output in front of it. */
   prepareForExecute(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
-    return this.#statements.isUncertain ? null : this.#prepare(sql, link, INJECTED | flags);
+    return this.#concerns(sql) ? this.#prepare(sql, link, INJECTED | flags) : null;
+  }
+
+  #concerns(sql: SqlClass): boolean {
+    return touchesPrepared(sql) && (!this.#statements.isUncertain || dropsAll(sql));
   }
 
   #prepare(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
     const statements = this.#statements;
     const { kind, name } = sql;
-    const dropsAll = (kind === "deallocate" && name === null) || (kind === "discard" && !sql.multi);
-    if (dropsAll) return this.#dropAll(link);
+    if (dropsAll(sql)) return this.#dropAll(link);
     if (kind !== "prepare" && kind !== "execute" && kind !== "deallocate") {
       this.#giveUp(sql, link, flags);
       return null;
@@ -151,12 +157,16 @@ export class SqlPrepared {
       ended: () => {
         link.known.clear();
         forgotten.ended();
+        statements.isUncertain = false;
+        for (const one of this.#links.all) one.keepsForGood &= ~LEAVES.prepared;
       },
     });
   }
 
   /** What becomes of the statements, that server alone will know. */
   #giveUp(sql: SqlClass, link: BackendLink, flags: number): void {
+    // What SQL alone has made is found out before the connection is given back.
+    if (this.#isSharing && !this.#statements.hasParsed) return;
     for (const statement of this.#statements) this.#supply.addByName(link, statement, flags);
     if (((sql.leaves | sql.clears) & LEAVES.prepared) === 0) return;
     this.#statements.isUncertain = true;
@@ -177,6 +187,10 @@ export class SqlPrepared {
       },
     };
   }
+}
+
+function dropsAll({ kind, name }: SqlClass): boolean {
+  return kind === "discard" || (kind === "deallocate" && name === null);
 }
 
 /** Only the first outcome counts: the end of a Query that failed is told as well. */

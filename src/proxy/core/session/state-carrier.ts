@@ -74,6 +74,11 @@ export class StateCarrier {
     return this.#known.statements;
   }
 
+  /** SQL may have prepared a statement of that name. */
+  mayBePrepared(name: string): boolean {
+    return (this.#suspected & LEAVES.prepared) !== 0 || this.#state.prepared.has(name);
+  }
+
   /** What a text that is prepared now means; see `SharedStatements.use`. */
   get scope(): string {
     const isUnsure = (this.#suspected & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) !== 0;
