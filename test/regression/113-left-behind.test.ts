@@ -9,23 +9,28 @@ import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { startWorker, type WorkerHarness } from "../support/worker-harness.ts";
 
 let postgres: PostgresCluster;
-let worker: WorkerHarness;
+/** One sends everything to the primary, the other one all reads to the standby. */
+const workers: Record<string, WorkerHarness> = {};
 
 /** How long the other client waits before it is clear that the connection is kept. */
 const QUEUE_TIMEOUT_MS = 150;
 
 beforeAll(async () => {
-  postgres = await startPostgres({ standbys: 0 });
+  postgres = await startPostgres({ standbys: 1 });
   await postgres.query(0, "create database bench");
   await postgres.query(0, "create role somebody");
-  worker = await startWorker({
-    postgres,
-    config: ["pool_mode = transaction", "pool_size = 1", `queue_timeout = ${QUEUE_TIMEOUT_MS}ms`],
-  });
+  const config = [
+    "pool_mode = transaction",
+    "pool_size = 1",
+    `queue_timeout = ${QUEUE_TIMEOUT_MS}ms`,
+  ];
+  workers["one server"] = await startWorker({ postgres, weights: [1, 0], config });
+  workers["two servers"] = await startWorker({ postgres, weights: [0, 1], config });
+  await postgres.caughtUp();
 });
 
 afterAll(async () => {
-  await worker?.stop();
+  await Promise.all(Object.values(workers).map((worker) => worker.stop()));
   await postgres?.stop();
 });
 
@@ -222,44 +227,43 @@ const STORIES: Story[] = [
   ["a text that is no SQL", "shared", ["set app.who = 'x'", "selec", WHO]],
 ];
 
-describe.each(["simple", "extended"] as const)(
-  "what is left behind in the %s protocol by",
-  (mode) => {
-    // Several statements in one text are for the simple protocol only.
-    const stories = STORIES.filter((story) => mode === "simple" || !story[2].some(isSeveral));
+describe.each([
+  ["one server", "simple"],
+  ["one server", "extended"],
+  ["two servers", "simple"],
+] as const)("what is left behind on %s in the %s protocol by", (servers, mode) => {
+  // Several statements in one text are for the simple protocol only.
+  const stories = STORIES.filter((story) => mode === "simple" || !story[2].some(isSeveral));
 
-    test.each(stories)("%s is %s, and only seen by who left it", async (_, end, statements) => {
-      const direct = await connect({ port: postgres.servers[0]?.port });
-      const expected: string[] = [];
-      try {
-        for (const statement of statements) expected.push(await tell(direct, statement, mode));
-      } finally {
-        await direct.end();
-      }
-      const [one, other] = [
-        await connect({ port: worker.port }),
-        await connect({ port: worker.port }),
-      ];
-      try {
-        await other.query("set app.who = 'the other one'");
-        const undisturbed = await tell(other, WHAT_IS_THERE);
-        const told: string[] = [];
-        let seen = "";
-        for (const statement of statements) {
-          told.push(await tell(one, statement, mode));
-          seen = await tell(other, WHAT_IS_THERE);
-          expect([undisturbed, WAITED]).toContain(seen);
+  test.each(stories)("%s is %s, and only seen by who left it", async (_, end, statements) => {
+    const expected: string[] = [];
+    const direct = await connect(postgres.servers[0]?.port);
+    for (const statement of statements) expected.push(await tell(direct, statement, mode));
+    await direct.end();
+
+    const port = workers[servers]?.port;
+    const [one, other] = [await connect(port), await connect(port)];
+    try {
+      await other.query("set app.who = 'the other one'");
+      const undisturbed = await lookAround(other);
+      const told: string[] = [];
+      let seen: string[] = [];
+      for (const statement of statements) {
+        told.push(await tell(one, statement, mode));
+        seen = await lookAround(other);
+        for (const [i, answer] of seen.entries()) {
+          expect([undisturbed[i], WAITED]).toContain(answer);
         }
-        expect(told).toEqual(expected);
-        expect(seen === WAITED ? "kept" : "shared").toBe(end);
-        await one.end();
-        await expect.poll(() => tell(other, WHAT_IS_THERE)).toBe(undisturbed);
-      } finally {
-        await Promise.all([one.end(), other.end()]);
       }
-    });
-  },
-);
+      expect(told).toEqual(expected);
+      expect(seen[0] === WAITED ? "kept" : "shared").toBe(end);
+      await one.end();
+      await expect.poll(() => lookAround(other)).toEqual(undisturbed);
+    } finally {
+      await Promise.all([one.end(), other.end()]);
+    }
+  });
+});
 
 function isSeveral(text: string): boolean {
   return /; [^e]/.test(text);
@@ -278,8 +282,19 @@ const WHAT_IS_THERE = `select current_user, session_user,
   (select count(*) from pg_cursors where is_holdable) as cursors,
   (select count(*) from pg_prepared_statements where from_sql) as prepared`;
 
-async function connect(o: pg.ClientConfig): Promise<pg.Client> {
-  const client = new pg.Client({ host: "127.0.0.1", user: "postgres", database: "bench", ...o });
+/** The same, as far as it may be asked on a standby. */
+const WHAT_IS_READ = `select current_user, current_setting('app.who', true) as app,
+  current_setting('work_mem') as mem, current_setting('DateStyle') as style,
+  current_setting('TimeZone') as zone, current_setting('search_path') as path,
+  current_setting('default_transaction_read_only') as read_only`;
+
+async function lookAround(client: pg.Client): Promise<string[]> {
+  return [await tell(client, WHAT_IS_THERE), await tell(client, WHAT_IS_READ)];
+}
+
+async function connect(port: number | undefined): Promise<pg.Client> {
+  const at = { host: "127.0.0.1", port, user: "postgres", database: "bench" };
+  const client = new pg.Client(at);
   client.on("error", () => undefined);
   await client.connect();
   return client;

@@ -10,10 +10,14 @@ import {
   type FrameSink,
   type Take,
 } from "../../../wire/postgres/index.ts";
+import { LEAVES } from "../sql/index.ts";
 import { KnownStatements } from "./known-statements.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
+
+/** Other reasons matter only to statements that go to the primary anyhow. */
+const TYING = ~(LEAVES.listening | LEAVES.advisoryLocks | LEAVES.cursors);
 
 /** Where the bytes for one backend go. */
 export interface LinkPort {
@@ -129,6 +133,11 @@ export class BackendLink implements FrameSink {
   /** Its session does not let go of it. */
   get isKept(): boolean {
     return (this.keeps | this.keepsForGood) !== 0;
+  }
+
+  /** What keeps it may matter to any statement: none may run elsewhere. */
+  get tiesSession(): boolean {
+    return ((this.keeps | this.keepsForGood) & TYING) !== 0;
   }
 
   /** No session uses it any more. */

@@ -153,7 +153,8 @@ export class LinkClaims {
     const talk = this.#talk;
     const { primaryId } = this.#routing.view;
     const isWithout = this.#without.size > 0 && this.#without.has(wanted);
-    const goesElsewhere = isWithout || this.#carrier?.needsPrimary === true;
+    const isTied = talk.primary?.tiesSession === true;
+    const goesElsewhere = isWithout || isTied || this.#carrier?.needsPrimary === true;
     const backendId = goesElsewhere && primaryId !== null ? primaryId : wanted;
     const why = this.#openFailure;
     this.#openFailure = null;

@@ -103,7 +103,7 @@ function noteNode(node: Node, found: Findings): void {
   const set = node["VariableSetStmt"];
   if (isNode(set) && set["is_local"] !== true) found.changesSession = true;
   // Code of any kind: it may set a parameter or make a temporary table.
-  if ("DoStmt" in node || "CallStmt" in node) found.changesSession = true;
+  if ("DoStmt" in node || "CallStmt" in node || "LoadStmt" in node) found.changesSession = true;
   // The renamed relation may be a temporary one, so its new name counts as one, too.
   const rename = node["RenameStmt"];
   if (isNode(rename) && RELATION_KINDS.has(rename["renameType"])) {
