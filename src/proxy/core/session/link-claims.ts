@@ -161,10 +161,12 @@ export class LinkClaims {
     if (why !== null) return this.#failStatement(why);
     if (this.#carrier?.isProbing === true) return talk.wait("probed");
     const link = talk.links.get(backendId);
+    // Before its state is brought there: answers that another link owes come first.
+    const { active } = talk;
+    if (active !== null && active !== link && active.pending.count > 0) return talk.wait("drained");
     if (link !== undefined) {
       return this.#isBrought(link) ? this.#claimLinks(this.#only(link)) : talk.wait("carried");
     }
-    if (talk.active !== null && talk.active.pending.count > 0) return talk.wait("drained");
     const taken = talk.port.openLink(backendId);
     if (taken === null) return talk.wait("opened");
     if (!this.take(taken)) return talk.wait("carried");

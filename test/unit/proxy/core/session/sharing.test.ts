@@ -122,6 +122,17 @@ describe("where connections are shared", () => {
     expect(world.session.reasonsToKeep).toEqual([]);
   });
 
+  test("a kept connection gets a statement only when another has answered those before it", () => {
+    const world = sharing().client(say.query("listen news"));
+    world.backend(0, says.done, says.ready());
+    world.backend(0, says.row("k", String(LEAVES.listening), null), says.done, says.ready());
+    world.story();
+    world.client(say.query(READ), say.query(WRITE));
+    expect(world.story()).not.toContain(WRITE);
+    world.backend(1, says.rows, says.done, says.ready());
+    expect(world.story()).toContain(`>client T D C ZI\n`);
+  });
+
   test("what was SET is brought to the next connection before anything else runs there", () => {
     const world = sharing().client(say.query("set work_mem = '1MB'"));
     world.backend(0, says.done, says.ready()).story();
