@@ -62,12 +62,11 @@ async function results(files: RegressFiles, name: string, isThrough: boolean): P
     const output = join(files.directory, name);
     await mkdir(output);
     await files.give(output);
-    const all = [
-      ...["--host", "127.0.0.1", "--port", `${port}`, "--user", "postgres"],
-      ...["--bindir", programPath(""), "--dlpath", files.libraries],
-      ...["--inputdir", files.sources, "--outputdir", output, "--max-concurrent-tests", "20"],
-      ...["--schedule", option("--schedule") ?? join(files.sources, "parallel_schedule")],
-    ];
+    const schedule = option("--schedule") ?? join(files.sources, "parallel_schedule");
+    const at = ["--host", "127.0.0.1", "--port", `${port}`, "--user", "postgres"];
+    const where = ["--inputdir", files.sources, "--outputdir", output];
+    const how = ["--bindir", programPath(""), "--dlpath", files.libraries];
+    const all = [...at, ...where, ...how, "--max-concurrent-tests", "20", "--schedule", schedule];
     const options = { timeoutMs: RUN_MS, env: { TERM: "dumb" } };
     const printed = await runAsPostgres(files.program, all, options).then(
       ({ stdout }) => stdout,

@@ -24,13 +24,14 @@ export interface Stage {
   /** PostgreSQL, past any node. */
   direct(place: PlaceName): Target;
   through(place: PlaceName): Target;
-  /** What a node wrote to its log. */
-  log(place: PlaceName): string;
+  /** Null while the node runs; else the last words of its log, and another one runs from now on. */
+  died(place: PlaceName): Promise<string | null>;
   stop(): Promise<void>;
 }
 
 const DATABASE = "drivers";
 const USER = "app";
+const LOG_CHARACTERS = 3000;
 
 export async function startStage(o: {
   readonly places: readonly PlaceName[];
@@ -58,7 +59,15 @@ export async function startStage(o: {
   return {
     direct: (place) => target(clusters.get(PLACES[place].isBalanced)?.servers[0]?.port ?? 0),
     through: (place) => target(workers.get(place)?.port ?? 0),
-    log: (place) => workers.get(place)?.log() ?? "",
+    async died(place) {
+      const { isBalanced, mode } = PLACES[place];
+      const [postgres, worker] = [clusters.get(isBalanced), workers.get(place)];
+      if (postgres === undefined || worker === undefined) return null;
+      const { exitCode, signalCode } = worker.child;
+      if (exitCode === null && signalCode === null) return null;
+      workers.set(place, await startNode(postgres, mode, o.programs));
+      return worker.log().slice(-LOG_CHARACTERS);
+    },
     stop,
   };
 }

@@ -53,6 +53,11 @@ export async function runCase(stage: Stage, one: Case): Promise<Result> {
   for (const error of (await stirrer?.stop()) ?? []) {
     found.push({ place, driver: one.driver, feature: null, text: error });
   }
+  const lastWords = await stage.died(place);
+  if (lastWords !== null) {
+    const text = `the node died:\n${lastWords}`;
+    found.push({ place, driver: one.driver, feature: null, text });
+  }
   const cells = features.map((feature) => {
     const expected = direct.output.get(feature);
     const texts = judge(

@@ -92,7 +92,7 @@ show_errors() {
 
 show_settings() {
   bench -M prepared -c 4 -t 5 <<'SQL'
-set my.own = :client_id;
+select set_config('my.own', (:client_id)::text, false);
 begin;
 select current_setting('my.own')::int as got \gset
 end;
