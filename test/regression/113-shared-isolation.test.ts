@@ -63,6 +63,36 @@ async function connectionsInUse(): Promise<number> {
 describe("with one server connection for all", () => {
   beforeEach(() => startSharing(1));
 
+  test("nobody gets at the unnamed statement of another", async () => {
+    const owner = await login();
+    const secret = say.parse("", "select 'a secret'");
+    const use = [say.bind("", ""), say.execute()];
+    const tries: (readonly Buffer[])[] = [
+      [...use, say.sync()],
+      [say.describe("S", ""), say.sync()],
+      [say.parse("x", "select 1"), say.flush(), ...use, say.sync()],
+      [say.flush(), ...use, say.sync()],
+      [say.close("P", "none"), say.flush(), ...use, say.sync()],
+      [say.close("S", "none"), say.flush(), say.describe("S", ""), say.sync()],
+      [say.execute("none"), ...use, say.sync(), ...use, say.sync()],
+      [say.copyDone(), ...use, say.sync()],
+    ];
+    for (const messages of tries) {
+      expect(await ask(owner, secret, say.sync())).toBe("1 Z");
+      const thief = await login();
+      // In pieces: what can be forwarded early is.
+      for (const message of messages) {
+        thief.send(message);
+        await pause(5);
+      }
+      await thief.ready();
+      expect(thief.frames.some(({ body }) => body.includes("a secret"))).toBe(false);
+      expect(thief.types()).toContain("E");
+      thief.destroy();
+      expect(await ask(owner, ...use, say.sync())).toBe("2 D(a secret) C Z");
+    }
+  });
+
   test("a time limit that one client sets does not end the statements of another", async () => {
     const [hasty, patient] = [await login(), await login()];
     await ask(hasty, say.query("set statement_timeout = 1"));

@@ -295,12 +295,12 @@ export class ModelServer {
         this.#statements.set(effect.name, effect.text);
         return null;
       case "deallocate":
-        if (effect.name === null) this.#statements.clear();
+        if (effect.name === null) this.#forgetNamed();
         else if (!this.#statements.delete(effect.name)) throw new ModelError("26000");
         return null;
       case "discard-all":
         if (this.#status !== "I") throw new ModelError("25001");
-        this.#statements.clear();
+        this.#forgetNamed();
         this.#portals.clear();
         return null;
       case "copy-out":
@@ -312,6 +312,11 @@ export class ModelServer {
       case "copy-in":
         return null;
     }
+  }
+
+  /** The unnamed one is not in the list that is dropped. */
+  #forgetNamed(): void {
+    for (const name of this.#statements.keys()) if (name !== "") this.#statements.delete(name);
   }
 
   /** @param mustExist of a statement that EXECUTE names. */

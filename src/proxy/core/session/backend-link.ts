@@ -109,6 +109,8 @@ export class BackendLink implements FrameSink {
   status: number = READY.idle;
   /** An unnamed statement was made there, and no Query was sent since. */
   mayHaveUnnamed = false;
+  /** Another session made it, if there is one: nobody has sent a batch since. */
+  isUnnamedForeign = false;
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
   owner: LinkOwner = NOBODY;
@@ -144,6 +146,7 @@ export class BackendLink implements FrameSink {
   letGo(): void {
     this.owner = NOBODY;
     this.speaksForSession = false;
+    this.isUnnamedForeign = true;
     this.keeps = 0;
   }
 

@@ -78,7 +78,11 @@ export class BatchForwarder {
     this.#end = o.end;
     this.#flags = o.flags;
     this.#output.clear();
-    if (batch.missesUnnamed && link.mayHaveUnnamed && !o.continues) {
+    const isStale = batch.missesUnnamed && !o.continues;
+    // A Parse that is the first message replaces it for certain; a later one may be skipped.
+    const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
+    link.isUnnamedForeign = false;
+    if (link.mayHaveUnnamed && (isStale || isForeign)) {
       // One that was replaced or ended by messages that went elsewhere, or another session's.
       link.note(SENT.close, INJECTED | o.flags);
       this.#output.add(CLOSE_UNNAMED);

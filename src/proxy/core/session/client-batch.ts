@@ -115,6 +115,10 @@ export class ClientBatch {
     this.#readsText = readsText;
   }
 
+  get beginsWithUnnamedParse(): boolean {
+    return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
+  }
+
   /** It binds or describes the unnamed statement of an earlier batch, if there is one. */
   get usesOlderUnnamed(): boolean {
     if (this.missesUnnamed) return true;
