@@ -69,7 +69,7 @@ export const FAILURES = {
     severity: "FATAL",
     sqlstate: "0A000",
     message: "unsupported frontend protocol",
-    hint: "Protocol version 3.0 is supported.",
+    hint: "Protocol versions 3.0 to 3.2 are supported.",
   },
   "no-user-name": {
     severity: "FATAL",

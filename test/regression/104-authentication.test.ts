@@ -192,7 +192,7 @@ describe("a client that does not behave during login", () => {
       await client.ready();
       const [first] = client.frames;
       expect(first?.type).toBe("v");
-      expect(first?.body.readInt32BE(0)).toBe(0x30000);
+      expect(first?.body.readInt32BE(0)).toBe(0x30002);
       expect(first?.body.toString()).toContain("_pq_.unknown");
       client.destroy();
     });

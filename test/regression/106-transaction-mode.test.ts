@@ -13,6 +13,7 @@ let postgres: PostgresCluster;
 let worker: WorkerHarness;
 
 const POOL_SIZE = 4;
+const PROTOCOL_3_2 = 0x30002;
 
 beforeAll(async () => {
   postgres = await startPostgres({ standbys: 1 });
@@ -286,8 +287,9 @@ describe("a cancel request", () => {
     try {
       const parameters = { user: "postgres", database: "bench" };
       const victim = await RawClient.open(narrow.port);
-      victim.send(say.startUp(parameters));
+      victim.send(say.startUp(parameters, PROTOCOL_3_2));
       await victim.ready();
+      expect(victim.frames.find((frame) => frame.type === "K")?.body).toHaveLength(36);
       const other = await RawClient.login(narrow.port);
       for (let round = 0; round < 30; round += 1) {
         victim.frames.splice(

@@ -49,7 +49,7 @@ export interface ClientHost {
   left(connection: ClientConnection): void;
   isWaiting(connection: ClientConnection): boolean;
   /** The key that the client cancels with. */
-  cancelKeyOf(connection: ClientConnection): { readonly processId: number; readonly key: number };
+  cancelKeyOf(connection: ClientConnection): { readonly processId: number; readonly key: Buffer };
   cancel(processId: number, key: Buffer, done: () => void): void;
 }
 
@@ -93,6 +93,10 @@ export class ClientConnection implements SocketEvents {
     }
     this.#startTimer();
     host.came(this);
+  }
+
+  get cancelKeyBytes(): number {
+    return this.#client?.cancelKeyBytes ?? 4;
   }
 
   /** By which address of ours it came in; null by a Unix socket. */
@@ -354,10 +358,8 @@ export class ClientConnection implements SocketEvents {
     const client = this.#client as StartedClient;
     this.#clearTimer();
     const { processId, key } = this.#host.cancelKeyOf(this);
-    const greeting = [AUTHENTICATION_OK];
-    for (const [name, value] of start.parameters) greeting.push(buildParameterStatus(name, value));
-    greeting.push(buildKeyData(processId, key), buildReady(READY.idle));
-    this.#socket.write(Buffer.concat(greeting));
+    const keyData = buildKeyData(processId, key);
+    this.#socket.write(Buffer.concat([welcomeOf(start.parameters), keyData, READY_IDLE]));
     this.#session = new ClientSession({
       context: this.#context,
       socket: this.#socket,
@@ -439,6 +441,22 @@ export class ClientConnection implements SocketEvents {
           }),
     });
   }
+}
+
+const READY_IDLE = buildReady(READY.idle);
+
+/** Most clients are told the same. */
+const welcomes = new WeakMap<ReadonlyMap<string, string>, Buffer>();
+
+/** AuthenticationOk and the server's parameters. */
+function welcomeOf(parameters: ReadonlyMap<string, string>): Buffer {
+  let welcome = welcomes.get(parameters);
+  if (welcome === undefined) {
+    const statuses = [...parameters].map(([name, value]) => buildParameterStatus(name, value));
+    welcome = Buffer.concat([AUTHENTICATION_OK, ...statuses]);
+    welcomes.set(parameters, welcome);
+  }
+  return welcome;
 }
 
 /** An IPv4 client of a socket for both families comes as `::ffff:192.0.2.1`. */

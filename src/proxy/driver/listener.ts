@@ -1,4 +1,4 @@
-import { randomInt } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { getSystemErrorName } from "node:util";
 import { failure, type Failure } from "../../base/index.ts";
 import {
@@ -32,8 +32,10 @@ const STRANGERS_MIN = 1000;
 
 interface Key {
   readonly processId: number;
-  readonly key: number;
+  readonly key: Buffer;
 }
+
+const NO_KEY: Key = { processId: 0, key: Buffer.alloc(4) };
 
 /** The doors of this worker and everybody who came in. */
 export class Listener implements ClientHost {
@@ -213,12 +215,12 @@ export class Listener implements ClientHost {
   }
 
   cancelKeyOf(connection: ClientConnection): Key {
-    return this.#clients.get(connection) ?? { processId: 0, key: 0 };
+    return this.#clients.get(connection) ?? NO_KEY;
   }
 
   /** For a session of another worker it is passed on; nobody is told whether a key was right. */
   cancel(processId: number, key: Buffer, done: () => void): void {
-    const secretKey = key.length === 4 ? key.readInt32BE(0) : 0;
+    const secretKey = key.toString("base64");
     if (workerOfProcessId(processId) === this.#context.workerId) {
       return this.cancelHere(processId, secretKey, done);
     }
@@ -230,11 +232,12 @@ export class Listener implements ClientHost {
     this.#remoteCancels.answered(id);
   }
 
-  cancelHere(processId: number, secretKey: number, done: () => void): void {
+  /** @param secretKey in base64. */
+  cancelHere(processId: number, secretKey: string, done: () => void): void {
     const connection = this.#byProcessId.get(processId);
-    const isRight = connection !== undefined && this.#clients.get(connection)?.key === secretKey;
-    const session = isRight ? connection.session : null;
-    if (session === null) done();
+    const own = connection === undefined ? undefined : this.#clients.get(connection)?.key;
+    const session = own !== undefined && isSame(own, secretKey) ? connection?.session : null;
+    if (!session) done();
     else session.cancel(done);
   }
 
@@ -265,18 +268,18 @@ export class Listener implements ClientHost {
   }
 
   #giveKey(connection: ClientConnection): void {
-    const key = this.#newKey();
+    const key = this.#newKey(connection.cancelKeyBytes);
     this.#clients.set(connection, key);
     this.#byProcessId.set(key.processId, connection);
   }
 
-  #newKey(): Key {
+  #newKey(lengthBytes: number): Key {
     let processId: number;
     do {
       this.#sequence = this.#sequence >= SEQUENCE_MAX ? 1 : this.#sequence + 1;
       processId = (this.#context.workerId << CANCEL_WORKER_SHIFT) | this.#sequence;
     } while (this.#byProcessId.has(processId));
-    return { processId, key: randomInt(-0x8000_0000, 0x7fff_ffff) };
+    return { processId, key: randomBytes(lengthBytes) };
   }
 
   #tellWhenEmpty(): void {
@@ -284,4 +287,9 @@ export class Listener implements ClientHost {
     this.#onEmpty();
     this.#onEmpty = null;
   }
+}
+
+function isSame(own: Buffer, secretKey: string): boolean {
+  const key = Buffer.from(secretKey, "base64");
+  return key.length === own.length && timingSafeEqual(key, own);
 }

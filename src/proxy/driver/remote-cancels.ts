@@ -19,7 +19,7 @@ export class RemoteCancels {
     this.#tell = tell;
   }
 
-  pass(processId: number, secretKey: number, done: () => void): void {
+  pass(processId: number, secretKey: string, done: () => void): void {
     this.#sequence = (this.#sequence + 1) % Number.MAX_SAFE_INTEGER;
     const id = this.#sequence;
     this.#tell({ type: "cancel", processId, secretKey, id });

@@ -33,7 +33,8 @@ export type ToWorker =
   | {
       readonly type: "cancel";
       readonly processId: number;
-      readonly secretKey: number;
+      /** In base64. */
+      readonly secretKey: string;
       readonly id: number;
       readonly from: number;
     }
@@ -58,7 +59,8 @@ export type FromWorker =
   | {
       readonly type: "cancel";
       readonly processId: number;
-      readonly secretKey: number;
+      /** In base64. */
+      readonly secretKey: string;
       readonly id: number;
     }
   /** The answer to a `cancel` that came from that worker. */

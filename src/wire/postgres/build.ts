@@ -38,10 +38,11 @@ export function buildParameterStatus(name: string, value: string): Buffer {
   return buildMessage(BACKEND.parameterStatus, Buffer.from(`${name}\0${value}\0`));
 }
 
-export function buildKeyData(processId: number, secretKey: number): Buffer {
-  const body = Buffer.alloc(8);
+/** @param key 4 bytes before protocol 3.2, up to 256 in it. */
+export function buildKeyData(processId: number, key: Buffer): Buffer {
+  const body = Buffer.alloc(4 + key.length);
   body.writeInt32BE(processId, 0);
-  body.writeInt32BE(secretKey, 4);
+  key.copy(body, 4);
   return buildMessage(BACKEND.keyData, body);
 }
 

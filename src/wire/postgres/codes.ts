@@ -58,6 +58,8 @@ export const AUTHENTICATION = {
 } as const;
 
 export const PROTOCOL_3_0 = 0x0003_0000;
+/** Of PostgreSQL 18: cancel keys may be longer. */
+export const PROTOCOL_3_2 = 0x0003_0002;
 
 /** Type byte and length word. */
 export const HEADER_BYTES = 5;

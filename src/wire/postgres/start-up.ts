@@ -66,7 +66,7 @@ function versionError(code: number): StartUpError | null {
   if (major === 3) return null;
   return {
     code: "unsupported-protocol",
-    message: `unsupported frontend protocol ${major}.${code & 0xffff}: server supports 3.0 to 3.0`,
+    message: `unsupported frontend protocol ${major}.${code & 0xffff}: server supports 3.0 to 3.2`,
   };
 }
 

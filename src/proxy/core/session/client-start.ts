@@ -3,6 +3,7 @@ import {
   buildNegotiateVersion,
   decodeStartUp,
   PROTOCOL_3_0,
+  PROTOCOL_3_2,
   START_UP_BYTES_MAX,
   type StartUpPacket,
 } from "../../../wire/postgres/index.ts";
@@ -23,12 +24,17 @@ export interface StartedClient {
   readonly isReplication: boolean;
   /** As the client sent them, for the backends. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** How long its cancel key may be. */
+  readonly cancelKeyBytes: number;
   /** Null, or NegotiateProtocolVersion, to be sent before anything else. */
   readonly negotiation: Buffer | null;
 }
 
 /** SSLRequest and GSSENCRequest, once each. */
 const REQUESTS_MAX = 2;
+/** As long as PostgreSQL's own. */
+const SHORT_KEY_BYTES = 4;
+const LONG_KEY_BYTES = 32;
 const REFUSED = Buffer.from("N");
 
 /** Reads what comes before the login. Never holds more than one start-up packet. */
@@ -89,7 +95,9 @@ function readClient(packet: StartUpPacket): StartEvent {
   const user = packet.parameters.get("user") ?? "";
   if (user === "") return refused(failure("no-user-name"));
   const replication = (packet.parameters.get("replication") ?? "false").toLowerCase();
-  const mustNegotiate = packet.minor > 0 || packet.protocolOptions.length > 0;
+  const asked = PROTOCOL_3_0 + packet.minor;
+  const spoken = Math.min(asked, PROTOCOL_3_2);
+  const mustNegotiate = spoken !== asked || packet.protocolOptions.length > 0;
   return {
     kind: "start-up",
     client: {
@@ -98,9 +106,8 @@ function readClient(packet: StartUpPacket): StartEvent {
       applicationName: packet.parameters.get("application_name") ?? "",
       isReplication: !["false", "off", "no", "0", "f", "n"].includes(replication),
       parameters: packet.parameters,
-      negotiation: mustNegotiate
-        ? buildNegotiateVersion(PROTOCOL_3_0, packet.protocolOptions)
-        : null,
+      cancelKeyBytes: spoken >= PROTOCOL_3_2 ? LONG_KEY_BYTES : SHORT_KEY_BYTES,
+      negotiation: mustNegotiate ? buildNegotiateVersion(spoken, packet.protocolOptions) : null,
     },
   };
 }

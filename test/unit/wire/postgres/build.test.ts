@@ -31,7 +31,7 @@ test("an error that is cut short gives the fields that are whole", () => {
 });
 
 test("keys and parameters are read back", () => {
-  expect(readKeyData(buildKeyData(77, -3))).toEqual({
+  expect(readKeyData(buildKeyData(77, Buffer.from([0xff, 0xff, 0xff, 0xfd])))).toEqual({
     processId: 77,
     key: Buffer.from([0xff, 0xff, 0xff, 0xfd]),
   });

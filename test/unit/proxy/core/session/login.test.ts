@@ -24,6 +24,7 @@ import {
   encodeStartUp,
   HEADER_BYTES,
   PROTOCOL_3_0,
+  PROTOCOL_3_2,
   READY,
 } from "../../../../../src/wire/postgres/index.ts";
 
@@ -46,6 +47,21 @@ describe("a client's start", () => {
       client: { user: "alice", database: "alice", isReplication: false, negotiation: null },
     });
   });
+
+  test.each([
+    [PROTOCOL_3_0, null, 4],
+    [PROTOCOL_3_0 + 1, null, 4],
+    [PROTOCOL_3_2, null, 32],
+    [PROTOCOL_3_0 + 9999, PROTOCOL_3_2, 32],
+  ])(
+    "of protocol %i: negotiated down to what is spoken, with a key as long",
+    (asked, answer, key) => {
+      const event = new ClientStart().push(encodeStartUp(new Map([["user", "alice"]]), asked));
+      if (event.kind !== "start-up") throw new Error(event.kind);
+      expect(event.client.cancelKeyBytes).toBe(key);
+      expect(event.client.negotiation?.readInt32BE(5) ?? null).toBe(answer);
+    },
+  );
 
   test("bytes behind an SSLRequest are refused: somebody may have put them in", () => {
     const start = new ClientStart();
@@ -160,7 +176,7 @@ describe("a login to a backend", () => {
   const WELCOME = Buffer.concat([
     buildAuthentication(AUTHENTICATION.ok),
     buildParameterStatus("TimeZone", "UTC"),
-    buildKeyData(42, 7),
+    buildKeyData(42, Buffer.from([0, 0, 0, 7])),
     buildReady(READY.idle),
   ]);
 
