@@ -224,7 +224,7 @@ export class Node {
         workers: this.#workers.pids,
       },
       workers: { restarts: this.#workers.restartsCount },
-      clients: { ...this.#workers.clients, placesMax: this.#places.placesCount },
+      clients: this.#clients(),
       watchdog,
       view: this.#care.view,
       cluster: this.#care.summary,
@@ -237,6 +237,13 @@ export class Node {
 
   async listQueues(): Promise<NodeList<QueueRow>> {
     return await this.#workers.listQueues();
+  }
+
+  /** The workers speak at different moments: a client that left one may be in another already. */
+  #clients(): NodeStatus["clients"] {
+    const { clients, ...rest } = this.#workers.clients;
+    const placesMax = this.#places.placesCount;
+    return { ...rest, clients: Math.min(clients, placesMax), placesMax };
   }
 
   /**

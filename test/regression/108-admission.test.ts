@@ -78,6 +78,12 @@ function rowsOf(client: RawClient): string[][] {
   });
 }
 
+/** Those of all workers, as the node tells. */
+async function clients(): Promise<readonly ClientRow[]> {
+  const { stdout } = await node.ask("clients", "--json");
+  return (JSON.parse(stdout) as NodeList<ClientRow>).rows;
+}
+
 const leave = (client: RawClient | undefined): void => client?.send(say.terminate());
 
 describe("with num_init_children = 10 and three workers", () => {
@@ -110,9 +116,9 @@ describe("with num_init_children = 10 and three workers", () => {
     leave(inside[0]);
     await late.ready();
     await waiting(0);
-    const { clients } = await node.status();
-    expect(clients).toMatchObject({ clients: 10, refused: 0, timedOut: 0 });
-    expect(clients.waited).toBeGreaterThanOrEqual(1);
+    const counts = (await node.status()).clients;
+    expect(counts).toMatchObject({ clients: 10, refused: 0, timedOut: 0 });
+    expect(counts.waited).toBeGreaterThanOrEqual(1);
   });
 
   test("client 11 gets 53300 with a hint after queue_timeout, and no sooner", async () => {
@@ -225,18 +231,29 @@ describe("with num_init_children = 10 and three workers", () => {
     await start();
     const inside = await fill();
     const late = await queue(4);
-    const pid = (await node.status()).pids.workers[0] as number;
-    process.kill(pid, "SIGKILL");
+    const served = (await clients()).filter(({ state }) => state === "idle");
+    const pids = served.map(({ workerPid }) => workerPid);
+    const killed = pids[0] as number;
+    process.kill(killed, "SIGKILL");
     const isGone = (client: RawClient): boolean => client.isClosed;
-    await until("those of the worker are gone", () => inside.some(isGone) || late.some(isGone));
-    await until("its places are used again", () =>
-      late.every((client) => client.isClosed || client.count("Z") === 1),
-    );
+    const lostCount = pids.filter((pid) => pid === killed).length;
+    await until("its clients are gone", () => inside.filter(isGone).length === lostCount);
+    await until("its places are used again", () => {
+      const waitsCount = late.filter((one) => !one.isClosed && one.count("Z") === 0).length;
+      return waitsCount === 0 || late.filter((one) => one.count("Z") === 1).length === lostCount;
+    });
     const left = [...inside, ...late].filter((client) => !client.isClosed);
-    const more = await Promise.all(Array.from({ length: 10 - left.length }, () => knock()));
-    await Promise.all(more.map((client) => client.ready()));
-    await queue(1);
-    expect((await node.status()).clients.clients).toBe(10);
+    // Those that waited beside it as well; whoever comes now fills up the rest and one more waits.
+    const more = await Promise.all(Array.from({ length: 14 - left.length }, () => knock()));
+    const all = [...left, ...more];
+    await until("ten are served, and the others wait", async () => {
+      const states = (await clients()).map(({ state }) => state);
+      return (
+        states.filter((state) => state === "idle").length === 10 &&
+        states.filter((state) => state === "waiting for a place").length === 4
+      );
+    });
+    expect(all.filter((client) => client.isClosed)).toEqual([]);
   });
 
   test("a storm of 200 clients is served in turn, never more than ten at once", async () => {
@@ -255,20 +272,24 @@ describe("with num_init_children = 10 and three workers", () => {
     };
     await Promise.all(Array.from({ length: 200 }, visit));
     expect(most).toBeLessThanOrEqual(10);
-    const { clients } = await node.status();
-    expect(clients).toMatchObject({ refused: 0, timedOut: 0 });
-    expect(clients.waited).toBeGreaterThan(0);
+    const counts = (await node.status()).clients;
+    expect(counts).toMatchObject({ refused: 0, timedOut: 0 });
+    expect(counts.waited).toBeGreaterThan(0);
   }, 60_000);
 
   test("a stop tells those who wait why, and a polite one waits for those inside only", async () => {
     await start();
     const inside = await fill();
     const late = await queue(2);
+    const silent = await RawClient.open(node.port);
     node.signal("SIGTERM");
     for (const client of late) {
       await client.closed();
       expect(client.error()).toMatchObject({ S: "FATAL", C: "57P01" });
     }
+    silent.send(say.startUp(USER));
+    await silent.closed();
+    expect(silent.error()).toMatchObject({ S: "FATAL", C: "57P01" });
     inside.forEach(leave);
     await node.ended;
   });
@@ -310,15 +331,10 @@ describe("kept server connections", () => {
     const client = await node.client();
     const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
     await client.end();
-    await until("nobody is inside", async () => (await listed()) === 0);
+    await until("nobody is inside", async () => (await clients()).length === 0);
     const before = SQL.replace("order", "and query like '%pg_backend_pid%' order");
     await until("it is reset", async () => (await postgres.query(0, before)).length === 0);
     return rows[0]?.pid ?? 0;
-  }
-
-  async function listed(): Promise<number> {
-    const { stdout } = await node.ask("clients", "--json");
-    return (JSON.parse(stdout) as NodeList<ClientRow>).rows.length;
   }
 
   test("are closed when nobody used them for child_life_time", async () => {

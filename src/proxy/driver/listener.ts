@@ -196,7 +196,10 @@ export class Listener implements ClientHost {
   enter(connection: ClientConnection): "entered" | "waits" | Failure {
     const entry = this.#places.enter(connection);
     if (entry === "entered") this.#giveKey(connection);
-    return entry;
+    if (entry !== "waits" || this.#onEmpty === null) return entry;
+    // It was accepted before the stop, which would have to wait for it now.
+    this.#places.left(connection);
+    return failure("shutting-down");
   }
 
   left(connection: ClientConnection): void {
