@@ -209,8 +209,10 @@ export class BackendLink implements FrameSink {
       case BACKEND.parameterStatus:
         return TAKE.hold;
       case BACKEND.notice:
-      case BACKEND.notification:
         return this.#isOurs() ? TAKE.swallow : TAKE.pass;
+      case BACKEND.notification:
+        // It is the answer to nothing, and may come in the middle of what the client must not see.
+        return this.speaksForSession ? TAKE.pass : TAKE.swallow;
       default:
         return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
     }

@@ -110,6 +110,9 @@ describe("where connections are shared", () => {
     const world = sharing().client(say.query("listen news"));
     world.backend(0, says.done, says.ready());
     expect(world.story()).toMatch(/^take 0\n>0 Q\(listen news\)\n>client C ZI\n>0 Q\(SELECT 'k'/);
+    // Somebody notifies while we look what is left.
+    world.backend(0, says.notification);
+    expect(world.story()).toBe(">client A");
     world.backend(0, says.row("k", String(LEAVES.listening), null), says.done, says.ready());
     expect(world.story()).toBe("");
     expect(world.session.reasonsToKeep).toEqual(["LISTEN"]);
