@@ -6,7 +6,7 @@ import { DRIVERS } from "./drivers.ts";
 import { formatMatrix, formatTotals, type Cell } from "./matrix.ts";
 import { HELP, parseOptions, type Options } from "./options.ts";
 import { startStage, type PlaceName, type Stage } from "./places.ts";
-import { runCase, type Found, type Result } from "./suite.ts";
+import { formatFound, runCase, type Result } from "./suite.ts";
 
 const words = process.argv.slice(2);
 if (words.includes("--help") || words.includes("-h")) {
@@ -89,10 +89,6 @@ function report(
 
 function cellsAt(results: readonly Result[], place: PlaceName): readonly Cell[] {
   return results.filter((result) => result.place === place).flatMap((result) => result.cells);
-}
-
-function formatFound(one: Found): string {
-  return `DIFFERS ${one.driver}, ${one.place}, ${one.feature ?? "other clients"}: ${one.text}`;
 }
 
 function formatOracle(result: Result): string {

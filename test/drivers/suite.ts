@@ -84,3 +84,7 @@ function rotated<T>(list: readonly T[], by: number): readonly T[] {
   const at = Math.floor((by * list.length) / 2) % Math.max(1, list.length);
   return [...list.slice(at), ...list.slice(0, at)];
 }
+
+export function formatFound(one: Found): string {
+  return `DIFFERS ${one.driver}, ${one.place}, ${one.feature ?? "other clients"}: ${one.text}`;
+}

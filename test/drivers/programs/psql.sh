@@ -66,7 +66,7 @@ prepare twice (int, text) as select $1 * 2 as n, $2 as t;
 execute twice (21, 'x');
 execute twice (4, 'y');
 prepare twice as select 1;
-select name, statement, parameter_types from pg_prepared_statements;
+select name, statement, parameter_types from pg_prepared_statements where from_sql;
 begin;
 execute twice (1, 'in a transaction');
 prepare inside as select 'inside' as w;
