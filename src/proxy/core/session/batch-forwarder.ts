@@ -78,24 +78,33 @@ export class BatchForwarder {
     this.#end = o.end;
     this.#flags = o.flags;
     this.#output.clear();
-    const isStale = batch.missesUnnamed && !o.continues;
+    if (!o.continues) link.known.startBatch();
     // A Parse that is the first message replaces it for certain; a later one may be skipped.
     const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
     link.isUnnamedForeign = false;
-    if (link.mayHaveUnnamed && (isStale || isForeign)) {
-      // One that was replaced or ended by messages that went elsewhere, or another session's.
-      link.note(SENT.close, INJECTED | o.flags);
-      this.#output.add(CLOSE_UNNAMED);
-      link.mayHaveUnnamed = false;
-    }
+    const isWrong = link.mayHaveUnnamed && (batch.missesUnnamed || isForeign);
+    if (isWrong && !link.pending.isCopyIn) this.#dropUnnamed(link, isForeign);
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
-      const watcher = this.#send(link, kind, start, batch.statements[i] ?? null, o.continues);
+      const watcher = this.#send(link, kind, start, batch.statements[i] ?? null);
       if (!link.note(kind, o.flags, watcher)) return false;
     }
     this.#finish(link);
     return true;
+  }
+
+  /** One that was replaced or ended by messages that went elsewhere, or another session's. */
+  #dropUnnamed(link: BackendLink, isForeign: boolean): void {
+    link.note(SENT.close, INJECTED | this.#flags, {
+      failed: () => {
+        link.mayHaveUnnamed = true;
+        link.isUnnamedForeign = isForeign;
+      },
+      ended: () => undefined,
+    });
+    this.#output.add(CLOSE_UNNAMED);
+    link.mayHaveUnnamed = false;
   }
 
   /** @returns who wants to know what becomes of the message. */
@@ -104,7 +113,6 @@ export class BatchForwarder {
     kind: Sent,
     start: number,
     statement: PreparedStatement | null,
-    continues: boolean,
   ): ReplyWatcher | null {
     if (kind === SENT.execute) return this.#execute(link, start);
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
@@ -122,7 +130,7 @@ export class BatchForwarder {
     if (!isKnown && kind !== SENT.parse) return null;
     if (kind === SENT.parse) return this.#parse(link, start, statement);
     if (kind === SENT.close) return this.#close(link, start, statement);
-    this.#use(link, kind, start, statement, continues);
+    this.#use(link, kind, start, statement);
     return null;
   }
 
@@ -187,19 +195,15 @@ export class BatchForwarder {
         link.known.doubt(shared);
         statement.failed(wasSkipped);
       },
-      ended: () => statement.ended(),
+      ended: () => {
+        link.known.confirm(shared);
+        statement.ended();
+      },
     };
   }
 
-  #use(
-    link: BackendLink,
-    kind: Sent,
-    start: number,
-    statement: PreparedStatement,
-    continues: boolean,
-  ): void {
-    // What the unnamed statement is in the middle of a batch, that server alone knows.
-    if (statement.name !== "" || !continues) this.#supplyHere(link, start, statement);
+  #use(link: BackendLink, kind: Sent, start: number, statement: PreparedStatement): void {
+    this.#supplyHere(link, start, statement);
     const { shared } = statement;
     if (shared === null) return;
     let nameStart = start + HEADER_BYTES;
@@ -237,7 +241,8 @@ export class BatchForwarder {
 
   /** The server must have it before it reads the message at `start`. */
   #supplyHere(link: BackendLink, start: number, statement: PreparedStatement): void {
-    if (this.#supply.has(link, statement)) return;
+    // A COPY ends with the first message that is not its own, which must be the client's.
+    if (this.#supply.has(link, statement) || link.pending.isCopyIn) return;
     this.#copyUpTo(link, start);
     this.#supply.add(link, statement, this.#flags);
   }

@@ -1,9 +1,13 @@
 import type { SharedStatement } from "./shared-statements.ts";
 
+const NO_BATCH = -1;
+
 interface Entry {
   readonly statement: SharedStatement;
-  /** The server surely has it; else it may have it: an error hid what became of it. */
+  /** The server surely has it; else it may have it. */
   isSure: boolean;
+  /** Messages of this batch may rely on it even so: if it is skipped, so are they. */
+  batch: number;
   /** Since the hand came by last. */
   wasUsed: boolean;
 }
@@ -16,6 +20,17 @@ export class KnownStatements {
   readonly #byStatement = new Map<SharedStatement, Entry>();
   readonly #clock: Entry[] = [];
   #hand = 0;
+  #batch = 0;
+
+  /** What is sent from now on is not skipped together with what was sent before. */
+  startBatch(): void {
+    this.#batch += 1;
+  }
+
+  /** Of messages that are skipped together. */
+  get batch(): number {
+    return this.#batch;
+  }
 
   get size(): number {
     return this.#clock.length;
@@ -24,7 +39,7 @@ export class KnownStatements {
   /** It can be used there. */
   has(statement: SharedStatement): boolean {
     const entry = this.#byStatement.get(statement);
-    if (entry?.isSure !== true) return false;
+    if (entry === undefined || (!entry.isSure && entry.batch !== this.#batch)) return false;
     entry.wasUsed = true;
     return true;
   }
@@ -34,17 +49,25 @@ export class KnownStatements {
     return this.#byStatement.has(statement);
   }
 
-  /** It is prepared there now. */
+  /** It is being prepared there. */
   add(statement: SharedStatement): void {
+    const batch = this.#batch;
     const known = this.#byStatement.get(statement);
     if (known !== undefined) {
-      known.isSure = true;
+      known.isSure = false;
+      known.batch = batch;
       known.wasUsed = true;
       return;
     }
-    const entry: Entry = { statement, isSure: true, wasUsed: true };
+    const entry: Entry = { statement, isSure: false, batch, wasUsed: true };
     this.#byStatement.set(statement, entry);
     this.#clock.push(entry);
+  }
+
+  /** It was prepared there. */
+  confirm(statement: SharedStatement): void {
+    const entry = this.#byStatement.get(statement);
+    if (entry !== undefined) entry.isSure = true;
   }
 
   /** What has to be closed before one more is prepared; null while there is room. */
@@ -67,11 +90,14 @@ export class KnownStatements {
   doubt(statement: SharedStatement): void {
     this.add(statement);
     const entry = this.#byStatement.get(statement);
-    if (entry !== undefined) entry.isSure = false;
+    if (entry !== undefined) entry.batch = NO_BATCH;
   }
 
   doubtAll(): void {
-    for (const entry of this.#clock) entry.isSure = false;
+    for (const entry of this.#clock) {
+      entry.isSure = false;
+      entry.batch = NO_BATCH;
+    }
   }
 
   clear(): void {

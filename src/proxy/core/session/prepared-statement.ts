@@ -20,6 +20,9 @@ export class PreparedStatement implements ReplyWatcher {
   parse: Buffer | null = null;
   /** One bit a backend (see BackendLink.bit) that knows the statement or was told of it. */
   backends = 0;
+  /** Of those, the ones that may have skipped it; and the batch that may rely on it all the same. */
+  unsure = 0;
+  unsureBatch = -1;
   /** Server connections have it under this one's name; null: under the client's own name. */
   shared: SharedStatement | null = null;
   /** PREPARE made it. */

@@ -109,6 +109,7 @@ export class PreparedStatements implements ParseWatcher {
     spare.text = text;
     spare.parse = null;
     spare.backends = 0;
+    spare.unsure = 0;
     return spare;
   }
 

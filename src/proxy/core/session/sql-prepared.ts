@@ -81,6 +81,7 @@ export class SqlPrepared {
       };
     }
     this.#output.clear();
+    link.known.startBatch();
     const watcher = this.#prepare(sql, link, HIDDEN);
     if (this.#output.lengthBytes > 0) {
       this.#output.add(SYNC);

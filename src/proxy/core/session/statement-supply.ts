@@ -29,7 +29,9 @@ export class StatementSupply {
 
   has(link: BackendLink, statement: PreparedStatement): boolean {
     const { shared } = statement;
-    return shared === null ? (statement.backends & link.bit) !== 0 : link.known.has(shared);
+    if (shared !== null) return link.known.has(shared);
+    if ((statement.backends & link.bit) === 0) return false;
+    return (statement.unsure & link.bit) === 0 || statement.unsureBatch === link.known.batch;
   }
 
   /** Prepares what that server lacks. */
@@ -40,7 +42,7 @@ export class StatementSupply {
     this.#output.add(shared.parse);
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => link.known.doubt(shared),
-      ended: () => undefined,
+      ended: () => link.known.confirm(shared),
     });
     link.known.add(shared);
   }
@@ -61,7 +63,7 @@ export class StatementSupply {
       this.#statements.unshare(statement);
       link.keepsForGood |= LEAVES.prepared;
     }
-    if ((statement.backends & link.bit) === 0) this.#addOwn(link, statement, flags);
+    if (!this.has(link, statement)) this.#addOwn(link, statement, flags);
   }
 
   /** What is closed here is closed at the session's other links as well. */
@@ -78,16 +80,26 @@ export class StatementSupply {
 
   #addOwn(link: BackendLink, statement: PreparedStatement, flags: number): void {
     if (statement.parse === null) return;
+    const { bit, known } = link;
+    if (statement.name !== "" && (statement.backends & bit) !== 0) {
+      // It may be there.
+      link.note(SENT.close, INJECTED | flags);
+      this.#output.add(buildCloseStatement(statement.name));
+    }
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => {
-        statement.backends &= ~link.bit;
+        statement.unsureBatch = -1;
       },
-      ended: () => undefined,
+      ended: () => {
+        statement.unsure &= ~bit;
+      },
     });
     if (statement.name === "") link.mayHaveUnnamed = true;
     else if (this.#carrier !== null) link.keepsForGood |= LEAVES.prepared;
     this.#output.add(statement.parse);
-    statement.backends |= link.bit;
+    statement.backends |= bit;
+    statement.unsure |= bit;
+    statement.unsureBatch = known.batch;
   }
 
   #close(link: BackendLink, shared: SharedStatement, flags: number): void {
