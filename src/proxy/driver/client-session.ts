@@ -280,7 +280,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   }
 
   #showAnswered(command: string, data: ShowData, got: Partial<ShowData>): void {
-    this.#session.showAnswered(answerShow(command, { ...data, ...got }));
+    if (!this.#isOver) this.#session.showAnswered(answerShow(command, { ...data, ...got }));
   }
 
   readSent(backendId: number): void {
