@@ -55,7 +55,7 @@ const PLAIN = { kind: "pgbench", protocol: "simple", clients: 8, reconnects: fal
 export async function warmUp(cell: Cell, product: Product, tools: Tools): Promise<void> {
   const load = cell.load.kind === "latency" ? PLAIN : cell.load;
   if (load.kind === "pgbench") {
-    const seconds = WARM_UP_SECONDS + overheadSeconds(load);
+    const seconds = WARM_UP_SECONDS + overheadSeconds(load, product.server === null);
     await pgbench(pgbenchArguments(load, seconds), { cell, product, tools });
   } else {
     await putLoad(cell, product, 1, tools);
@@ -108,7 +108,7 @@ async function runPgbench(
 ): Promise<Outcome> {
   const { server } = on.product;
   const seen: { progress: Progress; cpuMicros: number; atMs: number }[] = [];
-  const duration = seconds + overheadSeconds(load);
+  const duration = seconds + overheadSeconds(load, server === null);
   const ended = await pgbench(pgbenchArguments(load, duration), on, (text) => {
     for (const line of text.split("\n")) {
       const progress = parseProgress(line);
@@ -135,8 +135,13 @@ async function runPgbench(
 }
 
 /** pgbench's clock runs while it connects, and its first second does not count. */
-function overheadSeconds({ clients, reconnects }: Extract<Load, { kind: "pgbench" }>): number {
-  return reconnects ? 2 : 1 + Math.floor(clients / 100);
+function overheadSeconds(
+  { clients, reconnects }: Extract<Load, { kind: "pgbench" }>,
+  isDirect: boolean,
+): number {
+  // A new process for every client takes PostgreSQL a while.
+  const perSecond = isDirect ? 40 : 100;
+  return reconnects ? 2 : 1 + Math.floor(clients / perSecond);
 }
 
 async function runLatency(

@@ -8,7 +8,7 @@ import { ThrowawayPostgres } from "../test/support/throwaway-postgres.ts";
 import { POSTGRES_HBA, PROVEN } from "./config-texts.ts";
 import { ROWS_PER_MB, type Tools } from "./loads.ts";
 import type { RelayOptions } from "./options.ts";
-import { SETTINGS, type ProductName, type SettingName } from "./plan.ts";
+import { isMeasured, SETTINGS, type Cell, type ProductName, type SettingName } from "./plan.ts";
 import { runToEnd, type Account, type Server } from "./processes.ts";
 import { DATABASE, RIVALS, startProduct, type Product } from "./products.ts";
 
@@ -194,9 +194,7 @@ async function startPostgres(
   standbyOf: ThrowawayPostgres | null,
   o: SetUp,
 ): Promise<ThrowawayPostgres> {
-  // Each product keeps its connections while others are measured.
-  const most = Math.max(...cells.map(({ setting }) => SETTINGS[setting].poolSize));
-  const connections = most * products.length + SPARE_CONNECTIONS;
+  const connections = connectionsOf(cells, products);
   const settings = [...POSTGRES_SETTINGS, `max_connections = ${connections}`];
   const server = await ThrowawayPostgres.start({
     settings,
@@ -207,6 +205,15 @@ async function startPostgres(
   await server.sql("select pg_reload_conf()");
   o.abort.throwIfAborted();
   return server;
+}
+
+/** Each proxy keeps its connections while others are measured; directly each client has its own. */
+function connectionsOf(cells: readonly Cell[], products: readonly ProductName[]): number {
+  const ofProxy = Math.max(...cells.map(({ setting }) => SETTINGS[setting].poolSize));
+  const direct = cells
+    .filter((cell) => isMeasured(cell, "direct"))
+    .map(({ load }) => ("clients" in load ? load.clients : 1));
+  return ofProxy * products.length + Math.max(0, ...direct) + SPARE_CONNECTIONS;
 }
 
 async function fillDatabase(
