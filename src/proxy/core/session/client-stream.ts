@@ -48,6 +48,8 @@ export class ClientStream {
   readonly #batch: ClientBatch;
   readonly #forwarder: BatchForwarder;
   readonly #held = new HeldInput();
+  /** One for all batches. */
+  readonly #how = { at: 0, end: 0, flags: 0, continues: false };
   /** The rest of a message whose beginning was handled already; no link: it is dropped. */
   #bodyBytes = 0;
   #bodyLink: BackendLink | null = null;
@@ -306,8 +308,13 @@ export class ClientStream {
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;
       const link = links[i] as BackendLink;
+      const how = this.#how;
+      how.at = at;
+      how.end = end;
+      how.flags = flags;
+      how.continues = continues;
       const isSent =
-        this.#forwarder.forward(link, input, { at, end, flags, continues }) &&
+        this.#forwarder.forward(link, input, how) &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
     }

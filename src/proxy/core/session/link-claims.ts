@@ -25,6 +25,10 @@ export class LinkClaims {
   #openFailure: Failure | null = null;
   /** Sharing: backends that could not be had, until the next view. */
   readonly #without = new Set<number>();
+  /** Made once: it is given away with every link that is taken. */
+  readonly #notBrought = (why: Failure): void => {
+    this.#openFailure = why;
+  };
   /** One array for all claims of one link. */
   readonly #single: BackendLink[] = [];
 
@@ -134,11 +138,15 @@ export class LinkClaims {
       case "all": {
         // What it leaves behind is carried to other connections, or keeps this one.
         if (talk.isSharing) return this.#share(to.backendIds[0] as number);
-        const links = to.backendIds.flatMap((id) => talk.links.get(id) ?? []);
-        // A session without a primary speaks to what it has.
-        return links.length > 0 ? this.#claimLinks(links) : this.#claimSpeaker();
+        return this.#claimAll(to.backendIds);
       }
     }
+  }
+
+  #claimAll(backendIds: readonly number[]): Claimed {
+    const links = backendIds.flatMap((id) => this.#talk.links.get(id) ?? []);
+    // A session without a primary speaks to what it has.
+    return links.length > 0 ? this.#claimLinks(links) : this.#claimSpeaker();
   }
 
   #claimSpeaker(): Claimed {
@@ -194,9 +202,7 @@ export class LinkClaims {
     // What servers differ in themselves is the primary's to tell.
     const { primaryId } = this.#routing.view;
     const tells = primaryId === null || link.backendId === primaryId;
-    return this.#carrier.bring(link, tells, (why) => {
-      this.#openFailure = why;
-    });
+    return this.#carrier.bring(link, tells, this.#notBrought);
   }
 
   #claimLinks(links: BackendLink[]): BackendLink[] | "wait" {

@@ -127,8 +127,13 @@ export class StateCarrier {
    * @returns false when the session has to wait until it is told to go on.
    */
   bring(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
+    // All else is apart: this is asked for every transaction, and closures cost objects.
+    if (link.state === this.#state && (!tells || link.parameters === this.#told)) return true;
+    return this.#carryTo(link, tells, failed);
+  }
+
+  #carryTo(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
     const state = this.#state;
-    if (link.state === state && (!tells || link.parameters === this.#told)) return true;
     const over = link.state === null ? null : carryOver(link.state, state);
     if (over === null) {
       link.state = state;
