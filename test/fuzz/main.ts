@@ -17,7 +17,7 @@ const REPORT_EVERY_MS = 500;
 interface Task {
   readonly seed: number;
   readonly seconds: number;
-  readonly target: string | null;
+  readonly names: readonly string[] | null;
   readonly corpus: string;
   /** Shared: executions begun, and scripts run, so that the watcher sees a hang. */
   readonly begun: Int32Array;
@@ -53,9 +53,10 @@ export async function main(words: readonly string[], program: URL): Promise<numb
   }
   const corpus = join(import.meta.dirname, "../../test/fuzz/corpus/postgres");
   if (options.replay !== null) return replay(options.replay);
-  if (options.target !== null && !targets.some(({ name }) => name === options.target)) {
-    const names = targets.map(({ name }) => name).join(", ");
-    process.stderr.write(`fuzz: there is no target "${options.target}"; there are ${names}\n`);
+  const known = targets.map(({ name }) => name);
+  const unknown = options.targets?.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    process.stderr.write(`fuzz: there is no target "${unknown}"; there are ${known.join(", ")}\n`);
     return 2;
   }
   if (options.isLive) return await huntLive(options);
@@ -95,10 +96,10 @@ function replay(path: string): number {
 
 async function hunt(options: FuzzOptions, corpus: string, program: URL): Promise<number> {
   const seed = options.seed ?? Date.now() % 2 ** 32;
-  const { seconds, target } = options;
+  const { seconds, targets: names } = options;
   process.stdout.write(`seed ${seed}\n`);
   const begun = new Int32Array(new SharedArrayBuffer(8));
-  const task: Task = { seed, seconds, target, corpus, begun, only: null };
+  const task: Task = { seed, seconds, names, corpus, begun, only: null };
   const startMs = performance.now();
   const findings: Finding[] = [];
   let last: Report & { kind: "progress" } = {
@@ -175,7 +176,7 @@ async function scriptOf(program: URL, task: Task): Promise<Script> {
 function fuzzInThread(task: Task): void {
   const engine = new Engine({
     seed: task.seed,
-    targets: targets.filter(({ name }) => task.target === null || name === task.target),
+    targets: targets.filter(({ name }) => task.names?.includes(name) ?? true),
     nowMs: () => performance.now(),
     onRun: () => Atomics.add(task.begun, 1, 1),
   });

@@ -6,7 +6,8 @@ export interface FuzzOptions {
   readonly seconds: number;
   /** Null: drawn from the clock. */
   readonly seed: number | null;
-  readonly target: string | null;
+  /** Null: all of them. */
+  readonly targets: readonly string[] | null;
   readonly replay: string | null;
   readonly isLive: boolean;
   readonly wantsHelp: boolean;
@@ -18,7 +19,7 @@ export const HELP = `Feeds PostgreSQL's protocol, valid, damaged and malicious, 
 
   --seconds N      how long (30)
   --seed N         the same scripts as in an earlier run; printed at the start of each
-  --target NAME    this target only
+  --target A,B     these targets only
   --replay FILE    run a script that was written down, nothing else
   --live           against a real worker process, PostgreSQL and a malicious server instead
   --help
@@ -54,7 +55,7 @@ export function parseOptions(words: readonly string[]): Result<FuzzOptions, stri
   return succeed({
     seconds,
     seed,
-    target: values.target ?? null,
+    targets: values.target?.split(",") ?? null,
     replay: values.replay ?? null,
     isLive: values.live === true,
     wantsHelp,

@@ -230,10 +230,12 @@ export class ModelServer {
     if (type === "S" || type === "H") return;
     const copy = this.#copyIn;
     if (type === "d") {
+      // Told at the end of the data: a Sync before it is eaten for certain.
       this.#copyFails ||= body.includes("bad");
-      return this.#copyFails ? this.#endCopy("22P02") : undefined;
+      return;
     }
     if (type === "f") return this.#endCopy("57014");
+    if (type === "c" && this.#copyFails) return this.#endCopy("22P02");
     if (type === "X") {
       this.isDead = true;
       return;
