@@ -115,6 +115,21 @@ describe("a session", () => {
     }
   });
 
+  test.each(["begin", "begin; select 1/0"])(
+    "whose client leaves after %s leaves nobody else in its transaction",
+    async (statement) => {
+      for (let round = 0; round < POOL_SIZE; round += 1) {
+        const leaver = await worker.client();
+        await leaver.query(statement).catch(() => undefined);
+        await leaver.end();
+        const next = await worker.client();
+        // Refused where a transaction is open already.
+        await next.query("discard all");
+        await next.end();
+      }
+    },
+  );
+
   test("keeps its client when PostgreSQL ends the connection between two transactions", async () => {
     const client = await worker.client();
     try {

@@ -94,6 +94,7 @@ export class Session implements LinkOwner {
 
   /** Nothing of the session is left on this link but what is known of its state. */
   isClean(link: BackendLink): boolean {
+    if (link.status !== READY.idle || link.pending.isUnsynced) return false;
     return !link.isKept && this.#carrier?.suspects(link) !== true;
   }
 
