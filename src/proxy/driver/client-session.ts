@@ -241,7 +241,10 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   terminated(): void {
     this.#finish(true);
-    this.#o.socket.end(CLIENT_CLOSE_WITHIN_MS);
+    const { socket } = this.#o;
+    // Whoever said Terminate sends nothing more that a reset could cost it an answer for.
+    if (socket.isBlocked) socket.end(CLIENT_CLOSE_WITHIN_MS);
+    else socket.destroy();
   }
 
   end(why: Failure | null): void {

@@ -151,7 +151,8 @@ class HandleSocket implements ByteSocket {
 
   static {
     onRead = function (this: StreamHandle): void {
-      const socket = this.owner as HandleSocket;
+      const socket = this.owner as HandleSocket | null;
+      if (socket === null) return;
       const { state, readAt } = socket.#shared.handles;
       socket.#read(state[readAt] as number);
     };
@@ -159,8 +160,10 @@ class HandleSocket implements ByteSocket {
       (this.owner as HandleSocket).#written(this, status);
     };
     onShutDown = function (this: StreamRequest, status: number): void {
+      const socket = this.owner as HandleSocket;
+      this.owner = null;
       // What follows is the other side's end.
-      if (status < 0) (this.owner as HandleSocket).#close();
+      if (status < 0) socket.#close();
     };
   }
 
@@ -219,6 +222,7 @@ class HandleSocket implements ByteSocket {
 
   #written(request: StreamRequest, status: number): void {
     (request.pinned as ReadSlot | null)?.release();
+    request.owner = null;
     if (status < 0 && this.#handle !== null) return this.#lost(streamError("write", status));
     this.#writeEnded();
   }
@@ -247,8 +251,12 @@ class HandleSocket implements ByteSocket {
     this.#giveUp = null;
     if (this.#endTimer !== null) clearTimeout(this.#endTimer);
     this.#endTimer = null;
-    this.#handle?.close();
-    this.#handle = null;
+    if (this.#handle !== null) {
+      // Garbage collection gets to handles late: what they refer to must not wait for that.
+      this.#handle.owner = null;
+      this.#handle.close();
+      this.#handle = null;
+    }
     this.#slot?.release();
     this.#slot = null;
   }

@@ -3,9 +3,14 @@ import type { BackendLink } from "./backend-link.ts";
 
 const CAPACITY_BYTES = 16 * 1024;
 
-/** Messages that are put together to go out in one write. Its bytes are used again and again. */
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Messages that are put together to go out in one write. Its bytes are used again and again; there
+ * are none before the first message, because many sessions never put any together.
+ */
 export class OutputBuffer {
-  #bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
+  #bytes: Buffer = NOTHING;
   #length = 0;
 
   get lengthBytes(): number {
@@ -24,7 +29,7 @@ export class OutputBuffer {
     // A write that did not finish at once goes on using the bytes. What a giant batch needed is
     // not kept for ever.
     const isInUse = link.isBlocked || this.#bytes.length > 16 * CAPACITY_BYTES;
-    if (isInUse) this.#bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
+    if (isInUse) this.#bytes = NOTHING;
   }
 
   add(from: Buffer, start = 0, end = from.length): void {
@@ -64,7 +69,8 @@ export class OutputBuffer {
 
   #reserve(more: number): void {
     if (this.#length + more <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#length + more));
+    const neededBytes = Math.max(this.#length + more, CAPACITY_BYTES);
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, neededBytes));
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }
