@@ -9,8 +9,8 @@ import type { Script, Step } from "./script.ts";
 import { shrinkScript } from "./shrink.ts";
 import type { Target } from "./target.ts";
 
-/** A run that takes longer counts as a hang. */
-export const RUN_MS_MAX = 1000;
+/** A run that takes more processor time counts as a hang. */
+const RUN_MS_MAX = 1000;
 const POOL_MAX = 400;
 
 export interface Finding {
@@ -23,7 +23,7 @@ export interface Finding {
 export interface EngineOptions {
   readonly seed: number;
   readonly targets: readonly Target[];
-  /** Monotonic milliseconds. */
+  /** Milliseconds of processor time: others may keep the machine busy. */
   readonly nowMs: () => number;
   /** Called before a script is run, also while a finding is made small. */
   readonly onRun: () => void;
