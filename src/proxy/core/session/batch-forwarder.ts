@@ -156,7 +156,7 @@ export class BatchForwarder {
     const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
     if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
-    statement.keep(this.#input.subarray(start, stop));
+    statement.keep(this.#input, start, stop);
     return statement;
   }
 
