@@ -79,6 +79,11 @@ export class ClientStream {
     this.#take(this.#held.join(bytes));
   }
 
+  /** Takes a batch again that had been sent already, before all else. */
+  again(batch: Buffer): void {
+    this.#held.unshift(batch);
+  }
+
   /** What the client waited for has come. */
   goOn(): void {
     this.#take(this.#held.join(null));
@@ -305,6 +310,7 @@ export class ClientStream {
     this.#talk.batchEndsWithReady = false;
     this.#logBatch(links);
     const outcome = this.#outcomeOf(links, null);
+    const isFirst = this.#o.carrier !== null && !continues && !this.#talk.isInTransaction;
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;
       const link = links[i] as BackendLink;
@@ -313,10 +319,14 @@ export class ClientStream {
       how.end = end;
       how.flags = flags;
       how.continues = continues;
+      const wasIdle = link.pending.isIdle;
       const isSent =
         this.#forwarder.forward(link, input, how) &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
+      if (isFirst && wasIdle && endsWith === "sync") {
+        link.copy.keep(this.#batch, input, at, end, link.pending.count);
+      } else link.copy.forget();
     }
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
