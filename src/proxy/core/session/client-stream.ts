@@ -1,5 +1,5 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
@@ -205,7 +205,10 @@ export class ClientStream {
     const first = links[0] as BackendLink;
     // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
     const isAlone = this.#talk.batchLink === null;
-    const query = isAlone ? prepared.prepareForQuery(sql, first) : prepared.passQuery(sql, first);
+    const hasFailed = this.#talk.status === READY.failed;
+    const query = isAlone
+      ? prepared.prepareForQuery(sql, first)
+      : prepared.passQuery(sql, first, hasFailed);
     if (isAlone) for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
     const outcome = this.#outcomeOf(links, query.watcher);
