@@ -50,6 +50,7 @@ export interface WorkersOptions {
 }
 
 const FAST_STOP_MS: Ms = 3000;
+const QUEUE_WARNING_EVERY_MS: Ms = 60_000;
 /** Workers are told of each other's clients at most so often. */
 const CROWD_EVERY_MS: Ms = 20;
 /** Of a worker that goes down before it takes the client. */
@@ -83,6 +84,8 @@ export class Workers {
   #crowdTimer: NodeJS.Timeout | null = null;
   #doors: ClientDoors | null = null;
   #restartsCount = 0;
+  /** No warning of clients that wait before then. */
+  #warnNextMs: Ms = -Infinity;
   #isStopping = false;
   #readyCount = 0;
   #onAllReady: (() => void) | null = null;
@@ -252,6 +255,7 @@ export class Workers {
         slot.clients = message.clients;
         slot.selectCounts = message.selectCounts;
         this.#options.onSelectCounts(this.#sumCounts());
+        this.#warnOfQueue();
         return;
     }
   }
@@ -293,6 +297,19 @@ export class Workers {
         this.tellOne(number, { type: "crowd", ...crowd });
       }
     }, CROWD_EVERY_MS).unref();
+  }
+
+  /** Said now and then while it lasts: whoever is told that clients hang looks here first. */
+  #warnOfQueue(): void {
+    const { waiting } = this.clients;
+    const nowMs = monotonicNowMs();
+    if (waiting === 0 || nowMs < this.#warnNextMs) return;
+    this.#warnNextMs = nowMs + QUEUE_WARNING_EVERY_MS;
+    const { placesCount } = this.#options.places;
+    const what = waiting === 1 ? "1 client waits" : `${waiting} clients wait`;
+    this.#options.log.write("warning", `${what} for a place: all ${placesCount} are taken`, {
+      hint: 'Raise num_init_children, or see in "pgquorum clients" who is inside.',
+    });
   }
 
   #sumCounts(): readonly number[] {
