@@ -169,7 +169,7 @@ export class ClientConnection implements SocketEvents {
     this.#inputsCount = (this.#inputsCount + 1) | 0;
     if (this.#session !== null) this.#session.clientBytes(bytes);
     else if (this.#start !== null) this.#startBytes(bytes);
-    else this.#loginReceived(bytes);
+    else if (!this.#isOver) this.#loginReceived(bytes);
   }
 
   drained(): void {
@@ -407,6 +407,14 @@ export class ClientConnection implements SocketEvents {
     this.#clearTimer();
     this.#opener?.leave();
     this.#host.left(this);
+    // V8 keeps the tables that a set had before, each referring to the next, until it collects all
+    // garbage: whoever was in one must not hold a whole session for as long.
+    this.#opener = null;
+    this.#session = null;
+    this.#client = null;
+    this.#start = null;
+    this.#login = null;
+    this.#afterLogin = null;
   }
 
   /** A client that cannot go on because it waits for a place is not slow. */

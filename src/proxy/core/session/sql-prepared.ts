@@ -3,7 +3,6 @@ import {
   buildParse,
   buildQuery,
   HEADER_BYTES,
-  READY,
   readString,
   SYNC,
 } from "../../../wire/postgres/index.ts";
@@ -92,17 +91,13 @@ export class SqlPrepared {
     return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
   }
 
-  /**
-   * A Query will be sent behind an unfinished batch, which may have it skipped.
-   *
-   * @param hasFailed the transaction is aborted: what it says has no effect.
-   */
-  passQuery(sql: SqlClass, link: BackendLink, hasFailed: boolean): PreparedQuery {
-    if (hasFailed || !touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+  /** A Query will be sent behind an unfinished batch, which may have it skipped. */
+  passQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
+    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
     this.#output.clear();
-    const watcher = this.#prepare(sql, link, INJECTED);
+    this.#giveUp(sql, link, INJECTED);
     this.#output.sendTo(link);
-    return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
+    return this.#plain;
   }
 
   /** A portal gets its statement. */
@@ -132,7 +127,7 @@ export class SqlPrepared {
   #prepare(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
     const statements = this.#statements;
     const { kind, name } = sql;
-    if (dropsAll(sql)) return this.#dropAll(sql, link);
+    if (dropsAll(sql)) return this.#dropAll(link);
     if (kind !== "prepare" && kind !== "execute" && kind !== "deallocate") {
       this.#giveUp(sql, link, flags);
       return null;
@@ -151,15 +146,13 @@ export class SqlPrepared {
     return once(made);
   }
 
-  #dropAll(sql: SqlClass, link: BackendLink): ReplyWatcher {
+  #dropAll(link: BackendLink): ReplyWatcher {
     const statements = this.#statements;
-    // Within a transaction it is refused before it does anything.
-    const mayFailHalfWay = sql.kind === "discard" && link.status === READY.idle;
     for (const statement of statements) this.#supply.closeElsewhere(link, statement);
     const forgotten = statements.forget(statements.names);
     return once({
       failed: (wasSkipped) => {
-        if (mayFailHalfWay) link.known.doubtAll();
+        link.known.doubtAll();
         forgotten.failed(wasSkipped);
       },
       ended: () => {
