@@ -21,7 +21,7 @@ const PROGRAMS = { strace: "/usr/bin/strace", perf: "/usr/bin/perf" };
 
 /** @returns text in Markdown. */
 export async function explain(cell: Cell, stage: Stage): Promise<string> {
-  const company = await stage.open(cell.setting, ["pgquorum"], {
+  const company = await stage.open(cell.setting, [cell.measure, "pgquorum"], {
     NODE_OPTIONS: "--perf-basic-prof",
   });
   const product = company.products.get("pgquorum");
@@ -34,7 +34,10 @@ export async function explain(cell: Cell, stage: Stage): Promise<string> {
     const processes = await lookWith(cell, product, stage, () => sharesOf(product));
     const calls = await lookWith(cell, product, stage, straceOf);
     const functions = await lookWith(cell, product, stage, perfOf);
-    return [`### ${cell.name}`, processes, calls, functions].join("\n\n");
+    const rival = company.products.get(cell.measure);
+    const beside = rival === undefined ? "" : await lookWith(cell, rival, stage, objectsOf);
+    const title = `The same of the busiest process of ${cell.measure}`;
+    return [`### ${cell.name}`, processes, calls, functions, `${title}: ${beside}`].join("\n\n");
   } finally {
     await company.close();
     await Promise.all(maps.map((map) => rm(map, { force: true })));
@@ -85,11 +88,15 @@ async function straceOf(pid: number, { tools }: Stage): Promise<string> {
     timeoutMs: 30_000,
     abort: tools.abort,
   });
-  const table = ended.stderr.replaceAll(/^.*: Process \d+ .*\n/gm, "");
+  const table = ended.stderr.replaceAll(/^.*strace: .*\n/gm, "");
   return fenced(`System calls of ${LOOK_SECONDS} s (strace -c)`, table);
 }
 
-async function perfOf(pid: number, { tools }: Stage): Promise<string> {
+async function objectsOf(pid: number, stage: Stage): Promise<string> {
+  return perfOf(pid, stage, false);
+}
+
+async function perfOf(pid: number, { tools }: Stage, isWhole = true): Promise<string> {
   if (!existsSync(PROGRAMS.perf)) return "perf is not installed";
   const data = join(tools.directory, `perf-${pid}.data`);
   const o = { timeoutMs: 60_000, abort: tools.abort };
@@ -108,6 +115,7 @@ async function perfOf(pid: number, { tools }: Stage): Promise<string> {
     "By program, library and kernel (perf)",
     await reportBy("dso", "--no-children"),
   );
+  if (!isWhole) return objects;
   const functions = fenced("By function (perf)", await reportBy("dso,symbol", "--no-children"));
   const calls = await reportBy("symbol", "--children");
   const scripts = calls.split("\n").filter((line) => line.includes("JS:"));
