@@ -265,6 +265,49 @@ describe("what a session has changed in SQL", () => {
   });
 });
 
+describe("a prepared statement whose table has changed", () => {
+  test("is prepared again unseen, on whatever connection it meets", async () => {
+    const clients = await Promise.all(Array.from({ length: POOL_SIZE * 2 }, () => worker.client()));
+    const [one] = clients as [pg.Client];
+    try {
+      await one.query("create table changing (a int); insert into changing values (1)");
+      await postgres.caughtUp();
+      const select = {
+        name: "all of it",
+        text: "select * from changing where a = $1",
+        values: [1],
+      };
+      for (let column = 1; column <= 3; column += 1) {
+        const results = await Promise.all(clients.map((client) => client.query(select)));
+        for (const { rows } of results) expect(Object.keys(rows[0])).toHaveLength(column);
+        await one.query(`alter table changing add column c${column} int default ${column}`);
+        await postgres.caughtUp();
+      }
+    } finally {
+      await Promise.all(clients.map((client) => client.end()));
+    }
+  });
+
+  test("fails in a transaction, as PostgreSQL has it, and works in the next one", async () => {
+    const client = await worker.client();
+    try {
+      await client.query("create table changing2 (a int)");
+      const select = { name: "all of it too", text: "select * from changing2", values: [] };
+      await client.query("begin");
+      await client.query(select);
+      await client.query("commit");
+      await client.query("alter table changing2 add column b int");
+      await client.query("begin");
+      await expect(client.query(select)).rejects.toMatchObject({ code: "0A000" });
+      await client.query("rollback");
+      await postgres.caughtUp();
+      expect((await client.query(select)).fields).toHaveLength(2);
+    } finally {
+      await client.end();
+    }
+  });
+});
+
 describe("a cancel request", () => {
   test("fails a statement that waits for a server connection", async () => {
     const narrow = await startWorker({

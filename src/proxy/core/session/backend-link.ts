@@ -12,6 +12,7 @@ import {
 } from "../../../wire/postgres/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import { KnownStatements } from "./known-statements.ts";
+import { BatchCopy } from "./batch-copy.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
@@ -35,6 +36,12 @@ export interface LinkOwner {
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void;
   /** The ErrorResponse as the client shall see it. */
   errorTold(frame: Buffer): Buffer;
+  /**
+   * The batch of `link.copy` failed because a prepared statement is outdated.
+   *
+   * @returns whether it is sent again, so that the client does not see this.
+   */
+  retries(link: BackendLink): boolean;
   /** The client saw this ParameterStatus. */
   told(name: string, value: string): void;
 }
@@ -81,7 +88,14 @@ export const NOBODY: LinkOwner = {
   failedWith: () => undefined,
   errorTold: (frame) => frame,
   told: () => undefined,
+  retries: () => false,
 };
+
+/**
+ * The function of PostgreSQL that says "cached plan must not change result type", whatever language
+ * it says it in.
+ */
+const OUTDATED = "RevalidateCachedQuery";
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
@@ -96,6 +110,7 @@ export class BackendLink implements FrameSink {
   readonly pending = new PendingReplies();
   /** Statements that sessions share, as far as this connection has them. */
   readonly known = new KnownStatements();
+  readonly copy = new BatchCopy();
   /** What the server says of itself, kept up to date for whoever uses the connection next. */
   parameters: ParameterSet;
   /** What sessions have made of the connection; null when nobody keeps track of it. */
@@ -170,6 +185,7 @@ export class BackendLink implements FrameSink {
 
   /** Notes a message; its bytes go by `send`. */
   note(kind: Sent, flags = 0, watcher: ReplyWatcher | null = null): boolean {
+    if (kind >= SENT.query) this.copy.forget();
     return this.pending.sent(kind, flags, watcher);
   }
 
@@ -235,10 +251,14 @@ export class BackendLink implements FrameSink {
     }
     if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
     const question = this.pending.isAsked ? this.#questions[0] : undefined;
+    const isUnanswered = this.copy.isUnanswered(this.pending.count);
     const isStray = this.pending.count === 0 && !this.speaksForSession;
     const hidden = this.pending.replied(type) || isStray;
     const fields = readErrorFields(frame);
     const severity = fields.get("V");
+    if (isUnanswered && !hidden && fields.get("R") === OUTDATED && this.owner.retries(this)) {
+      return this.pending.hideHead();
+    }
     if (!hidden) {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
       const told = this.owner.errorTold(frame);

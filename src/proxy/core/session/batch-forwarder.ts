@@ -122,7 +122,7 @@ export class BatchForwarder {
     if (statement.name !== "" && this.#statements.isUncertain) {
       // What the server may have dropped it knows; but what it never got it must get.
       const known = this.#statements.get(statement.name);
-      if (known !== undefined) this.#supplyHere(link, start, known);
+      if (known !== undefined) this.#supplyByName(link, start, known);
       return null;
     }
     // Closed or replaced by this very batch: as the name stands, the server knows what it means.
@@ -156,7 +156,7 @@ export class BatchForwarder {
     const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
     if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
-    statement.keep(this.#input.subarray(start, stop));
+    statement.keep(this.#input, start, stop);
     return statement;
   }
 
@@ -245,6 +245,11 @@ export class BatchForwarder {
     if (this.#supply.has(link, statement) || link.pending.isCopyIn) return;
     this.#copyUpTo(link, start);
     this.#supply.add(link, statement, this.#flags);
+  }
+
+  #supplyByName(link: BackendLink, start: number, statement: PreparedStatement): void {
+    this.#copyUpTo(link, start);
+    if (!link.pending.isCopyIn) this.#supply.addByName(link, statement, this.#flags);
   }
 
   /** The message goes out with another name in it. */

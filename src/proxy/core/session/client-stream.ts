@@ -1,5 +1,5 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
@@ -77,6 +77,11 @@ export class ClientStream {
   /** @param bytes valid during the call, and longer where a port stopped their source. */
   push(bytes: Buffer): void {
     this.#take(this.#held.join(bytes));
+  }
+
+  /** Takes a batch again that had been sent already, before all else. */
+  again(batch: Buffer): void {
+    this.#held.unshift(batch);
   }
 
   /** What the client waited for has come. */
@@ -200,7 +205,10 @@ export class ClientStream {
     const first = links[0] as BackendLink;
     // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
     const isAlone = this.#talk.batchLink === null;
-    const query = isAlone ? prepared.prepareForQuery(sql, first) : prepared.passQuery(sql, first);
+    const hasFailed = this.#talk.status === READY.failed;
+    const query = isAlone
+      ? prepared.prepareForQuery(sql, first)
+      : prepared.passQuery(sql, first, hasFailed);
     if (isAlone) for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
     const outcome = this.#outcomeOf(links, query.watcher);
@@ -305,6 +313,7 @@ export class ClientStream {
     this.#talk.batchEndsWithReady = false;
     this.#logBatch(links);
     const outcome = this.#outcomeOf(links, null);
+    const isFirst = this.#o.carrier !== null && !continues && !this.#talk.isInTransaction;
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;
       const link = links[i] as BackendLink;
@@ -313,10 +322,14 @@ export class ClientStream {
       how.end = end;
       how.flags = flags;
       how.continues = continues;
+      const wasIdle = link.pending.isIdle;
       const isSent =
         this.#forwarder.forward(link, input, how) &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
+      if (isFirst && wasIdle && endsWith === "sync") {
+        link.copy.keep(this.#batch, input, at, end, link.pending.count);
+      } else link.copy.forget();
     }
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];

@@ -28,6 +28,13 @@ export class HeldInput {
     return bytes.subarray(0, needed);
   }
 
+  /** These bytes come before all that is held. */
+  unshift(bytes: Buffer): void {
+    const held = this.join(null);
+    this.#bytes = held.length === 0 ? bytes : Buffer.concat([bytes, held]);
+    this.#length = this.#bytes.length;
+  }
+
   /** @param input what `join` gave, of which `used` bytes are done with. */
   keep(input: Buffer, used: number): void {
     const length = input.length - used;

@@ -83,6 +83,11 @@ export class PendingReplies {
     return this.#count > 0 && (this.#head() & KIND) === SENT.ask;
   }
 
+  /** The client shall not see what is answered next either. */
+  hideHead(): void {
+    this.#ring[this.#first] = this.#head() | HIDDEN;
+  }
+
   /** @returns false when the bound is reached. */
   sent(kind: Sent, flags = 0, watcher: ReplyWatcher | null = null): boolean {
     if (kind === SENT.sync) {

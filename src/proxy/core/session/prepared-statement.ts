@@ -5,6 +5,9 @@ import type { SharedStatement } from "./shared-statements.ts";
 /** Longer Parse messages are not kept: the class of such a text sends it to the primary. */
 export const PARSE_BYTES_KEPT_MAX = 256 * 1024;
 
+/** Up to so much, a loop costs less than a call out of JavaScript. */
+const COPIED_BY_HAND_MAX = 128;
+
 /** Told of the outcome of a statement's own Parse. */
 export interface ParseWatcher {
   parsed(statement: PreparedStatement): void;
@@ -16,8 +19,6 @@ export class PreparedStatement implements ReplyWatcher {
   readonly name: string;
   sql: SqlClass;
   text: string;
-  /** The Parse message, to say it again to another backend; null when there is none to say. */
-  parse: Buffer | null = null;
   /** One bit a backend (see BackendLink.bit) that knows the statement or was told of it. */
   backends = 0;
   /** Of those, the ones that may have skipped it; and the batch that may rely on it all the same. */
@@ -28,7 +29,10 @@ export class PreparedStatement implements ReplyWatcher {
   /** PREPARE made it. */
   isFromSql = false;
   readonly #watcher: ParseWatcher;
+  #parse: Buffer | null = null;
   #bytes: Buffer | null = null;
+  /** Of `#bytes`. */
+  #keptBytes = 0;
 
   constructor(watcher: ParseWatcher, name: string, sql: SqlClass, text: string) {
     this.#watcher = watcher;
@@ -37,15 +41,31 @@ export class PreparedStatement implements ReplyWatcher {
     this.text = text;
   }
 
-  /** @param frame the Parse message; copied into bytes that are used again by the next one. */
-  keep(frame: Buffer): void {
+  /** The Parse message, to say it again to another backend; null when there is none to say. */
+  get parse(): Buffer | null {
+    // Most are never said again: the view is made for those that are.
+    if (this.#keptBytes > 0) this.#parse ??= this.#bytes?.subarray(0, this.#keptBytes) ?? null;
+    return this.#parse;
+  }
+
+  set parse(parse: Buffer | null) {
+    this.#parse = parse;
+    this.#keptBytes = 0;
+  }
+
+  /** Copies the Parse message from `start` to `stop` into bytes that the next one uses again. */
+  keep(input: Buffer, start: number, stop: number): void {
     this.parse = null;
-    if (frame.length > PARSE_BYTES_KEPT_MAX) return;
-    if (this.#bytes === null || this.#bytes.length < frame.length) {
-      this.#bytes = Buffer.allocUnsafeSlow(this.name === "" ? frame.length * 2 : frame.length);
+    const lengthBytes = stop - start;
+    if (lengthBytes > PARSE_BYTES_KEPT_MAX) return;
+    let bytes = this.#bytes;
+    if (bytes === null || bytes.length < lengthBytes) {
+      bytes = Buffer.allocUnsafeSlow(this.name === "" ? lengthBytes * 2 : lengthBytes);
+      this.#bytes = bytes;
     }
-    frame.copy(this.#bytes, 0);
-    this.parse = this.#bytes.subarray(0, frame.length);
+    if (lengthBytes > COPIED_BY_HAND_MAX) input.copy(bytes, 0, start, stop);
+    else for (let i = 0; i < lengthBytes; i += 1) bytes[i] = input[start + i] as number;
+    this.#keptBytes = lengthBytes;
   }
 
   /** Its Parse failed, or was skipped after an earlier error. */

@@ -16,6 +16,9 @@ import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
+/** A table may change again while a statement is prepared anew. */
+const RETRIES_MAX = 3;
+
 export interface SessionOptions {
   readonly port: SessionPort;
   readonly classify: ClassifyBytes;
@@ -50,6 +53,10 @@ export class Session implements LinkOwner {
   readonly #claims: LinkClaims;
   readonly #stream: ClientStream;
   readonly #carrier: StateCarrier | null;
+  /** Where a batch that failed is sent again. */
+  #retries: BackendLink | null = null;
+  /** How often in a row. */
+  #retryCount = 0;
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
@@ -151,6 +158,10 @@ export class Session implements LinkOwner {
     if (complaint !== null) {
       this.#port.dropLink(link, complaint);
       this.linkLost(link, complaint);
+    } else if (this.#retries === link && link.isQuiet) {
+      this.#retries = null;
+      this.#stream.again(link.copy.bytes);
+      this.#talk.goOn("carried");
     } else if (this.#carrier !== null) {
       this.#releaseWhenOver(link);
       if (!this.#carrier.isProbing) this.#talk.goOn("probed");
@@ -263,11 +274,23 @@ export class Session implements LinkOwner {
   }
 
   ready(link: BackendLink, hidden: boolean): void {
-    if (!hidden) this.#talk.status = link.status;
+    if (hidden) return;
+    this.#talk.status = link.status;
+    this.#retryCount = 0;
   }
 
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void {
     this.#port.backendFailed(link, fields);
+  }
+
+  /** What was prepared there is outdated: the table looks different now. It is prepared anew. */
+  retries(link: BackendLink): boolean {
+    for (const statement of link.copy.statements) link.known.doubt(statement);
+    if (this.#retryCount >= RETRIES_MAX) return false;
+    this.#retryCount += 1;
+    this.#retries = link;
+    if (!this.#talk.isWaiting) this.#talk.wait("carried");
+    return true;
   }
 
   told(name: string, value: string): void {

@@ -3,6 +3,7 @@ import {
   buildParse,
   buildQuery,
   HEADER_BYTES,
+  READY,
   readString,
   SYNC,
 } from "../../../wire/postgres/index.ts";
@@ -91,13 +92,17 @@ export class SqlPrepared {
     return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
   }
 
-  /** A Query will be sent behind an unfinished batch, which may have it skipped. */
-  passQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
-    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+  /**
+   * A Query will be sent behind an unfinished batch, which may have it skipped.
+   *
+   * @param hasFailed the transaction is aborted: what it says has no effect.
+   */
+  passQuery(sql: SqlClass, link: BackendLink, hasFailed: boolean): PreparedQuery {
+    if (hasFailed || !touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
     this.#output.clear();
-    this.#giveUp(sql, link, INJECTED);
+    const watcher = this.#prepare(sql, link, INJECTED);
     this.#output.sendTo(link);
-    return this.#plain;
+    return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
   }
 
   /** A portal gets its statement. */
@@ -127,7 +132,7 @@ export class SqlPrepared {
   #prepare(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
     const statements = this.#statements;
     const { kind, name } = sql;
-    if (dropsAll(sql)) return this.#dropAll(link);
+    if (dropsAll(sql)) return this.#dropAll(sql, link);
     if (kind !== "prepare" && kind !== "execute" && kind !== "deallocate") {
       this.#giveUp(sql, link, flags);
       return null;
@@ -146,13 +151,15 @@ export class SqlPrepared {
     return once(made);
   }
 
-  #dropAll(link: BackendLink): ReplyWatcher {
+  #dropAll(sql: SqlClass, link: BackendLink): ReplyWatcher {
     const statements = this.#statements;
+    // Within a transaction it is refused before it does anything.
+    const mayFailHalfWay = sql.kind === "discard" && link.status === READY.idle;
     for (const statement of statements) this.#supply.closeElsewhere(link, statement);
     const forgotten = statements.forget(statements.names);
     return once({
       failed: (wasSkipped) => {
-        link.known.doubtAll();
+        if (mayFailHalfWay) link.known.doubtAll();
         forgotten.failed(wasSkipped);
       },
       ended: () => {
