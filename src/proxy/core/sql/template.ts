@@ -55,8 +55,14 @@ export class Template {
     let at = start;
     while (at < end) {
       const code = input[at] as number;
+      if (isSurelyPlain(code)) {
+        const stop = copyPlain(bytes, length, input, at, end);
+        length += stop - at;
+        at = stop;
+        continue;
+      }
       const role = roles[code];
-      if (role === PLAIN) {
+      if (role === PLAIN || (role === DIGIT && isInside(input[at - 1] as number))) {
         bytes[length] = code;
         length++;
         at++;
@@ -66,7 +72,7 @@ export class Template {
       let isBlanked = false;
       if (role === DIGIT) {
         while (stop < end && ROLES[input[stop] as number] === DIGIT) stop++;
-        isBlanked = isPlainInteger(input, at, stop, end);
+        isBlanked = stop === end || !isInside(input[stop] as number);
       } else if (role === QUOTE) {
         const before = input[at - 1] as number;
         stop = endOfPlainString(input, at, end);
@@ -97,6 +103,34 @@ export class Template {
   }
 }
 
+/** Letters and blanks: nearly all there is, and no look-up is needed to know it. */
+function isSurelyPlain(code: number): boolean {
+  return code > NINE || code < DOUBLE_QUOTE;
+}
+
+/**
+ * Copies what is surely plain from `at` on. A function of its own, as the whole cost is in this
+ * loop, and alone it is compiled to half the instructions.
+ *
+ * @returns where it ends.
+ */
+function copyPlain(
+  bytes: Uint8Array,
+  length: number,
+  input: Uint8Array,
+  at: number,
+  end: number,
+): number {
+  const shift = length - at;
+  let stop = at;
+  for (; stop < end; stop++) {
+    const code = input[stop] as number;
+    if (!isSurelyPlain(code)) return stop;
+    bytes[stop + shift] = code;
+  }
+  return stop;
+}
+
 const WORD_BYTES = 4;
 const DOUBLE_QUOTE = 34;
 const DOLLAR = 36;
@@ -108,6 +142,7 @@ const MINUS = 45;
 const DOT = 46;
 const SLASH = 47;
 const ZERO = 48;
+const NINE = 57;
 const BACKSLASH = 92;
 const LETTER_G = 103;
 const LOWER_CASE = 0x20;
@@ -152,13 +187,9 @@ function endOfPlainString(input: Uint8Array, start: number, end: number): number
   return -1;
 }
 
-/** Not a part of `a1`, `$1`, `1.5`, `0x1F` or `1e5`. There is something before it. */
-function isPlainInteger(input: Uint8Array, start: number, stop: number, end: number): boolean {
-  const before = input[start - 1] as number;
-  if (isWordPart(before) || before === DOT) return false;
-  if (stop === end) return true;
-  const after = input[stop] as number;
-  return !isWordPart(after) && after !== DOT;
+/** A digit beside it is a part of `a1`, `$1`, `1.5`, `0x1F` or `1e5`, and no number of its own. */
+function isInside(code: number): boolean {
+  return isWordPart(code) || code === DOT;
 }
 
 /** The string may be the name in `set_config('name', ...)`, which is not blanked. */
