@@ -128,6 +128,76 @@ describe("with one server connection for all", () => {
     }
   });
 
+  test("a named statement survives whatever another client does to names", async () => {
+    const victim = await login();
+    const parse = say.parse("s", "select 'the victim'");
+    const use = [say.bind("", "s"), say.execute(), say.sync()];
+    expect(await ask(victim, parse, say.sync())).toBe("1 Z");
+    const { rows } = await worker.client().then(async (client) => {
+      const result = await client.query("select name from pg_prepared_statements");
+      await client.end();
+      return result as { rows: { name: string }[] };
+    });
+    const wrong: string[] = [];
+    const names = [...rows.map(({ name }) => name), "s", "pgquorum/1", "pgquorum/2", "pgquorum/"];
+    for (const name of names) {
+      const quoted = `"${name}"`;
+      const tries: (readonly Buffer[])[] = [
+        [say.query(`deallocate ${quoted}`)],
+        [say.parse("", `deallocate ${quoted}`), say.bind("", ""), say.execute(), say.sync()],
+        [say.query(`select 1; deallocate ${quoted}`)],
+        [say.close("S", name), say.sync()],
+        [say.query("deallocate all")],
+        [say.query("discard all")],
+        [say.query("discard plans")],
+        [say.query(`prepare ${quoted} as select 'evil'`)],
+        [say.parse(name, "select 'evil'"), say.sync()],
+        [say.query(`begin; prepare ${quoted} as select 'evil'; rollback`)],
+      ];
+      for (const messages of tries) {
+        const meddler = await login();
+        await ask(meddler, ...messages);
+        await ask(meddler, say.query("select 1"));
+        meddler.send(say.terminate());
+        const what = `${name} ${messages.map((one) => one.toString("latin1")).join(" ")}`;
+        const answer = await ask(victim, ...use);
+        if (answer !== "2 D(the victim) C Z") wrong.push(`after ${what}: ${answer}`);
+        if (answer.startsWith("E")) await ask(victim, say.close("S", "s"), parse, say.sync());
+      }
+    }
+    expect(wrong.join("\n").replaceAll("\0", " ")).toBe("");
+  });
+
+  test("the same text means what each client's own settings make of it", async () => {
+    await postgres.query(
+      0,
+      `create schema one; create table one.x as select 1::int as v;
+       create schema two; create table two.x as select 'two'::text as v, 2 as w;`,
+      "bench",
+    );
+    const [first, second] = [await login(), await login()];
+    const text = say.parse("s", "select * from x");
+    const use = [say.bind("", "s"), say.describe("P", ""), say.execute(), say.sync()];
+    await ask(first, say.query("set search_path = one"));
+    await ask(second, say.query("set search_path = two"));
+    expect(await ask(first, text, say.sync())).toBe("1 Z");
+    expect(await ask(second, text, say.sync())).toBe("1 Z");
+    for (let round = 0; round < 8; round += 1) {
+      expect(await ask(first, ...use)).toBe("2 T D(1) C Z");
+      expect(await ask(second, ...use)).toContain("D(two");
+    }
+    const escaped = say.parse("e", "select 'a\\\\b'");
+    const useEscaped = [say.bind("", "e"), say.execute(), say.sync()];
+    await ask(second, say.query("set standard_conforming_strings = off"));
+    await ask(first, escaped, say.sync());
+    await ask(second, say.query("set escape_string_warning = off"));
+    await ask(second, escaped, say.sync());
+    for (let round = 0; round < 3; round += 1) {
+      expect(await ask(first, ...useEscaped)).toBe("2 D(a\\\\b) C Z");
+      expect(await ask(second, ...useEscaped)).toBe("2 D(a\\b) C Z");
+    }
+  });
+
   test("a transaction whose client vanishes is rolled back before another gets the connection", async () => {
     for (const ending of ["destroy", "reset"] as const) {
       const gone = await login();

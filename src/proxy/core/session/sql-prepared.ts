@@ -16,6 +16,7 @@ import type { OutputBuffer } from "./output-buffer.ts";
 import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
+import { NOBODY_S_NAME } from "./shared-statements.ts";
 import type { StatementSupply } from "./statement-supply.ts";
 
 /** Portals whose statement says something about prepared statements; a client has one, or none. */
@@ -139,6 +140,8 @@ export class SqlPrepared {
     }
     const statement = name === null ? undefined : statements.get(name);
     if (statement !== undefined) this.#supply.addByName(link, statement, flags);
+    // By the name that others' statements have on this connection: whatever the server makes of it.
+    if (kind === "deallocate" && statement === undefined && isOurs(name)) link.known.doubtAll();
     if (kind === "deallocate" && statement !== undefined) {
       this.#supply.closeElsewhere(link, statement);
       return statements.forget([statement.name]);
@@ -173,12 +176,12 @@ export class SqlPrepared {
 
   /** What becomes of the statements, that server alone will know. */
   #giveUp(sql: SqlClass, link: BackendLink, flags: number): void {
+    if (((sql.leaves | sql.clears) & LEAVES.prepared) !== 0) link.known.doubtAll();
     // What SQL alone has made is found out before the connection is given back.
     if (this.#isSharing && !this.#statements.hasParsed) return;
     for (const statement of this.#statements) this.#supply.addByName(link, statement, flags);
     if (((sql.leaves | sql.clears) & LEAVES.prepared) === 0) return;
     this.#statements.isUncertain = true;
-    link.known.doubtAll();
     if (this.#isSharing) link.keepsForGood |= LEAVES.prepared;
   }
 
@@ -195,6 +198,10 @@ export class SqlPrepared {
       },
     };
   }
+}
+
+function isOurs(name: string | null): boolean {
+  return name?.startsWith(NOBODY_S_NAME.toString()) === true;
 }
 
 function dropsAll({ kind, name }: SqlClass): boolean {
