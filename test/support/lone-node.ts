@@ -69,11 +69,16 @@ export class LoneNode {
     });
     closeSync(log);
     const node = new LoneNode(home, port, child);
-    await until("the node serves clients and knows its primary", async () => {
-      if (child.exitCode !== null) throw new Error(`the node ended: ${node.log}`);
-      if (!node.log.includes("serves clients")) return false;
-      return (await node.status()).view.primaryId !== null;
-    });
+    try {
+      await until("the node serves clients and knows its primary", async () => {
+        if (child.exitCode !== null) throw new Error(`the node ended: ${node.log}`);
+        if (!node.log.includes("serves clients")) return false;
+        return (await node.status()).view.primaryId !== null;
+      });
+    } catch (error) {
+      await node.remove();
+      throw error;
+    }
     return node;
   }
 
