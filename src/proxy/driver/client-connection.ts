@@ -290,6 +290,8 @@ export class ClientConnection implements SocketEvents {
   /** PostgreSQL (or a cached connection that it once asked this of) wants proof. */
   #prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
     const go = (): void => proceed(this.#towardsBackend());
+    // Nobody can be asked for a password in the middle of a session.
+    if (this.#session !== null) return go();
     if (this.#isProven || method === "trust") return go();
     if (this.#secret === null && this.#settings.config.allow_clear_text_frontend_auth) {
       this.#isRelayed = true;

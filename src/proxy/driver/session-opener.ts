@@ -8,9 +8,6 @@ import { type Acquired } from "./backend-pool.ts";
 import type { ClientSession, LinkSource } from "./client-session.ts";
 import type { Settings, WorkerContext } from "./worker-context.ts";
 
-/** Backends beyond this are left out of a session. */
-const BACKENDS_MAX = 24;
-
 type NoConnection = Exclude<Acquired, { kind: "connection" }>;
 
 /** What a session starts with. */
@@ -42,8 +39,8 @@ export interface OpenerHost {
 }
 
 /**
- * Opens the backend connections of one client: the primary (or who stands in for it) first, then
- * those that its reads may go to, and later ones that its session asks for.
+ * Opens the backend connections of one client: the primary (or who stands in for it), which answers
+ * the login, and later, when a statement is to go there, those that its session asks for.
  */
 export class SessionOpener implements LinkSource {
   readonly #context: WorkerContext;
@@ -79,20 +76,23 @@ export class SessionOpener implements LinkSource {
     if (isReplication && first.id !== view.primaryId) {
       return this.#host.refuse(failure("no-primary", { severity: "FATAL" }));
     }
-    const others = isReplication ? [] : this.#otherBackends(usable, first, find(lbNode));
     this.#acquire(first, (result) => {
       if (result.kind !== "connection") return this.#host.refusedBy(first.id, result);
       this.#opened.push(result.connection);
-      this.#openOthers(others, lbNode);
+      this.#begin(isReplication ? null : lbNode);
     });
   }
 
-  /** One more connection for the running session. */
+  /** One more connection for the running session. A standby that cannot be had is done without. */
   open(backendId: number, session: ClientSession): null {
-    const backend = this.#context.view().backends.find((one) => one.id === backendId);
+    const { backends, primaryId } = this.#context.view();
+    const backend = this.#client.isReplication
+      ? undefined
+      : backends.find((one) => one.id === backendId);
     const tell = (result: Acquired): void => {
-      if (result.kind === "connection") session.opened(result.connection);
-      else session.notOpened(backendId, result);
+      if (result.kind === "connection") return session.opened(result.connection);
+      if (backendId !== primaryId) this.#withoutBackend(backendId, result);
+      session.notOpened(backendId, result);
     };
     // Never during the call: the session is in the middle of something.
     if (backend !== undefined) this.#acquire(backend, (result) => setImmediate(tell, result));
@@ -133,33 +133,6 @@ export class SessionOpener implements LinkSource {
     this.#opened = [];
   }
 
-  #otherBackends(
-    usable: readonly BackendView[],
-    first: BackendView,
-    lbNode: BackendView | undefined,
-  ): BackendView[] {
-    const { config } = this.#settings;
-    if (!config.load_balance_mode) return [];
-    const wanted = config.statement_level_load_balance
-      ? usable.filter((one) => one.weight > 0)
-      : usable.filter((one) => one === lbNode);
-    return wanted.filter((one) => one !== first).slice(0, BACKENDS_MAX);
-  }
-
-  /** A standby that cannot be had is done without. */
-  #openOthers(others: readonly BackendView[], lbNode: number | null): void {
-    let open = others.length;
-    if (open === 0) return this.#begin(lbNode);
-    for (const backend of others) {
-      this.#acquire(backend, (result) => {
-        if (result.kind === "connection") this.#opened.push(result.connection);
-        else this.#withoutBackend(backend.id, result);
-        open -= 1;
-        if (open === 0) this.#begin(lbNode);
-      });
-    }
-  }
-
   #begin(lbNode: number | null): void {
     const [speaker] = this.#opened;
     if (speaker === undefined || speaker.isClosed) {
@@ -168,10 +141,9 @@ export class SessionOpener implements LinkSource {
     this.#giveUp = [];
     const opened = this.#opened.filter((connection) => !connection.isClosed);
     this.#opened = [];
-    const hasIt = opened.some((one) => one.target.backendId === lbNode);
     this.#host.opened({
       connections: opened,
-      loadBalanceNode: hasIt ? lbNode : null,
+      loadBalanceNode: lbNode,
       parameters: speaker.parameters,
       first: null,
     });

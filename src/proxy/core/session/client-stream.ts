@@ -353,9 +353,7 @@ export class ClientStream {
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {
     const first = links[0] as BackendLink;
     if (sql.kind === "read") this.#talk.port.readSent(first.backendId);
-    if (this.#talk.primary === null && (sql.destination === "both" || sql.changesSession)) {
-      this.#talk.isTouched = true;
-    }
+    if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);

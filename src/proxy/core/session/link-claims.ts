@@ -23,7 +23,7 @@ export class LinkClaims {
   readonly #routing: SessionRouting;
   readonly #carrier: StateCarrier | null;
   #openFailure: Failure | null = null;
-  /** Sharing: backends that could not be had, until the next view. */
+  /** Standbys that could not be had, until the next view. */
   readonly #without = new Set<number>();
   /** Made once: it is given away with every link that is taken. */
   readonly #notBrought = (why: Failure): void => {
@@ -41,9 +41,14 @@ export class LinkClaims {
   /** A link that was asked for cannot be had. */
   openFailed(backendId: number, why: Failure): void {
     const isStandby = backendId !== this.#routing.view.primaryId;
-    const hasOther = this.#routing.view.primaryId !== null;
-    if (this.#talk.isSharing && isStandby && hasOther) this.#without.add(backendId);
+    const hasOther = this.#routing.view.primaryId !== null || this.#talk.speaker !== null;
+    if (isStandby && hasOther) this.#without.add(backendId);
     else this.#openFailure = why;
+  }
+
+  /** It was there and is gone: the session does without it. */
+  lost(backendId: number): void {
+    this.#without.add(backendId);
   }
 
   viewChanged(): void {
@@ -131,6 +136,8 @@ export class LinkClaims {
         const link = talk.links.get(to.backendId);
         if (link !== undefined) return this.#claimLinks(this.#only(link));
         if (to.backendId === this.#routing.view.primaryId) return this.#claimPrimary();
+        const opening = this.#openLate(to.backendId);
+        if (opening !== null) return opening;
         return talk.primary === null
           ? this.#claimPrimary()
           : this.#claimLinks(this.#only(talk.primary));
@@ -144,9 +151,31 @@ export class LinkClaims {
   }
 
   #claimAll(backendIds: readonly number[]): Claimed {
+    // All of them first, or those that are opened later would not know what it changes.
+    for (const id of backendIds) {
+      const isThere = id === this.#routing.view.primaryId || this.#talk.links.get(id) !== undefined;
+      const opening = isThere ? null : this.#openLate(id);
+      if (opening !== null) return opening;
+    }
     const links = backendIds.flatMap((id) => this.#talk.links.get(id) ?? []);
     // A session without a primary speaks to what it has.
     return links.length > 0 ? this.#claimLinks(links) : this.#claimSpeaker();
+  }
+
+  /**
+   * A standby is connected when it is first needed, unless the session has a state by then that
+   * the new connection would not know.
+   *
+   * @returns null when the session goes on without it.
+   */
+  #openLate(backendId: number): "wait" | null {
+    const talk = this.#talk;
+    const isOpen = talk.status === READY.idle && !talk.isTouched;
+    if (!isOpen || talk.speaker === null || this.#without.has(backendId)) return null;
+    if (talk.isBusy) return talk.wait("drained");
+    talk.wait("opened");
+    talk.port.openLink(backendId);
+    return "wait";
   }
 
   #claimSpeaker(): Claimed {

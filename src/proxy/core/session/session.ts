@@ -207,7 +207,10 @@ export class Session implements LinkOwner {
       return talk.end(link.saidFatal ? null : failure("backend-lost", { detail: why }));
     }
     talk.remove(link);
-    if (!talk.isSharing) this.#routing.forgetBackend(link.backendId);
+    if (!talk.isSharing) {
+      this.#routing.forgetBackend(link.backendId);
+      this.#claims.lost(link.backendId);
+    }
     this.#resumeWhenDrained();
   }
 
