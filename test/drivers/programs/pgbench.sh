@@ -9,9 +9,11 @@ trap 'rm -rf "$work"' EXIT
 
 ask() { psql -X -q -At "$@" 2>&1; }
 
+# A thread for each client: a thread of several waits for the answer to a Parse of one, while the
+# others, inside transactions, hold the server connection that the Parse needs.
 bench() { # PGBENCH_ARGUMENT…, script on standard input
   cat >"$work/script"
-  pgbench -n -f "$work/script" "$@" 2>&1 |
+  pgbench -n -j 8 -f "$work/script" "$@" 2>&1 |
     grep -E '^(number of transactions actually|number of failed|pgbench: error|pgbench: fatal|query mode)' |
     sed -E 's/client [0-9]+/client N/'
 }
