@@ -4,7 +4,7 @@ import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
 import { OutputBuffer } from "./output-buffer.ts";
-import { INJECTED, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import { HIDDEN, INJECTED, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
@@ -96,6 +96,8 @@ export class BatchForwarder {
 
   /** One that was replaced or ended by messages that went elsewhere, or another session's. */
   #dropUnnamed(link: BackendLink, isForeign: boolean): void {
+    // Before it is noted, as it may fail at once.
+    link.mayHaveUnnamed = false;
     link.note(SENT.close, INJECTED | this.#flags, {
       failed: () => {
         link.mayHaveUnnamed = true;
@@ -104,7 +106,11 @@ export class BatchForwarder {
       ended: () => undefined,
     });
     this.#output.add(CLOSE_UNNAMED);
-    link.mayHaveUnnamed = false;
+  }
+
+  /** Another backend of the session got the batch first, and its outcome is watched there. */
+  get #isRepeated(): boolean {
+    return (this.#flags & HIDDEN) !== 0;
   }
 
   /** @returns who wants to know what becomes of the message. */
@@ -129,7 +135,7 @@ export class BatchForwarder {
     const isKnown = this.#statements.get(statement.name) === statement;
     if (!isKnown && kind !== SENT.parse) return null;
     if (kind === SENT.parse) return this.#parse(link, start, statement);
-    if (kind === SENT.close) return this.#close(link, start, statement);
+    if (kind === SENT.close) return this.#isRepeated ? null : this.#close(link, start, statement);
     this.#use(link, kind, start, statement);
     return null;
   }
@@ -138,8 +144,7 @@ export class BatchForwarder {
     const statements = this.#statements;
     const known = statements.get(statement.name);
     if (statement.name === "") link.mayHaveUnnamed = true;
-    if (known === statement) {
-      // Another backend of the session got it first, and its outcome is watched there.
+    if (this.#isRepeated && statement.backends !== 0) {
       statement.backends |= link.bit;
       return null;
     }
@@ -233,6 +238,7 @@ export class BatchForwarder {
   }
 
   #execute(link: BackendLink, start: number): ReplyWatcher | null {
+    if (this.#isRepeated) return null;
     const executed = this.sql.executed(this.#input, start);
     if (executed === null) return null;
     this.#copyUpTo(link, start);
