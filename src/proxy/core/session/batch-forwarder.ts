@@ -15,6 +15,8 @@ import { StatementSupply } from "./statement-supply.ts";
 /** Longer stretches of a batch go out as they lie, not by way of the output buffer. */
 const COPIED_BYTES_MAX = 16 * 1024;
 const CLOSE_NOTHING = buildCloseStatement(NOBODY_S_NAME.toString());
+/** Describe and Close begin with it when they mean a statement. */
+const STATEMENT_BYTE = 0x53;
 const CLOSE_UNNAMED = buildCloseStatement("");
 
 export interface ForwarderOptions {
@@ -122,7 +124,10 @@ export class BatchForwarder {
   ): ReplyWatcher | null {
     if (kind === SENT.execute) return this.#execute(link, start);
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
-    if (statement === null) return null;
+    if (statement === null) {
+      if (this.#carrier !== null) this.#hideOurs(link, kind, start);
+      return null;
+    }
     if (kind !== SENT.close && touchesPrepared(statement.sql))
       this.#supplyNamed(link, start, statement);
     if (statement.name !== "" && this.#statements.isUncertain) {
@@ -256,6 +261,20 @@ export class BatchForwarder {
   #supplyByName(link: BackendLink, start: number, statement: PreparedStatement): void {
     this.#copyUpTo(link, start);
     if (!link.pending.isCopyIn) this.#supply.addByName(link, statement, this.#flags);
+  }
+
+  /** A name that the client does not have must not mean what others have by it on this connection. */
+  #hideOurs(link: BackendLink, kind: Sent, start: number): void {
+    const input = this.#input;
+    let nameStart = start + HEADER_BYTES;
+    if (kind === SENT.bind) nameStart = zeroFrom(input, nameStart) + 1;
+    else if (input[nameStart] === STATEMENT_BYTE) nameStart += 1;
+    else return;
+    if (input[nameStart] !== NOBODY_S_NAME[0]) return;
+    const nameEnd = nameStart + NOBODY_S_NAME.length;
+    if (!NOBODY_S_NAME.equals(input.subarray(nameStart, nameEnd))) return;
+    this.#copyUpTo(link, start);
+    this.#rename(start, nameStart, NOBODY_S_NAME);
   }
 
   /** The message goes out with another name in it. */
