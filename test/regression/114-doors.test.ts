@@ -152,6 +152,21 @@ test("the socket file has the permissions that the configuration says", async ()
   await client.end();
 });
 
+test.each(["*", "localhost", "127.0.0.1,::1"])("clients come in by %s", async (addresses) => {
+  await start(`listen_addresses = '${addresses}'`);
+  await enter(1);
+});
+
+test.each([
+  ["no-such-host.invalid", /ENOTFOUND|EAI_AGAIN/],
+  ["192.0.2.1", /EADDRNOTAVAIL/],
+])("%s, which is not ours, is named, with the remedy", async (address, code) => {
+  const started = start(`listen_addresses = '${address}'`);
+  await expect(started).rejects.toThrow(`could not listen on ${address} port`);
+  await expect(started).rejects.toThrow(code);
+  await expect(started).rejects.toThrow(/change listen_addresses|Change listen_addresses/);
+});
+
 test("a used port is named, with the remedy", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await until("it listens", () => Promise.resolve(other.listening));
