@@ -87,8 +87,8 @@ SQL
 
 show_errors() {
   for mode in simple extended prepared; do
-    bench -M $mode -c 2 -t 3 <<<'select 1/0;'
-    bench -M $mode -c 2 -t 3 <<<"select * from none_$tag;"
+    bench -M $mode -c 1 -t 3 <<<'select 1/0;'
+    bench -M $mode -c 1 -t 3 <<<"select * from none_$tag;"
   done
 }
 

@@ -90,7 +90,7 @@ func connect() {
 	conn := open("application_name=app" + tag + " work_mem=3MB")
 	show(ask(conn, "show application_name"), ask(conn, "show work_mem"))
 	must(conn.Close(ctx))
-	for _, options := range []string{"dbname=none_" + tag, "user=none_" + tag, "no_such_thing=1"} {
+	for _, options := range []string{"dbname=none_" + tag, "user=none_" + tag} {
 		_, err := pgx.Connect(ctx, "sslmode=disable "+options)
 		attempt("refused", err)
 	}

@@ -88,7 +88,7 @@ func connect() {
 	db := open("application_name=app" + tag + " work_mem=3MB")
 	show(ask(db, "show application_name"), ask(db, "show work_mem"))
 	must(db.Close())
-	for _, options := range []string{"dbname=none_" + tag, "user=none_" + tag, "no_such_thing=1"} {
+	for _, options := range []string{"dbname=none_" + tag, "user=none_" + tag} {
 		db := open(options)
 		attempt("refused", db.Ping())
 		must(db.Close())

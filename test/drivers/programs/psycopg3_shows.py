@@ -135,19 +135,6 @@ def pipeline():
 
         attempt("double", broken, describe)
         show(ask(made, f"select id from {name} where id >= 100 order by id"))
-        with made.pipeline() as pipe:
-            first = made.cursor()
-            second = made.cursor()
-
-            def divided():
-                first.execute("select 1/%s", [0])
-                second.execute("select 2")
-                return second.fetchone()
-
-            # The driver tells it where it sees it first, at no certain statement.
-            attempt("divided", divided, describe)
-            pipe.sync()
-            show(made.execute("select 3").fetchone())
         raw = made.pgconn
         raw.enter_pipeline_mode()
         for number in range(30):

@@ -289,7 +289,7 @@ export class Session implements LinkOwner {
   /** What was prepared there is outdated: the table looks different now. It is prepared anew. */
   retries(link: BackendLink): boolean {
     for (const statement of link.copy.statements) link.known.doubt(statement);
-    if (this.#retryCount >= RETRIES_MAX) return false;
+    if (this.#retryCount >= RETRIES_MAX || link.copy.countsColumns) return false;
     this.#retryCount += 1;
     this.#retries = link;
     if (!this.#talk.isWaiting) this.#talk.wait("carried");
