@@ -170,6 +170,10 @@ function onMessage(message: ToWorker, handle: unknown): void {
       return gate.leaseTaken(message.untilMs);
     case "reload":
       return reload();
+    case "pause-backend":
+      return pauseBackend(message.backendId);
+    case "resume-backend":
+      return shared.resumeBackend(message.backendId);
     case "vip-left":
       return listener.shutDownAt(message.address, failure("vip-left"));
     case "places":
@@ -247,6 +251,10 @@ function reload(): void {
   shared.change(sharedSettings(settings.config));
   known.statements.perConnectionMax = settings.config.max_prepared_statements;
   log.change(logOptionsFor(settings.config, "child", isDebugging));
+}
+
+function pauseBackend(backendId: number): void {
+  shared.pauseBackend(backendId, () => tell({ type: "drained", backendId }));
 }
 
 function stop(mode: "smart" | "fast"): void {

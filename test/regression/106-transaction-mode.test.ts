@@ -308,6 +308,35 @@ describe("a prepared statement whose table has changed", () => {
   });
 });
 
+describe("a paused backend", () => {
+  const drained = async (backendId: number): Promise<unknown> =>
+    worker.message((message) => message.type === "drained" && message.backendId === backendId);
+
+  test("lets transactions end, says so, and lets the next ones wait until it goes on", async () => {
+    const [one, other] = [await worker.client(), await worker.client()];
+    try {
+      await one.query("begin");
+      worker.tell({ type: "pause-backend", backendId: 0 });
+      worker.tell({ type: "pause-backend", backendId: 1 });
+      // The first message was dealt with when the second one is answered.
+      await drained(1);
+      worker.tell({ type: "resume-backend", backendId: 1 });
+      const begun = other.query("begin");
+      await one.query("commit");
+      await drained(0);
+      let isOver = false;
+      void begun.then(() => (isOver = true));
+      await one.query("select 1"); // A read of the standby: it is not paused.
+      expect(isOver).toBe(false);
+      worker.tell({ type: "resume-backend", backendId: 0 });
+      await begun;
+      await other.query("rollback");
+    } finally {
+      await Promise.all([one.end(), other.end()]);
+    }
+  });
+});
+
 describe("a cancel request", () => {
   test("fails a statement that waits for a server connection", async () => {
     const narrow = await startWorker({

@@ -88,6 +88,8 @@ export class SharedConnections
   #welcomeCount = 0;
   readonly #unreachable: (backendId: number, message: string) => void;
   #timer: NodeJS.Timeout | null = null;
+  /** Paused backends that still have transactions, and who waits for their end. */
+  readonly #draining = new Map<number, () => void>();
 
   constructor(
     io: SocketIo,
@@ -167,6 +169,7 @@ export class SharedConnections
     connection.use(this);
     // A cancel request that is still on its way must not hit whoever comes next.
     if (connection.cancelsOpen === 0) this.#pool.give(lane, connection);
+    if (this.#draining.size > 0) this.#tellDrained(lane.of.backendId);
   }
 
   /** The last cancel request of a connection is through. */
@@ -193,8 +196,26 @@ export class SharedConnections
     });
   }
 
+  /** Also looks whether paused backends are free by now. */
   expire(): void {
+    for (const backendId of this.#draining.keys()) this.#tellDrained(backendId);
     this.#pool.expire(monotonicNowMs());
+  }
+
+  /**
+   * Lets transactions on this backend end and none begin; who wants one waits.
+   *
+   * @param drained called when none is left, maybe at once.
+   */
+  pauseBackend(backendId: number, drained: () => void): void {
+    this.#pool.pause(backendId);
+    this.#draining.set(backendId, drained);
+    this.#tellDrained(backendId);
+  }
+
+  resumeBackend(backendId: number): void {
+    this.#draining.delete(backendId);
+    this.#pool.resume(backendId);
   }
 
   dropBackend(backendId: number): void {
@@ -295,6 +316,13 @@ export class SharedConnections
     if (lane === undefined) return;
     if (connection.cancelsOpen > 0) this.#pool.closed(lane);
     else this.#pool.remove(lane, connection);
+  }
+
+  #tellDrained(backendId: number): void {
+    const drained = this.#draining.get(backendId);
+    if (drained === undefined || this.#pool.inUse(backendId) > 0) return;
+    this.#draining.delete(backendId);
+    drained();
   }
 
   #watchQueues(): void {

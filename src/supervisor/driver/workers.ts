@@ -210,6 +210,8 @@ export class Workers {
       case "applied":
         this.#options.onApplied(slot.number, message.index);
         return;
+      case "drained":
+        return; // Nobody here pauses a backend yet.
       case "unusable":
         slot.unusable = message.reason;
         return;

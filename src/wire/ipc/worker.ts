@@ -19,6 +19,12 @@ export type ToWorker =
   | { readonly type: "lease"; readonly untilMs: number }
   /** Read the configuration files again. */
   | { readonly type: "reload" }
+  /**
+   * Where connections are shared, no transaction begins on this backend until `resume-backend`, and
+   * `drained` answers when none is left. Sessions with connections of their own are not touched.
+   */
+  | { readonly type: "pause-backend"; readonly backendId: number }
+  | { readonly type: "resume-backend"; readonly backendId: number }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
   /** Answered by the message of that name. */
@@ -47,6 +53,8 @@ export type ToWorker =
 export type FromWorker =
   | PlacesFromWorker
   | DoorsFromWorker
+  /** The answer to `pause-backend`. */
+  | { readonly type: "drained"; readonly backendId: number }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

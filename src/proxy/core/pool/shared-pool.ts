@@ -179,6 +179,36 @@ export class SharedPool<T, O> {
     return oldest;
   }
 
+  /** Nobody gets a connection to this backend until `resume`; those in use are given back as ever. */
+  pause(backendId: number): void {
+    this.#paused.add(backendId);
+    for (const lane of this.#lanes.values()) {
+      if (lane.of.backendId === backendId) lane.isPaused = true;
+    }
+  }
+
+  resume(backendId: number): void {
+    this.#paused.delete(backendId);
+    for (const lane of this.#lanes.values()) {
+      if (lane.of.backendId !== backendId) continue;
+      lane.isPaused = false;
+      while (lane.waiting > 0 && lane.idle.length > 0) {
+        lane.idleSinceMs.pop();
+        this.#grant(lane, lane.idle.pop() as T);
+      }
+      this.#serve(lane);
+    }
+  }
+
+  /** Connections to this backend that sessions have now, or that are being opened for them. */
+  inUse(backendId: number): number {
+    let sum = 0;
+    for (const lane of this.#lanes.values()) {
+      if (lane.of.backendId === backendId) sum += lane.count - lane.idle.length;
+    }
+    return sum;
+  }
+
   /** Closes what is idle to this backend, and keeps none that is in use now. */
   dropBackend(backendId: number): void {
     for (const lane of this.#lanes.values()) {

@@ -175,6 +175,23 @@ describe("a pool of shared connections", () => {
     expect([...world.pool.lanes]).toHaveLength(0);
   });
 
+  test("gives nobody a connection of a paused backend, and all who waited when it goes on", () => {
+    const world = new World();
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.opened();
+    world.pool.pause(0);
+    world.wait(lane, "b");
+    expect(world.pool.inUse(0)).toBe(1);
+    world.pool.give(lane, "c1");
+    expect(world.pool.inUse(0)).toBe(0);
+    expect(world.pool.take(lane)).toBeNull();
+    expect(world.story()).toBe("open for a\na gets c1");
+    world.wait(lane, "c");
+    world.pool.resume(0);
+    expect(world.story()).toBe("b gets c1\nopen for c");
+  });
+
   test("keeps nothing of a backend that was dropped", () => {
     const world = new World();
     const lane = world.lane();
