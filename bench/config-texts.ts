@@ -79,7 +79,10 @@ export const POOL_HBA = `host all ${PROVEN.user} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 `;
 
-/** pool_passwd for both of them. */
+/**
+ * pool_passwd for both of them: the password itself, because with what PostgreSQL keeps of it alone
+ * they do not get into PostgreSQL.
+ */
 export const POOL_PASSWD = `${PROVEN.user}:TEXT${PROVEN.password}\n`;
 
 export function pgbouncerIni(o: {
@@ -106,6 +109,7 @@ log_stats = 0
 `;
 }
 
-export const PGBOUNCER_USERS = `"${TRUSTED.user}" ""
-"${PROVEN.user}" "${PROVEN.password}"
-`;
+/** @param secret what PostgreSQL keeps of the password: it saves PgBouncer thousands of rounds of hashing. */
+export function pgbouncerUsers(secret: string): string {
+  return `"${TRUSTED.user}" ""\n"${PROVEN.user}" "${secret}"\n`;
+}

@@ -9,7 +9,7 @@ import { freePort } from "../test/support/throwaway-postgres.ts";
 import {
   loginOf,
   ownLines,
-  PGBOUNCER_USERS,
+  pgbouncerUsers,
   pgbouncerIni,
   POOL_HBA,
   POOL_PASSWD,
@@ -42,6 +42,8 @@ export interface Surroundings {
   readonly account: Account | null;
   /** The primary first, then as many standbys as the setting wants. */
   readonly backendPorts: readonly [number, ...number[]];
+  /** What PostgreSQL keeps of the password. */
+  readonly scramSecret: string;
   /** bin/pgpool of the sources as they are, and of another commit. */
   readonly programs: { readonly own: string; readonly against: string | null };
   /** For our own nodes beside what we have. */
@@ -84,7 +86,7 @@ async function startPgbouncer(around: Surroundings): Promise<Result<Product, str
   const directory = await ownDirectory("pgbouncer", around);
   const port = await freePort();
   const ini = join(directory, "pgbouncer.ini");
-  await writeFile(join(directory, "users"), PGBOUNCER_USERS);
+  await writeFile(join(directory, "users"), pgbouncerUsers(around.scramSecret));
   await writeFile(ini, pgbouncerIni({ directory, port, backendPort: backendPorts[0], setting }));
   const server = new Server({
     command: [RIVALS.pgbouncer, ini],

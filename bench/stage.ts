@@ -109,6 +109,8 @@ export class Stage {
       await rm(directory, { recursive: true, force: true });
     };
     this.#o.undo.push(close);
+    const select = `select rolpassword from pg_authid where rolname = '${PROVEN.user}'`;
+    const [scramSecret = ""] = await this.#primary.sql(select);
     const products = new Map<ProductName, Product>();
     const missing = new Map<ProductName, string>();
     for (const name of names) {
@@ -119,6 +121,7 @@ export class Stage {
         directory,
         account: this.#account,
         backendPorts: [this.#primary.port, ...standbys],
+        scramSecret,
         programs: this.#programs,
         nodeEnvironment: { PGQUORUM_NODE: this.#programs.node, ...nodeEnvironment },
         started: (server) => void servers.push(server),
