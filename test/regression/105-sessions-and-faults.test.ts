@@ -53,6 +53,20 @@ async function terminate(index: number, pattern: string): Promise<void> {
   throw new Error(`nothing like ${pattern} runs on ${index}`);
 }
 
+describe("a client that does not wait to be let in", () => {
+  test("has its statements answered in order, however many came with the start-up packet", async () => {
+    const client = await RawClient.open(worker.port);
+    const statements = Array.from({ length: 3000 }, (_, i) => say.query(`select ${i}`));
+    client.send(say.startUp({ user: "postgres", database: "bench" }), ...statements);
+    await client.ready(3001);
+    const rows = client.frames.filter((frame) => frame.type === "D");
+    expect(rows.map((row) => Number(row.body.toString("latin1", 6)))).toEqual(
+      statements.map((_, i) => i),
+    );
+    client.socket.destroy();
+  });
+});
+
 describe("routing in a session", () => {
   test("reads go to the standby, writes and whole transactions to the primary", async () => {
     const client = await worker.client();

@@ -25,7 +25,7 @@ import {
 } from "../core/session/index.ts";
 import { isReusable, isShareable, type Acquired } from "./backend-pool.ts";
 import { doorFor } from "./client-door.ts";
-import { ClientSession } from "./client-session.ts";
+import { ClientSession, PAUSE } from "./client-session.ts";
 import { formatSessionTime } from "./local-time.ts";
 import { SessionOpener, type OpenerHost, type SessionStart } from "./session-opener.ts";
 import { SharedOpener } from "./shared-opener.ts";
@@ -251,10 +251,13 @@ export class ClientConnection implements SocketEvents {
 
   #loginReceived(bytes: Buffer): void {
     const input = this.#loginBytes.length === 0 ? bytes : Buffer.concat([this.#loginBytes, bytes]);
-    // Nobody answers before being asked, nor at length.
-    if (input.length > PASSWORD_BYTES_MAX) return this.#refuse(failure("protocol-violation"));
     this.#loginBytes = Buffer.from(input);
-    if (this.#login === null || input.length < HEADER_BYTES) return;
+    if (this.#login === null) {
+      // Statements of a client that does not wait to be let in: they wait, and so does what follows.
+      if (input.length > PASSWORD_BYTES_MAX) this.#socket.pause(PAUSE.login);
+      return;
+    }
+    if (input.length < HEADER_BYTES) return;
     const lengthBytes = input.readUInt32BE(1);
     if (input[0] === FRONTEND.terminate) return this.#close();
     if (input[0] !== FRONTEND.password || lengthBytes < 4 || lengthBytes > PASSWORD_BYTES_MAX) {
@@ -376,6 +379,7 @@ export class ClientConnection implements SocketEvents {
     const early = this.#loginBytes;
     this.#loginBytes = Buffer.alloc(0);
     if (early.length > 0) this.#session.clientBytes(early);
+    this.#socket.resume(PAUSE.login);
   }
 
   #sessionEnded(): void {

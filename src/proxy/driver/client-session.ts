@@ -19,7 +19,7 @@ import type { WorkerContext } from "./worker-context.ts";
 const CLIENT_CLOSE_WITHIN_MS = 5000;
 
 /** Why a socket is not read: one bit each. */
-const PAUSE = { sessionWaits: 1, otherSideIsSlow: 2 } as const;
+export const PAUSE = { sessionWaits: 1, otherSideIsSlow: 2, login: 4 } as const;
 
 /** Announced by PostgreSQL when an administrator ends it, or it ends itself after a crash. */
 const SHUTDOWN_STATES = new Set(["57P01", "57P02"]);
