@@ -13,7 +13,7 @@ import {
   mayIterate,
   SCRAM_MESSAGE_BYTES_MAX,
   SCRAM_NONCE_BYTES_MIN,
-  scramKeys,
+  rememberedScramKeys,
   xor,
 } from "./scram-keys.ts";
 import type { ScramReason } from "./types.ts";
@@ -78,7 +78,7 @@ class Exchange implements ScramClient {
     const iterations = Number(iterationsText);
     if (!mayIterate(iterations)) return fail("iterations-out-of-range");
 
-    const keys = scramKeys(this.#password, salt, iterations);
+    const keys = rememberedScramKeys(this.#password, salt, iterations);
     const withoutProof = `${CHANNEL_BINDING},r=${nonce}`;
     const authMessage = Buffer.from(`${this.#bare},${text},${withoutProof}`, "latin1");
     const proof = xor(keys.clientKey, hmac(keys.storedKey, authMessage)).toString("base64");

@@ -98,6 +98,31 @@ export function scramKeys(password: Secret, salt: Uint8Array, iterations: number
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(salted, "Server Key") };
 }
 
+interface RememberedKeys {
+  readonly salt: Buffer;
+  readonly iterations: number;
+  readonly keys: ScramKeys;
+}
+
+/** Our own salt for clients, and those of some servers. */
+const REMEMBERED_MAX = 8;
+const remembered = new WeakMap<Secret, RememberedKeys[]>();
+
+/** As `scramKeys`, but worked out once for each salt as long as the password's object lives. */
+export function rememberedScramKeys(
+  password: Secret,
+  salt: Uint8Array,
+  iterations: number,
+): ScramKeys {
+  const known = remembered.get(password) ?? [];
+  const hit = known.find((one) => one.iterations === iterations && one.salt.equals(salt));
+  if (hit !== undefined) return hit.keys;
+  const keys = scramKeys(password, salt, iterations);
+  const newest = { salt: Buffer.from(salt), iterations, keys };
+  remembered.set(password, [newest, ...known.slice(0, REMEMBERED_MAX - 1)]);
+  return keys;
+}
+
 export function mayIterate(iterations: number): boolean {
   return Number.isSafeInteger(iterations) && iterations >= 1 && iterations <= SCRAM_ITERATIONS_MAX;
 }

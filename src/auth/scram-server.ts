@@ -21,7 +21,7 @@ import {
   parseVerifier,
   SCRAM_MESSAGE_BYTES_MAX,
   SCRAM_NONCE_BYTES_MIN,
-  scramKeys,
+  rememberedScramKeys,
   sha256,
   xor,
   type ScramVerifier,
@@ -33,7 +33,8 @@ export interface ScramServer {
   first(clientFirst: Buffer): Result<Buffer, ScramReason>;
   /**
    * @returns the body of AuthenticationSASLFinal, and the client's key, with which one can log in
-   * wherever the same verifier is stored. Takes as long for an unknown user as for a text secret.
+   * wherever the same verifier is stored. A text secret is hashed at its first use only; from then on
+   * it takes as long for an unknown user as for a known one.
    */
   final(
     clientFinal: Buffer,
@@ -122,10 +123,12 @@ class Exchange implements ScramServer {
   } {
     if (this.#stored !== null) return { keys: this.#stored, failure: null };
     const { secret, saltBytes, iterations } = this.#options;
-    const password = secret?.kind === "text" ? secret.password : NOBODYS_PASSWORD;
-    const keys = scramKeys(password, saltBytes, iterations);
-    if (secret === null) return { keys, failure: "password-mismatch" };
-    return { keys, failure: secret.kind === "text" ? null : "secret-malformed" };
+    if (secret?.kind === "text") {
+      return { keys: rememberedScramKeys(secret.password, saltBytes, iterations), failure: null };
+    }
+    // Always the same salt, or an unknown user would take longer than one that came before.
+    const keys = rememberedScramKeys(NOBODYS_PASSWORD, NOBODYS_SALT, iterations);
+    return { keys, failure: secret === null ? "password-mismatch" : "secret-malformed" };
   }
 
   #end(reason: ScramReason): Result<never, ScramReason> {
@@ -136,6 +139,7 @@ class Exchange implements ScramServer {
 
 /** Hashed for the sake of the time it takes; what comes out is never accepted. */
 const NOBODYS_PASSWORD = new Secret("nobody");
+const NOBODYS_SALT = Buffer.alloc(16);
 
 interface ClientFirst {
   /** `n,,` or `y,,`. */

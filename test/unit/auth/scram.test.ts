@@ -8,7 +8,7 @@ import {
   startScramServer,
   type ScramServerSecret,
 } from "../../../src/auth/index.ts";
-import { scramKeys } from "../../../src/auth/scram-keys.ts";
+import { rememberedScramKeys, scramKeys } from "../../../src/auth/scram-keys.ts";
 import { Secret } from "../../../src/base/index.ts";
 
 const NONCE = Buffer.alloc(18, 7);
@@ -301,4 +301,27 @@ test("any password logs in with itself and with no other", () => {
     ),
     { numRuns: 200 },
   );
+});
+
+describe("keys that are remembered", () => {
+  test("are worked out once for each salt and number of rounds, and are those of the password", () => {
+    const password = new Secret("pencil");
+    const salts = Array.from({ length: 8 }, (_, i) => Buffer.alloc(16, i));
+    const first = salts.map((salt) => rememberedScramKeys(password, salt, 100));
+    salts.forEach((salt, i) => {
+      expect(first[i]).toEqual(scramKeys(password, salt, 100));
+      expect(rememberedScramKeys(password, Buffer.from(salt), 100)).toBe(first[i]);
+    });
+    expect(rememberedScramKeys(password, SALT, 101)).toEqual(scramKeys(password, SALT, 101));
+    expect(rememberedScramKeys(new Secret("other"), SALT, 101)).toEqual(
+      scramKeys(new Secret("other"), SALT, 101),
+    );
+  });
+
+  test("of many salts are forgotten, the oldest first", () => {
+    const password = new Secret("pencil");
+    const oldest = rememberedScramKeys(password, SALT, 1);
+    for (let i = 0; i < 8; i += 1) rememberedScramKeys(password, Buffer.alloc(16, i + 20), 1);
+    expect(rememberedScramKeys(password, SALT, 1)).not.toBe(oldest);
+  });
 });
