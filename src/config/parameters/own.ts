@@ -48,7 +48,7 @@ export const OWN = {
     context: "init",
     since: "pgquorum",
     acts: true,
-    about: "Most connections of this node to one server; 0 for no bound of its own.",
+    about: "In transaction mode, most connections of this node to one server; 0 for no such bound.",
   },
   max_db_connections: {
     type: "int",
@@ -56,7 +56,8 @@ export const OWN = {
     context: "init",
     since: "pgquorum",
     acts: true,
-    about: "Most connections of this node to one database of one server; 0 for no such bound.",
+    about:
+      "In transaction mode, most connections of this node to one database of one server; 0 for no such bound.",
   },
   max_user_connections: {
     type: "int",
@@ -64,7 +65,8 @@ export const OWN = {
     context: "init",
     since: "pgquorum",
     acts: true,
-    about: "Most connections of this node to one server for one user; 0 for no such bound.",
+    about:
+      "In transaction mode, most connections of this node to one server for one user; 0 for no such bound.",
   },
   queue_timeout: {
     type: "int",
