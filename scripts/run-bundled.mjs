@@ -1,8 +1,9 @@
 // Bundles a TypeScript program of the project and runs it as a process of its own.
 import { build } from "esbuild";
 import { spawnSync } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 const root = join(import.meta.dirname, "..");
 
@@ -26,6 +27,43 @@ export function run(program, words) {
   return spawnSync(program, words, { cwd: root, stdio: "inherit" }).status ?? 128;
 }
 
+/**
+ * Bundles programs (the first one exports `main`) into a folder of their own and runs `main` in this
+ * process; the folder goes when it is over.
+ *
+ * @param use gets `main`, the folder and the first program's URL; gives the exit code.
+ */
+export async function importBundled(name, entryPoints, use) {
+  await mkdir(join(root, ".build"), { recursive: true });
+  // Two folders below the root, like the sources: what finds the root from its own place still does,
+  // and Node finds the packages in the folders above.
+  const directory = await mkdtemp(join(root, `.build/${name}-`));
+  try {
+    await build({
+      ...OPTIONS,
+      entryPoints,
+      outdir: directory,
+      outExtension: { ".js": ".mjs" },
+      sourcemap: "inline",
+    });
+    const program = pathToFileURL(join(directory, basename(entryPoints[0], ".ts") + ".mjs"));
+    const { main } = await import(program.href);
+    return await use(main, { root, directory, program });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+const OPTIONS = {
+  absWorkingDir: root,
+  bundle: true,
+  packages: "external",
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  logLevel: "warning",
+};
+
 async function bundleAndRun(entry, words) {
   await mkdir(join(root, ".build"), { recursive: true });
   // A folder below the root, like dist: what finds the root from its own place still does.
@@ -33,17 +71,7 @@ async function bundleAndRun(entry, words) {
   // Ctrl-C is heard by the program itself; this one waits for what it makes of it.
   process.on("SIGINT", () => undefined).on("SIGTERM", () => undefined);
   try {
-    await build({
-      absWorkingDir: root,
-      entryPoints: [entry],
-      outfile,
-      bundle: true,
-      packages: "external",
-      format: "esm",
-      platform: "node",
-      target: "node20",
-      logLevel: "warning",
-    });
+    await build({ ...OPTIONS, entryPoints: [entry], outfile });
     return run(process.execPath, [outfile, ...words]);
   } finally {
     await rm(outfile, { force: true });

@@ -1,31 +1,7 @@
 #!/usr/bin/env node
 // Bundles test/sim/main.ts and runs it: `npm run sim -- --help`.
-import { build } from "esbuild";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { importBundled } from "../../scripts/run-bundled.mjs";
 
-const root = join(import.meta.dirname, "../..");
-await mkdir(join(root, ".build"), { recursive: true });
-// Two folders below the root, so that Node finds the packages in the folders above.
-const directory = await mkdtemp(join(root, ".build/sim-"));
-try {
-  const outfile = join(directory, "sim.mjs");
-  await build({
-    absWorkingDir: root,
-    entryPoints: ["test/sim/main.ts"],
-    outfile,
-    bundle: true,
-    packages: "external",
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    sourcemap: "inline",
-    logLevel: "warning",
-  });
-  const program = pathToFileURL(outfile);
-  const { main } = await import(program.href);
-  process.exitCode = await main(process.argv.slice(2), program);
-} finally {
-  await rm(directory, { recursive: true, force: true });
-}
+process.exitCode = await importBundled("sim", ["test/sim/main.ts"], (main, { program }) =>
+  main(process.argv.slice(2), program),
+);
