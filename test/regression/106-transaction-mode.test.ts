@@ -288,6 +288,30 @@ describe("a prepared statement whose table has changed", () => {
     }
   });
 
+  test("is shown to a client that formats the old columns, on whatever connection", async () => {
+    const client = await RawClient.login(worker.port);
+    const others = await Promise.all(Array.from({ length: POOL_SIZE }, () => worker.client()));
+    try {
+      await others[0]?.query("create table counted (a int, b int)");
+      client.send(say.parse("s", "select * from counted for update"), say.sync());
+      await client.ready();
+      await others[0]?.query("alter table counted add column c int");
+      // No parameters, and text for two columns.
+      const bind = say.any("B", Buffer.from("\0s\0\0\0\0\0\0\x02\0\0\0\0"));
+      for (const other of others) {
+        client.frames.length = 0;
+        client.send(bind, say.execute(), say.sync());
+        await client.ready();
+        expect(client.error()).toMatchObject({ C: "0A000", R: "RevalidateCachedQuery" });
+        // It keeps the connection that was used last: the next one is another.
+        await other.query("begin; select txid_current()");
+      }
+    } finally {
+      client.destroy();
+      await Promise.all(others.map((other) => other.end()));
+    }
+  });
+
   test("fails in a transaction, as PostgreSQL has it, and works in the next one", async () => {
     const client = await worker.client();
     try {

@@ -13,6 +13,7 @@ import {
 import { LEAVES } from "../sql/index.ts";
 import { KnownStatements } from "./known-statements.ts";
 import { BatchCopy } from "./batch-copy.ts";
+import { asOutdated, isOutdated, miscountsColumns } from "./outdated-plan.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
@@ -90,12 +91,6 @@ export const NOBODY: LinkOwner = {
   told: () => undefined,
   retries: () => false,
 };
-
-/**
- * The function of PostgreSQL that says "cached plan must not change result type", whatever language
- * it says it in.
- */
-const OUTDATED = "RevalidateCachedQuery";
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
@@ -252,16 +247,18 @@ export class BackendLink implements FrameSink {
     if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
     const question = this.pending.isAsked ? this.#questions[0] : undefined;
     const isUnanswered = this.copy.isUnanswered(this.pending.count);
+    const { isNewer } = this.pending;
     const isStray = this.pending.count === 0 && !this.speaksForSession;
     const hidden = this.pending.replied(type) || isStray;
     const fields = readErrorFields(frame);
     const severity = fields.get("V");
-    if (isUnanswered && !hidden && fields.get("R") === OUTDATED && this.owner.retries(this)) {
+    if (isUnanswered && !hidden && isOutdated(fields) && this.owner.retries(this)) {
       return this.pending.hideHead();
     }
     if (!hidden) {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
-      const told = this.owner.errorTold(frame);
+      const isNews = isNewer && miscountsColumns(fields);
+      const told = this.owner.errorTold(isNews ? asOutdated(fields) : frame);
       this.owner.relayed(told, 0, told.length);
     }
     if (question !== undefined) question.error ??= fields;

@@ -54,9 +54,9 @@ export class BatchCopy {
     return this.#statements;
   }
 
-  /** Sent again, it would ask for as many columns as there were: only the client can put that right. */
-  get countsColumns(): boolean {
-    return this.#bytes !== null && countsColumns(this.#bytes.subarray(0, this.#length));
+  /** Its client believes to know the columns already: if they are others, only it can act on that. */
+  get reliesOnColumns(): boolean {
+    return this.#bytes !== null && reliesOnColumns(this.#bytes.subarray(0, this.#length));
   }
 
   /** A copy that stays as it is. */
@@ -65,9 +65,14 @@ export class BatchCopy {
   }
 }
 
-/** A Bind among these whole messages gives each result column a format of its own. */
-export function countsColumns(messages: Buffer): boolean {
+/**
+ * A Bind among these whole messages gives each result column a format of its own, or the columns
+ * are not asked for with Describe: then they are known from an earlier one.
+ */
+export function reliesOnColumns(messages: Buffer): boolean {
+  let isDescribed = false;
   for (let at = 0; at < messages.length; at += 1 + messages.readUInt32BE(at + 1)) {
+    if (messages[at] === FRONTEND.describe) isDescribed = true;
     if (messages[at] !== FRONTEND.bind) continue;
     // Portal, statement, parameter formats, parameters, result formats.
     let pos = messages.indexOf(0, at + HEADER_BYTES) + 1;
@@ -79,5 +84,5 @@ export function countsColumns(messages: Buffer): boolean {
     }
     if (messages.readUInt16BE(pos) > 1) return true;
   }
-  return false;
+  return !isDescribed;
 }

@@ -4,7 +4,7 @@ import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
 import { OutputBuffer } from "./output-buffer.ts";
-import { HIDDEN, INJECTED, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import { HIDDEN, INJECTED, NEWER, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
@@ -47,6 +47,8 @@ export class BatchForwarder {
   #from = 0;
   #end = 0;
   #flags = 0;
+  /** NEWER where the message that is being sent is such a Bind. */
+  #newer = 0;
 
   constructor(o: ForwarderOptions) {
     this.#batch = o.batch;
@@ -89,8 +91,9 @@ export class BatchForwarder {
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
+      this.#newer = 0;
       const watcher = this.#send(link, kind, start, batch.statements[i] ?? null);
-      if (!link.note(kind, o.flags, watcher)) return false;
+      if (!link.note(kind, o.flags | this.#newer, watcher)) return false;
     }
     this.#finish(link);
     return true;
@@ -199,7 +202,7 @@ export class BatchForwarder {
     this.#copyUpTo(link, start);
     this.#supply.makeRoom(link, shared, this.#flags);
     this.#rename(start, start + HEADER_BYTES, shared.name);
-    link.known.add(shared);
+    statement.parsedAs = link.known.add(shared);
     return {
       failed: (wasSkipped) => {
         link.known.doubt(shared);
@@ -216,6 +219,7 @@ export class BatchForwarder {
     this.#supplyHere(link, start, statement);
     const { shared } = statement;
     if (shared === null) return;
+    if (kind === SENT.bind && link.known.parsedAs(shared) > statement.parsedAs) this.#newer = NEWER;
     let nameStart = start + HEADER_BYTES;
     nameStart = kind === SENT.bind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
     this.#copyUpTo(link, start);

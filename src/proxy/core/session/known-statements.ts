@@ -10,6 +10,8 @@ interface Entry {
   batch: number;
   /** Since the hand came by last. */
   wasUsed: boolean;
+  /** `SharedStatement.parses` when it was given to the server. */
+  parsedAs: number;
 }
 
 /**
@@ -49,19 +51,20 @@ export class KnownStatements {
     return this.#byStatement.has(statement);
   }
 
-  /** It is being prepared there. */
-  add(statement: SharedStatement): void {
-    const batch = this.#batch;
-    const known = this.#byStatement.get(statement);
-    if (known !== undefined) {
-      known.isSure = false;
-      known.batch = batch;
-      known.wasUsed = true;
-      return;
-    }
-    const entry: Entry = { statement, isSure: false, batch, wasUsed: true };
-    this.#byStatement.set(statement, entry);
-    this.#clock.push(entry);
+  /** It is being prepared there. @returns the new `SharedStatement.parses`. */
+  add(statement: SharedStatement): number {
+    const entry = this.#enter(statement);
+    entry.isSure = false;
+    entry.batch = this.#batch;
+    entry.wasUsed = true;
+    statement.parses += 1;
+    entry.parsedAs = statement.parses;
+    return statement.parses;
+  }
+
+  /** `SharedStatement.parses` when it was given to the server; 0 when it was not. */
+  parsedAs(statement: SharedStatement): number {
+    return this.#byStatement.get(statement)?.parsedAs ?? 0;
   }
 
   /** It was prepared there. */
@@ -88,9 +91,10 @@ export class KnownStatements {
 
   /** What was sent about it was skipped, or failed. */
   doubt(statement: SharedStatement): void {
-    this.add(statement);
-    const entry = this.#byStatement.get(statement);
-    if (entry !== undefined) entry.batch = NO_BATCH;
+    const entry = this.#enter(statement);
+    entry.isSure = false;
+    entry.batch = NO_BATCH;
+    entry.wasUsed = true;
   }
 
   doubtAll(): void {
@@ -104,6 +108,15 @@ export class KnownStatements {
     this.#byStatement.clear();
     this.#clock.length = 0;
     this.#hand = 0;
+  }
+
+  #enter(statement: SharedStatement): Entry {
+    const known = this.#byStatement.get(statement);
+    if (known !== undefined) return known;
+    const entry = { statement, isSure: false, batch: NO_BATCH, wasUsed: true, parsedAs: 0 };
+    this.#byStatement.set(statement, entry);
+    this.#clock.push(entry);
+    return entry;
   }
 
   #remove(entry: Entry): void {

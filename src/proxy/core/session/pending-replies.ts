@@ -26,7 +26,9 @@ export const HIDDEN = 0x80;
 export const INJECTED = 0x40;
 /** Somebody waits for the outcome. */
 const WATCHED = 0x20;
-const KIND = 0x1f;
+/** A Bind of a statement that the server was given later than the client prepared it. */
+export const NEWER = 0x10;
+const KIND = 0x0f;
 
 /** A client that has more unanswered messages than this is a runaway: the session ends. */
 export const PENDING_MAX = 1 << 24;
@@ -81,6 +83,11 @@ export class PendingReplies {
   /** The reply that is coming now answers a query of ours. */
   get isAsked(): boolean {
     return this.#count > 0 && (this.#head() & KIND) === SENT.ask;
+  }
+
+  /** The reply that is coming now is that of a Bind whose client may know other columns. */
+  get isNewer(): boolean {
+    return this.#count > 0 && (this.#head() & NEWER) !== 0;
   }
 
   /** The client shall not see what is answered next either. */

@@ -26,6 +26,8 @@ export class PreparedStatement implements ReplyWatcher {
   unsureBatch = -1;
   /** Server connections have it under this one's name; null: under the client's own name. */
   shared: SharedStatement | null = null;
+  /** `SharedStatement.parses` when the client prepared it. */
+  parsedAs = 0;
   /** PREPARE made it. */
   isFromSql = false;
   readonly #watcher: ParseWatcher;

@@ -20,6 +20,8 @@ export class SharedStatement {
   readonly parse: Buffer;
   /** Sessions that have it prepared. */
   uses = 0;
+  /** How often a server connection was given it: what was given later may have other columns. */
+  parses = 0;
   readonly key: string;
 
   constructor(id: number, key: string, rest: Buffer) {

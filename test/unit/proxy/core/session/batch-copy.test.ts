@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countsColumns } from "../../../../../src/proxy/core/session/batch-copy.ts";
+import { reliesOnColumns } from "../../../../../src/proxy/core/session/batch-copy.ts";
 
 /** Bind of the unnamed portal to the statement `s` with a parameter, NULL and result formats. */
 function bind(formats: readonly number[]): Buffer {
@@ -18,12 +18,15 @@ function bind(formats: readonly number[]): Buffer {
 
 const SYNC = Buffer.from([0x53, 0, 0, 0, 4]);
 
-test("a Bind with a format for each column cannot be sent again when the columns are others", () => {
-  expect(countsColumns(Buffer.concat([bind([0, 1]), SYNC]))).toBe(true);
-  expect(countsColumns(Buffer.concat([bind([1]), bind([0, 0]), SYNC]))).toBe(true);
+const DESCRIBE = Buffer.from("D\0\0\0\x06P\0");
+
+test("a Bind with a format for each column relies on them", () => {
+  expect(reliesOnColumns(Buffer.concat([bind([0, 1]), DESCRIBE, SYNC]))).toBe(true);
+  expect(reliesOnColumns(Buffer.concat([bind([1]), bind([0, 0]), DESCRIBE, SYNC]))).toBe(true);
 });
 
-test("a Bind with one format for all, or none, can", () => {
-  expect(countsColumns(Buffer.concat([bind([1]), SYNC]))).toBe(false);
-  expect(countsColumns(Buffer.concat([bind([]), bind([0]), SYNC]))).toBe(false);
+test("a Bind with one format for all, or none, relies on them unless it asks for them", () => {
+  expect(reliesOnColumns(Buffer.concat([bind([1]), DESCRIBE, SYNC]))).toBe(false);
+  expect(reliesOnColumns(Buffer.concat([bind([]), DESCRIBE, bind([0]), DESCRIBE]))).toBe(false);
+  expect(reliesOnColumns(Buffer.concat([bind([]), SYNC]))).toBe(true);
 });
