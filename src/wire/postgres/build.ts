@@ -11,6 +11,7 @@ export function buildMessage(type: number, body: Buffer): Buffer {
 }
 
 export const SYNC = buildMessage(FRONTEND.sync, Buffer.alloc(0));
+export const FLUSH = buildMessage(FRONTEND.flush, Buffer.alloc(0));
 export const TERMINATE = buildMessage(FRONTEND.terminate, Buffer.alloc(0));
 export const AUTHENTICATION_OK = buildMessage(BACKEND.authentication, Buffer.alloc(4));
 

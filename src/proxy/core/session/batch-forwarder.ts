@@ -42,6 +42,8 @@ export class BatchForwarder {
   readonly #carrier: StateCarrier | null;
   readonly #output: OutputBuffer;
   readonly #supply: StatementSupply;
+  /** For each message of the batch: what it names was there, when the first backend got it. */
+  readonly #wereKnown: boolean[] = [];
   #input: Buffer = CLOSE_UNNAMED;
   /** Where the bytes begin that were not dealt with. */
   #from = 0;
@@ -82,17 +84,21 @@ export class BatchForwarder {
     this.#end = o.end;
     this.#flags = o.flags;
     this.#output.clear();
+    if (link.pending.isSkipping) {
+      link.send(input, o.at, o.end);
+      return true;
+    }
     if (!o.continues) link.known.startBatch();
     // A Parse that is the first message replaces it for certain; a later one may be skipped.
     const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
     link.isUnnamedForeign = false;
     const isWrong = link.mayHaveUnnamed && (batch.missesUnnamed || isForeign);
-    if (isWrong && !link.pending.isCopyIn) this.#dropUnnamed(link, isForeign);
+    if (isWrong && !link.pending.isCopyIn) this.#dropUnnamed(link, isForeign, o.continues);
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
       this.#newer = 0;
-      const watcher = this.#send(link, kind, start, batch.statements[i] ?? null);
+      const watcher = this.#send(link, i, start);
       if (!link.note(kind, o.flags | this.#newer, watcher)) return false;
     }
     this.#finish(link);
@@ -100,9 +106,9 @@ export class BatchForwarder {
   }
 
   /** One that was replaced or ended by messages that went elsewhere, or another session's. */
-  #dropUnnamed(link: BackendLink, isForeign: boolean): void {
-    // Before it is noted, as it may fail at once.
-    link.mayHaveUnnamed = false;
+  #dropUnnamed(link: BackendLink, isForeign: boolean, continues: boolean): void {
+    // Before it is noted, as it may fail at once. What goes on with a batch may be skipped.
+    link.mayHaveUnnamed = continues && !isForeign;
     link.note(SENT.close, INJECTED | this.#flags, {
       failed: () => {
         link.mayHaveUnnamed = true;
@@ -119,12 +125,9 @@ export class BatchForwarder {
   }
 
   /** @returns who wants to know what becomes of the message. */
-  #send(
-    link: BackendLink,
-    kind: Sent,
-    start: number,
-    statement: PreparedStatement | null,
-  ): ReplyWatcher | null {
+  #send(link: BackendLink, index: number, start: number): ReplyWatcher | null {
+    const kind = this.#batch.kinds[index] as Sent;
+    const statement = this.#batch.statements[index] ?? null;
     if (kind === SENT.execute) return this.#execute(link, start);
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
     if (statement === null) {
@@ -140,7 +143,10 @@ export class BatchForwarder {
       return null;
     }
     // Closed or replaced by this very batch: as the name stands, the server knows what it means.
-    const isKnown = this.#statements.get(statement.name) === statement;
+    const isKnown = this.#isRepeated
+      ? this.#wereKnown[index] === true
+      : this.#statements.get(statement.name) === statement;
+    this.#wereKnown[index] = isKnown;
     if (!isKnown && kind !== SENT.parse) return null;
     if (kind === SENT.parse) return this.#parse(link, start, statement);
     if (kind === SENT.close) return this.#isRepeated ? null : this.#close(link, start, statement);

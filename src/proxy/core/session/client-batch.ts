@@ -97,6 +97,8 @@ export class ClientBatch {
   usesOpenName = false;
   /** It binds or describes an unnamed statement that does not exist. */
   missesUnnamed = false;
+  /** It names the unnamed statement of an earlier batch, if there is one. */
+  usesOlderUnnamed = false;
   /** An Execute or Describe names a portal that this batch did not make. */
   usesOlderPortal = false;
   #hasBind = false;
@@ -119,19 +121,11 @@ export class ClientBatch {
     return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
   }
 
-  /** It binds or describes the unnamed statement of an earlier batch, if there is one. */
-  get usesOlderUnnamed(): boolean {
-    if (this.missesUnnamed) return true;
-    for (let i = 0; i < this.count && this.statements[i] !== this.#madeUnnamed; i += 1) {
-      if (this.statements[i]?.name === "" && this.kinds[i] !== SENT.close) return true;
-    }
-    return false;
-  }
-
   clear(): void {
     this.count = 0;
     this.usesOlderPortal = false;
     this.missesUnnamed = false;
+    this.usesOlderUnnamed = false;
     this.needsPrimary = false;
     this.usesOpenName = false;
     this.#hasBind = false;
@@ -187,8 +181,11 @@ export class ClientBatch {
     if (name === null) return null;
     const made = name === "" ? this.#madeUnnamed : this.#made.get(name);
     const named = made ?? this.#registry.get(name) ?? null;
-    if (named === null && name === "") this.missesUnnamed = true;
     if (name !== "") this.#lookAt(name, named);
+    else if (made === null) {
+      this.usesOlderUnnamed = true;
+      if (named === null) this.missesUnnamed = true;
+    }
     // It may say something about any other.
     if (named !== null && this.#registry.isAnyOpen && touchesPrepared(named.sql)) {
       this.usesOpenName = true;
@@ -197,8 +194,9 @@ export class ClientBatch {
   }
 
   #lookAt(name: string, named: PreparedStatement | null): void {
-    if (this.#registry.isUncertain || named?.isFromSql === true) this.needsPrimary = true;
-    if (this.#registry.isOpen(name)) this.usesOpenName = true;
+    const { isUncertain } = this.#registry;
+    if (isUncertain || named?.isFromSql === true) this.needsPrimary = true;
+    if (isUncertain || this.#registry.isOpen(name)) this.usesOpenName = true;
   }
 }
 

@@ -192,24 +192,31 @@ export class ClientStream {
     }
     if (this.#talk.batchLink === null && this.#talk.isBusy && touchesPrepared(sql)) {
       // It may name statements of which it is not known yet whether they will be there.
-      if (this.#talk.statements.isAnyOpen) {
-        this.#talk.wait("drained");
-        return at;
-      }
+      this.#talk.wait("drained");
+      return at;
+    }
+    const unfinished = this.#talk.batchLink;
+    if (unfinished !== null && unfinished.pending.isUndecided) {
+      // Whether it is skipped decides what it does to the names of statements.
+      this.#talk.waitFlushed(unfinished);
+      return at;
     }
     const links = this.#claims.forStatement(sql, text);
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
     this.#logStatement(text);
+    if (unfinished?.pending.isSkipping === true) {
+      unfinished.send(input, at, Math.min(stop, end));
+      return this.#stream(unfinished, stop, end);
+    }
     const { sql: prepared } = this.#forwarder;
     const first = links[0] as BackendLink;
-    // Behind an unfinished batch it may be skipped, and then nothing is forgotten.
     const isAlone = this.#talk.batchLink === null;
     const hasFailed = this.#talk.status === READY.failed;
     const query = isAlone
       ? prepared.prepareForQuery(sql, first)
       : prepared.passQuery(sql, first, hasFailed);
-    if (isAlone) for (const link of links) link.mayHaveUnnamed = false;
+    for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
     const outcome = this.#outcomeOf(links, query.watcher);
     for (let i = 0; i < links.length; i += 1) {

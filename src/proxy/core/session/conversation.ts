@@ -1,5 +1,5 @@
 import { assert, type Failure } from "../../../base/index.ts";
-import { READY } from "../../../wire/postgres/index.ts";
+import { FLUSH, READY } from "../../../wire/postgres/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
@@ -7,7 +7,8 @@ import { PreparedStatements } from "./prepared-statements.ts";
 import type { SharedStatements } from "./shared-statements.ts";
 
 /** What the client's next message waits for. */
-export type Waiting = "nothing" | "drained" | "opened" | "carried" | "probed" | "gate" | "answer";
+export type Waiting =
+  "nothing" | "drained" | "flushed" | "opened" | "carried" | "probed" | "gate" | "answer";
 
 /** While it waits for one of ours, a client is read until it has said so much. */
 const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
@@ -108,6 +109,15 @@ export class Conversation {
     const isOurs = what === "opened" || what === "carried" || what === "probed";
     if (!isOurs || !this.isSharing) this.port.pauseClient();
     return "wait";
+  }
+
+  /**
+   * Waits until it is known how all that was sent there has ended, also of an unfinished batch: a
+   * Flush has the server say it. A COPY that waits for data of the client is not waited for.
+   */
+  waitFlushed(link: BackendLink): "wait" {
+    link.send(FLUSH);
+    return this.wait("flushed");
   }
 
   /** So many bytes lie here while it waits. */

@@ -74,16 +74,19 @@ export class LinkClaims {
     const shut = this.#canceled() ?? this.shut(talk.batchLink);
     if (shut !== null) return shut;
     if (talk.batchLink !== null) {
+      const { pending } = talk.batchLink;
+      // What is skipped together needs no care: then this is skipped as well.
+      const mayDiffer = pending.isUndecided && this.#dependsOnReplies(batch);
+      if (mayDiffer && pending.reachesBack) {
+        return talk.waitFlushed(talk.batchLink);
+      }
       this.#routing.notRouted();
       return this.#only(talk.batchLink);
     }
     // A lone Sync belongs to what runs already.
     const { active } = talk;
     if (batch.count === 0 && active !== null && !active.pending.isIdle) return this.#only(active);
-    // If the Parse of an unnamed statement is skipped, a Bind after the next Sync means the one
-    // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
-    const mayMeanOlder = !endsWithSync || batch.usesOlderUnnamed;
-    if (mayMeanOlder && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
+    if (!endsWithSync && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
     if (talk.isBusy && this.#dependsOnReplies(batch)) return talk.wait("drained");
     return this.#claim(this.#routing.ofBatch(batch, endsWithSync, talk.isInTransaction));
   }
@@ -121,7 +124,10 @@ export class LinkClaims {
   /** What a statement's name means is not known yet, and more than one server may have to know. */
   #dependsOnReplies(batch: ClientBatch): boolean {
     const { statements, links, isSharing } = this.#talk;
-    if (!isSharing && links.size === 1) return false;
+    // If the Parse of an unnamed statement is skipped, a Bind after the next Sync means the one
+    // before it, which may live elsewhere. Inside a batch the Bind would be skipped as well.
+    if (batch.usesOlderUnnamed && statements.isUnsettled) return true;
+    if (!isSharing && links.size === 1 && !statements.isUncertain) return false;
     return batch.usesOpenName || (batch.usesOlderPortal && statements.isAnyOpen);
   }
 

@@ -60,6 +60,20 @@ export class PendingReplies {
     return this.#copyIn;
   }
 
+  /** It is not known whether the server will skip what is sent next. */
+  get isUndecided(): boolean {
+    return this.#count > 0 && !this.#copyIn;
+  }
+
+  /** Something of before the unfinished batch is among what is not answered. */
+  get reachesBack(): boolean {
+    for (let i = 0; i < this.#count; i += 1) {
+      const kind = this.#at(i) & KIND;
+      if (kind >= SENT.sync && kind !== SENT.copyEnd) return true;
+    }
+    return false;
+  }
+
   /** The server ignores everything but Sync. */
   get isSkipping(): boolean {
     return this.#skips;

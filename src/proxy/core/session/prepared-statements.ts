@@ -23,11 +23,9 @@ interface OpenName {
  * of one, or the next simple Query.
  */
 export class PreparedStatements implements ParseWatcher {
-  /**
-   * A text that was not understood may have made or dropped any of them: only the server that it
-   * went to knows.
-   */
-  isUncertain = false;
+  #isUncertain = false;
+  /** How often that has begun. */
+  #uncertainties = 0;
   readonly #byName = new Map<string, PreparedStatement>();
   readonly #open = new Map<string, OpenName>();
   readonly #shared: SharedStatements | null;
@@ -59,6 +57,28 @@ export class PreparedStatements implements ParseWatcher {
   /** @param shared where statements of this session are shared with others; null: nowhere. */
   constructor(shared: SharedStatements | null = null) {
     this.#shared = shared;
+  }
+
+  /**
+   * A text that was not understood may have made or dropped any of them: only the server that it
+   * went to knows.
+   */
+  get isUncertain(): boolean {
+    return this.#isUncertain;
+  }
+
+  get uncertainties(): number {
+    return this.#uncertainties;
+  }
+
+  beginUncertainty(): void {
+    this.#isUncertain = true;
+    this.#uncertainties += 1;
+  }
+
+  /** All were dropped, by a message that was sent when it had begun so often. */
+  endUncertainty(uncertainties: number): void {
+    if (uncertainties === this.#uncertainties) this.#isUncertain = false;
   }
 
   get(name: string): PreparedStatement | undefined {

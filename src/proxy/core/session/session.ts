@@ -326,9 +326,12 @@ export class Session implements LinkOwner {
   }
 
   #resumeWhenDrained(): void {
-    if (this.#talk.waitsFor !== "drained") return;
-    const pending = this.#talk.active?.pending;
-    if (pending === undefined || pending.count === 0 || pending.isUnsynced) this.#resume();
+    const { waitsFor, active } = this.#talk;
+    if (waitsFor !== "drained" && waitsFor !== "flushed") return;
+    const pending = active?.pending;
+    const isOver = pending === undefined || pending.count === 0;
+    // What is unsynced may keep its answers, unless it was flushed.
+    if (isOver || (waitsFor === "flushed" ? pending.isCopyIn : pending.isUnsynced)) this.#resume();
   }
 
   #resume(): void {

@@ -160,6 +160,7 @@ export class SqlPrepared {
     const mayFailHalfWay = sql.kind === "discard" && link.status === READY.idle;
     for (const statement of statements) this.#supply.closeElsewhere(link, statement);
     const forgotten = statements.forget(statements.names);
+    const { uncertainties } = statements;
     return once({
       failed: (wasSkipped) => {
         if (mayFailHalfWay) link.known.doubtAll();
@@ -168,7 +169,7 @@ export class SqlPrepared {
       ended: () => {
         link.known.clear();
         forgotten.ended();
-        statements.isUncertain = false;
+        statements.endUncertainty(uncertainties);
         for (const one of this.#links.all) one.keepsForGood &= ~LEAVES.prepared;
       },
     });
@@ -181,7 +182,7 @@ export class SqlPrepared {
     if (this.#isSharing && !this.#statements.hasParsed) return;
     for (const statement of this.#statements) this.#supply.addByName(link, statement, flags);
     if (((sql.leaves | sql.clears) & LEAVES.prepared) === 0) return;
-    this.#statements.isUncertain = true;
+    this.#statements.beginUncertainty();
     if (this.#isSharing) link.keepsForGood |= LEAVES.prepared;
   }
 
