@@ -61,8 +61,6 @@ export class ClientConnection implements SocketEvents {
   /** Fixed when the client came: a reload is for those who come later. */
   readonly #settings: Settings;
   readonly #startedMs = monotonicNowMs();
-  readonly #address: string | null;
-  readonly #port: number | null;
   #start: ClientStart | null = new ClientStart();
   #client: StartedClient | null = null;
   #login: ClientLogin | null = null;
@@ -84,9 +82,9 @@ export class ClientConnection implements SocketEvents {
     this.#host = host;
     this.#settings = context.settings();
     this.#socket = context.io.accept(accepted, READ_BUFFER_BYTES, this);
-    this.#address = withoutMapping(this.#socket.remoteAddress);
-    this.#port = this.#socket.remotePort;
     const { config } = this.#settings;
+    // A question to the kernel. Asked at once if it must be known when the socket is closed.
+    if (config.log_disconnections || config.enable_pool_hba) this.#where();
     if (config.log_connections) {
       const detail = `connecting host=${this.#where()}`;
       context.log.write("log", "new connection received", { detail });
@@ -142,7 +140,7 @@ export class ClientConnection implements SocketEvents {
       workerPid: process.pid,
       processId: this.#host.cancelKeyOf(this).processId,
       address: this.#address,
-      port: this.#port,
+      port: this.#socket.remotePort,
       user: shortened(client.user),
       database: shortened(client.database),
       application: shortened(client.applicationName),
@@ -218,7 +216,8 @@ export class ClientConnection implements SocketEvents {
   #logIn(client: StartedClient): void {
     if (client.negotiation !== null) this.#socket.write(client.negotiation);
     this.#secret = this.#settings.users.get(client.user)?.secret ?? null;
-    const door = doorFor(client, this.#address, this.#settings);
+    const { enable_pool_hba: isGuarded } = this.#settings.config;
+    const door = doorFor(client, isGuarded ? this.#address : null, this.#settings);
     switch (door.kind) {
       case "shut":
         return this.#refuse(door.failure);
@@ -436,8 +435,14 @@ export class ClientConnection implements SocketEvents {
     this.#timer = null;
   }
 
+  /** Null: it came by a Unix socket. */
+  get #address(): string | null {
+    return withoutMapping(this.#socket.remoteAddress);
+  }
+
   #where(): string {
-    return this.#address === null ? "[local]" : `${this.#address} port=${this.#port}`;
+    const address = this.#address;
+    return address === null ? "[local]" : `${address} port=${this.#socket.remotePort}`;
   }
 
   #logClient(level: "log" | "fatal" | "warning", message: string, detail?: string): void {

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { getSystemErrorName } from "node:util";
 import { failure, type Failure } from "../../base/index.ts";
 import {
@@ -21,6 +21,7 @@ import { FairShare } from "../core/admission/index.ts";
 import type { AcceptedClient } from "./byte-socket.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
 import { ClientPlaces } from "./client-places.ts";
+import { RandomSupply } from "./random-supply.ts";
 import { RemoteCancels } from "./remote-cancels.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
@@ -53,6 +54,7 @@ export class Listener implements ClientHost {
   readonly #clients = new Map<ClientConnection, Key>();
   readonly #byProcessId = new Map<number, ClientConnection>();
   readonly #remoteCancels: RemoteCancels;
+  readonly #random = new RandomSupply();
   #sequence = 0;
   #onEmpty: (() => void) | null = null;
 
@@ -282,7 +284,7 @@ export class Listener implements ClientHost {
       this.#sequence = this.#sequence >= SEQUENCE_MAX ? 1 : this.#sequence + 1;
       processId = (this.#context.workerId << CANCEL_WORKER_SHIFT) | this.#sequence;
     } while (this.#byProcessId.has(processId));
-    return { processId, key: randomBytes(lengthBytes) };
+    return { processId, key: this.#random.take(lengthBytes) };
   }
 
   #tellWhenEmpty(): void {
