@@ -35,6 +35,8 @@ import type { Settings, WorkerContext } from "./worker-context.ts";
 const READ_BUFFER_BYTES = 16 * 1024;
 const CLOSE_WITHIN_MS = 5000;
 
+const NOTHING = Buffer.alloc(0);
+
 /** What a connection needs of the listener that accepted it. */
 export interface ClientHost {
   /** It has not said yet who it is. */
@@ -64,7 +66,7 @@ export class ClientConnection implements SocketEvents {
   #start: ClientStart | null = new ClientStart();
   #client: StartedClient | null = null;
   #login: ClientLogin | null = null;
-  #loginBytes: Buffer = Buffer.alloc(0);
+  #loginBytes: Buffer = NOTHING;
   #afterLogin: ((secret: PoolSecret | null) => void) | null = null;
   #secret: PoolSecret | null = null;
   #isProven = false;
@@ -245,7 +247,7 @@ export class ClientConnection implements SocketEvents {
     this.#login = login;
     this.#afterLogin = then;
     this.#socket.write(login.start());
-    if (this.#loginBytes.length > 0) this.#loginReceived(Buffer.alloc(0));
+    if (this.#loginBytes.length > 0) this.#loginReceived(NOTHING);
   }
 
   #loginReceived(bytes: Buffer): void {
@@ -376,7 +378,7 @@ export class ClientConnection implements SocketEvents {
       ended: () => this.#sessionEnded(),
     });
     const early = this.#loginBytes;
-    this.#loginBytes = Buffer.alloc(0);
+    this.#loginBytes = NOTHING;
     if (early.length > 0) this.#session.clientBytes(early);
     this.#socket.resume(PAUSE.login);
   }

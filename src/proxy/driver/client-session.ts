@@ -59,7 +59,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   readonly #session: Session;
   readonly #connections: BackendConnection[] = [];
   /** Connections that said goodbye themselves: their closing is no news. */
-  readonly #announced = new WeakSet<BackendConnection>();
+  #announced: WeakSet<BackendConnection> | null = null;
   #isOver = false;
 
   constructor(o: ClientSessionOptions) {
@@ -304,7 +304,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const severity = fields.get("V");
     if (severity !== "FATAL" && severity !== "PANIC") return;
     const connection = this.#connectionOf(link);
-    if (connection !== undefined) this.#announced.add(connection);
+    if (connection !== undefined) (this.#announced ??= new WeakSet()).add(connection);
     if (!SHUTDOWN_STATES.has(fields.get("C") ?? "")) return;
     const message = fields.get("M") ?? "";
     this.#o.context.tell({ type: "backend-error", backendId, cause: "shutdown", message });
@@ -328,7 +328,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const { backendId } = connection.target;
     this.#forget(connection);
     this.#o.links.release(connection, false);
-    if (!this.#announced.has(connection)) {
+    if (this.#announced?.has(connection) !== true) {
       this.#o.context.tell({ type: "backend-error", backendId, cause: "io", message: why });
     }
     this.#session.linkLost(connection.link, why);

@@ -26,6 +26,8 @@ export interface FrameSink {
 /** A message that must be held whole (errors, parameters) but is longer is passed on instead. */
 export const HELD_BYTES_MAX = 64 * 1024;
 
+const NO_HEADER = Buffer.alloc(0);
+
 /**
  * Walks the frames of a stream in place:
  *
@@ -41,8 +43,8 @@ export class FrameWalker {
   #remaining = 0;
   #type = 0;
   #take: Take = TAKE.pass;
-  /** A header cut by the end of a chunk; its bytes were not handed on yet. */
-  readonly #header = Buffer.alloc(5);
+  /** A header cut by the end of a chunk, from the first such one on; its bytes were not handed on yet. */
+  #header: Buffer = NO_HEADER;
   #headerBytes = 0;
   #held: Buffer | null = null;
   #heldBytes = 0;
@@ -76,6 +78,7 @@ export class FrameWalker {
       }
       if (this.#headerBytes > 0 || end - offset < 5) {
         // The rare way: a header that arrives in pieces goes through its own five bytes.
+        if (this.#header === NO_HEADER) this.#header = Buffer.alloc(5);
         const wanted = Math.min(5 - this.#headerBytes, end - offset);
         input.copy(this.#header, this.#headerBytes, offset, offset + wanted);
         this.#headerBytes += wanted;

@@ -17,7 +17,7 @@ export class SessionReset implements FrameSink {
   readonly #walker = new FrameWalker(this);
   readonly #learn: (name: string, value: string) => void;
   readonly #done: (isClean: boolean) => void;
-  readonly #queries: readonly string[];
+  readonly #bytes: Buffer;
   #open: number;
   #status: number;
   #hasFailed = false;
@@ -33,9 +33,9 @@ export class SessionReset implements FrameSink {
     readonly learn: (name: string, value: string) => void;
     readonly done: (isClean: boolean) => void;
   }) {
-    const isOpen = o.status !== READY.idle;
-    this.#queries = o.queries.filter((query) => isOpen || !/^\s*abort\s*;?\s*$/i.test(query));
-    this.#open = this.#queries.length;
+    const plan = o.status === READY.idle ? planOfIdle(o.queries) : planOf(o.queries);
+    this.#bytes = plan.bytes;
+    this.#open = plan.count;
     this.#status = o.status;
     this.#learn = o.learn;
     this.#done = o.done;
@@ -44,7 +44,7 @@ export class SessionReset implements FrameSink {
   /** @returns what to send; empty when nothing has to be done, and `done` was called. */
   start(): Buffer {
     if (this.#open === 0) this.#done(this.#status === READY.idle);
-    return Buffer.concat(this.#queries.map(buildQuery));
+    return this.#bytes;
   }
 
   push(bytes: Buffer): void {
@@ -76,4 +76,25 @@ export class SessionReset implements FrameSink {
     this.#open = 0;
     this.#done(isClean);
   }
+}
+
+interface Plan {
+  readonly count: number;
+  readonly bytes: Buffer;
+}
+
+/** The same for nearly every connection. */
+const plansOfIdle = new WeakMap<readonly string[], Plan>();
+
+function planOfIdle(queries: readonly string[]): Plan {
+  let plan = plansOfIdle.get(queries);
+  if (plan === undefined) {
+    plan = planOf(queries.filter((query) => !/^\s*abort\s*;?\s*$/i.test(query)));
+    plansOfIdle.set(queries, plan);
+  }
+  return plan;
+}
+
+function planOf(queries: readonly string[]): Plan {
+  return { count: queries.length, bytes: Buffer.concat(queries.map(buildQuery)) };
 }

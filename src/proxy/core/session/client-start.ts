@@ -36,10 +36,11 @@ const REQUESTS_MAX = 2;
 const SHORT_KEY_BYTES = 4;
 const LONG_KEY_BYTES = 32;
 const REFUSED = Buffer.from("N");
+const NOTHING = Buffer.alloc(0);
 
 /** Reads what comes before the login. Never holds more than one start-up packet. */
 export class ClientStart {
-  #held: Buffer = Buffer.alloc(0);
+  #held: Buffer = NOTHING;
   #requests = 0;
 
   /** @param bytes copied when they must be kept; empty to go on after an `answer`. */
@@ -63,7 +64,7 @@ export class ClientStart {
       return { kind: "more" };
     }
     const { startUp, usedBytes } = decoded.value;
-    this.#held = Buffer.from(input.subarray(usedBytes));
+    this.#held = usedBytes === input.length ? NOTHING : Buffer.from(input.subarray(usedBytes));
     switch (startUp.kind) {
       case "ssl-request":
       case "gssenc-request":

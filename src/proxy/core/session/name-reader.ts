@@ -3,12 +3,15 @@ import { readString } from "../../../wire/postgres/index.ts";
 /** Longer names are read anew each time; PostgreSQL cuts them at 63 anyhow. */
 const NAME_BYTES_KEPT_MAX = 64;
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * Reads the names of statements and portals. Clients say the same name over and over, so the last
  * one is known again from its bytes, without a new string.
  */
 export class NameReader {
-  readonly #bytes = new Uint8Array(NAME_BYTES_KEPT_MAX);
+  /** Many clients name nothing. */
+  #bytes: Uint8Array = NOTHING;
   #lengthBytes = 0;
   #name = "";
 
@@ -29,6 +32,7 @@ export class NameReader {
   #keep(name: string, bytes: Buffer, start: number): void {
     const zero = bytes.indexOf(0, start);
     if (zero - start > NAME_BYTES_KEPT_MAX) return;
+    if (this.#bytes === NOTHING) this.#bytes = new Uint8Array(NAME_BYTES_KEPT_MAX);
     for (let at = start; at < zero; at += 1) this.#bytes[at - start] = bytes[at] as number;
     this.#lengthBytes = zero - start;
     this.#name = name;
