@@ -328,9 +328,14 @@ func cancel() {
 	conn := open("")
 	defer conn.Close(ctx)
 	for i := 0; i < 2; i++ {
-		timer := time.AfterFunc(400*time.Millisecond, func() { _ = conn.PgConn().CancelRequest(ctx) })
+		isSent := make(chan bool)
+		time.AfterFunc(400*time.Millisecond, func() {
+			_ = conn.PgConn().CancelRequest(ctx)
+			close(isSent)
+		})
 		fails("cancelled", conn, "select pg_sleep($1)::text", 20)
-		timer.Stop()
+		// PostgreSQL sends its process two signals: the second must not meet the next statement.
+		<-isSent
 		show(ask(conn, "select 1"))
 	}
 	// When its context ends, this driver closes the connection.
