@@ -4,6 +4,13 @@ import { Random } from "../sim/random.ts";
 import { say } from "./raw-client.ts";
 import type { Unit } from "./random-pipeline.ts";
 
+/**
+ * A Describe of a statement with columns, in a transaction that has failed: where the server does
+ * not have the statement, it is the Parse in front of the Describe that is refused. That is the same
+ * error, from another place in PostgreSQL's source.
+ */
+const REFUSED = /(\0C25P02\0.*)\0L\d+\0Rexec_(?:parse|describe_statement)_message\0/s;
+
 const THE_END = "the end of the pipeline";
 /** Whoever says nothing for this long is stuck. */
 const SILENCE_MS = 10_000;
@@ -97,8 +104,9 @@ class Answers {
     }
     if (type === "S") return;
     // The process that notifies is another one behind a relay.
-    const told = type === "A" ? body.subarray(4) : body;
-    this.lines.push(`${type} ${JSON.stringify(told.toString("latin1"))}`);
+    const text = (type === "A" ? body.subarray(4) : body).toString("latin1");
+    const told = type === "E" ? text.replace(REFUSED, "$1\0") : text;
+    this.lines.push(`${type} ${JSON.stringify(told)}`);
     if (type === "D" && body.includes(THE_END)) this.#isLast = true;
     if (type === "Z" && this.#isLast) this.hasEnded = true;
   }

@@ -1,4 +1,4 @@
-import { buildCloseStatement, HEADER_BYTES } from "../../../wire/postgres/index.ts";
+import { buildCloseStatement, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
@@ -89,6 +89,8 @@ export class BatchForwarder {
       return true;
     }
     if (!o.continues) link.known.startBatch();
+    const isAborted = link.status === READY.failed && link.pending.isIdle;
+    this.#supply.isAborted = isAborted && !o.continues;
     // A Parse that is the first message replaces it for certain; a later one may be skipped.
     const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
     link.isUnnamedForeign = false;
@@ -98,11 +100,31 @@ export class BatchForwarder {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
       this.#newer = 0;
+      this.#supply.isDescribed = kind === SENT.describe;
       const watcher = this.#send(link, i, start);
       if (!link.note(kind, o.flags | this.#newer, watcher)) return false;
     }
+    this.#supply.isAborted = false;
     this.#finish(link);
     return true;
+  }
+
+  /**
+   * A statement has to be prepared there for this batch. What takes its place in a transaction that
+   * has failed is another message, so that nobody may forward it before the status is known.
+   */
+  lacksSome(link: BackendLink): boolean {
+    const { count, kinds, statements, usesOlderPortal } = this.#batch;
+    if (usesOlderPortal && this.sql.hasPortals) return true;
+    link.known.startBatch();
+    for (let i = 0; i < count; i += 1) {
+      const statement = statements[i] ?? null;
+      if (statement === null || kinds[i] === SENT.close) continue;
+      if (kinds[i] === SENT.parse && statement.name === "") continue;
+      const known = this.#statements.get(statement.name);
+      if (known !== undefined && !this.#supply.has(link, known)) return true;
+    }
+    return false;
   }
 
   /** One that was replaced or ended by messages that went elsewhere, or another session's. */
@@ -128,7 +150,12 @@ export class BatchForwarder {
   #send(link: BackendLink, index: number, start: number): ReplyWatcher | null {
     const kind = this.#batch.kinds[index] as Sent;
     const statement = this.#batch.statements[index] ?? null;
-    if (kind === SENT.execute) return this.#execute(link, start);
+    if (kind === SENT.execute) {
+      // One that has failed refuses what matters here, or is ended by it.
+      const isRefused = this.#supply.isAborted;
+      this.#supply.isAborted = false;
+      return isRefused ? null : this.#execute(link, start);
+    }
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
     if (statement === null) {
       if (this.#carrier !== null) this.#hideOurs(link, kind, start);
@@ -136,7 +163,7 @@ export class BatchForwarder {
     }
     if (kind !== SENT.close && touchesPrepared(statement.sql))
       this.#supplyNamed(link, start, statement);
-    if (statement.name !== "" && this.#statements.isUncertain) {
+    if (statement.name !== "" && this.#statements.isUncertain && kind !== SENT.close) {
       // What the server may have dropped it knows; but what it never got it must get.
       const known = this.#statements.get(statement.name);
       if (known !== undefined) this.#supplyByName(link, start, known);
@@ -172,7 +199,11 @@ export class BatchForwarder {
     }
     statements.add(statement);
     const stop = this.#stopOf(start);
-    const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
+    const isUnnamed = statement.name === "";
+    if (isUnnamed && this.#carrier !== null && statement.sql.kind === "execute") {
+      link.keepsForGood |= LEAVES.prepared;
+    }
+    const shared = isUnnamed ? null : this.#share(link, statement, start, stop);
     if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
     statement.keep(this.#input, start, stop);
@@ -187,12 +218,16 @@ export class BatchForwarder {
   ): SharedStatement | null {
     const carrier = this.#carrier;
     if (carrier === null) return null;
+    // Prepared again elsewhere, it may mean something else.
+    const isExecute = statement.sql.kind === "execute";
     // If SQL has it, the server must see the client's own name to refuse it.
     const isTaken = carrier.mayBePrepared(statement.name);
     const isWhole = stop - start === 1 + this.#input.readUInt32BE(start + 1);
     const rest = this.#input.subarray(zeroFrom(this.#input, start + HEADER_BYTES) + 1, stop);
     const shared =
-      isWhole && !isTaken ? this.#statements.share(statement, rest, carrier.scope) : null;
+      isWhole && !isTaken && !isExecute
+        ? this.#statements.share(statement, rest, carrier.scope)
+        : null;
     // Only this connection will know it.
     if (shared === null) link.keepsForGood |= LEAVES.prepared;
     return shared;
@@ -247,7 +282,8 @@ export class BatchForwarder {
 
   /** What SQL names must be there when that is parsed already: it says what the rows look like. */
   #supplyNamed(link: BackendLink, start: number, statement: PreparedStatement): void {
-    if (statement.sql.kind !== "execute" || this.#statements.isUncertain) return;
+    const { isUncertain } = this.#statements;
+    if (statement.sql.kind !== "execute" || isUncertain || this.#supply.isAborted) return;
     this.#copyUpTo(link, start);
     this.sql.prepareForExecute(statement.sql, link, this.#flags);
   }

@@ -291,6 +291,11 @@ export class ClientStream {
     return isFull ? this.#sendGiant(input, at, end) : at;
   }
 
+  /** There is a server that does not know all statements. */
+  get #mayLack(): boolean {
+    return this.#talk.isSharing || this.#talk.links.size > 1;
+  }
+
   /** A message too long to be held: its beginning says all that must be known. */
   #sendGiant(input: Buffer, at: number, end: number): number {
     const kind = batchKind(input[at] as number);
@@ -315,6 +320,12 @@ export class ClientStream {
       if (endsWith === "sync") this.#talk.tellClient(buildReady(this.#talk.status));
       else this.#discards = true;
       return end;
+    }
+    const { pending } = links[0] as BackendLink;
+    const mayBeAborted = !continues && !pending.isIdle && this.#mayLack;
+    if (mayBeAborted && this.#forwarder.lacksSome(links[0] as BackendLink)) {
+      this.#talk.wait("drained");
+      return at;
     }
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;

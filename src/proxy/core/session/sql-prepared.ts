@@ -115,6 +115,11 @@ export class SqlPrepared {
     else if (this.#portals.size < PORTALS_MAX) this.#portals.set(portal, statement);
   }
 
+  /** There may be portals whose execution matters here. */
+  get hasPortals(): boolean {
+    return this.#portals.size > 0;
+  }
+
   /** The statement of the portal that is executed, if it is one that matters here. */
   executed(input: Buffer, start: number): PreparedStatement | null {
     if (this.#portals.size === 0) return null;

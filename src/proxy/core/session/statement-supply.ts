@@ -8,6 +8,7 @@ import { HIDDEN, INJECTED, SENT } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { SharedStatement } from "./shared-statements.ts";
+import { standInFor } from "./stand-in.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
 /**
@@ -19,6 +20,9 @@ export class StatementSupply {
   readonly #links: LinkSet;
   readonly #carrier: StateCarrier | null;
   readonly #output: OutputBuffer;
+  /** The transaction has failed, and a Describe needs it: see `standInFor`. */
+  isAborted = false;
+  isDescribed = false;
 
   constructor(o: ForwarderOptions, output: OutputBuffer) {
     this.#statements = o.statements;
@@ -39,6 +43,12 @@ export class StatementSupply {
     const { shared } = statement;
     if (shared === null) return this.#addOwn(link, statement, flags);
     this.makeRoom(link, shared, flags);
+    const standIn = this.#standInFor(statement, shared.parse);
+    if (standIn !== null) {
+      link.known.doubt(shared);
+      link.note(SENT.parse, INJECTED | flags);
+      return this.#output.add(standIn);
+    }
     this.#output.add(shared.parse);
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => link.known.doubt(shared),
@@ -86,20 +96,25 @@ export class StatementSupply {
       link.note(SENT.close, INJECTED | flags);
       this.#output.add(buildCloseStatement(statement.name));
     }
+    const standIn = this.#standInFor(statement, statement.parse);
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => {
         statement.unsureBatch = -1;
       },
       ended: () => {
-        statement.unsure &= ~bit;
+        if (standIn === null) statement.unsure &= ~bit;
       },
     });
     if (statement.name === "") link.mayHaveUnnamed = true;
     else if (this.#carrier !== null) link.keepsForGood |= LEAVES.prepared;
-    this.#output.add(statement.parse);
+    this.#output.add(standIn ?? statement.parse);
     statement.backends |= bit;
     statement.unsure |= bit;
-    statement.unsureBatch = known.batch;
+    statement.unsureBatch = standIn === null ? known.batch : -1;
+  }
+
+  #standInFor(statement: PreparedStatement, parse: Buffer): Buffer | null {
+    return this.isAborted ? standInFor(parse, statement.sql.kind, this.isDescribed) : null;
   }
 
   #close(link: BackendLink, shared: SharedStatement, flags: number): void {
