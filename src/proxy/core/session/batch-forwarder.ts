@@ -164,6 +164,8 @@ export class BatchForwarder {
     if (kind !== SENT.close && touchesPrepared(statement.sql))
       this.#supplyNamed(link, start, statement);
     if (statement.name !== "" && this.#statements.isUncertain && kind !== SENT.close) {
+      // What was sent before and drops all of them does not drop this one.
+      if (kind === SENT.parse) this.#statements.beginUncertainty();
       // What the server may have dropped it knows; but what it never got it must get.
       const known = this.#statements.get(statement.name);
       if (known !== undefined) this.#supplyByName(link, start, known);
