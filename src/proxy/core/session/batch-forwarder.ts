@@ -201,11 +201,7 @@ export class BatchForwarder {
     }
     statements.add(statement);
     const stop = this.#stopOf(start);
-    const isUnnamed = statement.name === "";
-    if (isUnnamed && this.#carrier !== null && statement.sql.kind === "execute") {
-      link.keepsForGood |= LEAVES.prepared;
-    }
-    const shared = isUnnamed ? null : this.#share(link, statement, start, stop);
+    const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
     if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
     statement.keep(this.#input, start, stop);
