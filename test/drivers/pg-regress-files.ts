@@ -1,13 +1,22 @@
 /** What PostgreSQL's regression tests need: statements, a library of C functions, a place to write. */
 import { execFile } from "node:child_process";
-import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { programPath } from "../support/postgres.ts";
 
 const run = promisify(execFile);
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const HEADERS = "usr/include/postgresql/15/server";
 
 export interface RegressFiles {
@@ -83,20 +92,30 @@ async function privateApt(directory: string): Promise<string[]> {
   const apt = join(directory, "apt");
   await mkdir(join(apt, "lists/partial"), { recursive: true });
   await mkdir(join(apt, "cache/archives/partial"), { recursive: true });
-  const places = ["debian bookworm main", "debian-security bookworm-security main"];
-  const lines = places.flatMap((place) =>
-    ["deb", "deb-src"].map(
-      (kind) => `${kind} [signed-by=${KEYRING}] http://deb.debian.org/${place}`,
-    ),
-  );
-  await writeFile(join(apt, "sources.list"), `${lines.join("\n")}\n`);
+  const parts = join(apt, "parts");
+  await mkdir(parts);
+  await copySources(parts);
   const options = [
-    `Dir::Etc::sourcelist=${join(apt, "sources.list")}`,
-    "Dir::Etc::sourceparts=/dev/null",
+    "Dir::Etc::sourcelist=/dev/null",
+    `Dir::Etc::sourceparts=${parts}`,
     `Dir::State::lists=${join(apt, "lists")}`,
     `Dir::Cache=${join(apt, "cache")}`,
     "APT::Sandbox::User=root",
   ].flatMap((option) => ["-o", option]);
   await run("apt-get", [...options, "update", "-q"], { maxBuffer: 16 * 1024 * 1024 });
   return options;
+}
+
+/** The machine's own sources of packages, with those of source packages beside them. */
+async function copySources(parts: string): Promise<void> {
+  const directory = "/etc/apt/sources.list.d";
+  const more = existsSync(directory) ? await readdir(directory) : [];
+  for (const file of ["/etc/apt/sources.list", ...more.map((name) => join(directory, name))]) {
+    if (!/\.(?:list|sources)$/.test(file) || !existsSync(file)) continue;
+    const text = await readFile(file, "utf8");
+    const withSources = file.endsWith(".sources")
+      ? text.replace(/^Types:.*$/gm, "Types: deb deb-src")
+      : text.replace(/^deb (.*)$/gm, "deb $1\ndeb-src $1");
+    await writeFile(join(parts, basename(file)), withSources);
+  }
 }
