@@ -15,19 +15,23 @@ export type {
   PoolPasswdEntry,
   PoolSecret,
   ScramReason,
+  ScramSecret,
   ScramServerSecret,
 } from "./types.ts";
 export { parseHba } from "./hba-parse.ts";
 export { matchHba } from "./hba-match.ts";
 export { parsePoolPasswd } from "./pool-passwd.ts";
 export {
+  rememberSalted,
   SCRAM_ITERATIONS,
   SCRAM_MESSAGE_BYTES_MAX,
   SCRAM_REASONS,
+  scramHashInput,
   scramSaltFor,
   scramVerifier,
+  type ScramHashing,
 } from "./scram-keys.ts";
 export { startScramServer, type ScramServer } from "./scram-server.ts";
-export { startScramClient, type ScramClient } from "./scram-client.ts";
+export { longHashing, startScramClient, type ScramClient } from "./scram-client.ts";
 export { md5Password, md5Response, verifyCleartext, verifyMd5 } from "./md5.ts";
 export { parsePcpConf, pcpMd5Response, pcpStoredHash, verifyPcp } from "./pcp.ts";

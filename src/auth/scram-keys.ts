@@ -13,8 +13,10 @@ import type { ScramReason } from "./types.ts";
 
 /** As PostgreSQL's default. */
 export const SCRAM_ITERATIONS = 4096;
-/** More would let the other side keep a worker busy for seconds. */
+/** More would let the other side keep a processor busy for seconds. */
 export const SCRAM_ITERATIONS_MAX = 1_000_000;
+/** About 10 ms. What takes longer is hashed elsewhere, while others are served. */
+export const SCRAM_ITERATIONS_AT_ONCE_MAX = 16_384;
 export const SCRAM_MESSAGE_BYTES_MAX = 1024;
 /** 120 bits, as in the example of RFC 7677; PostgreSQL takes 18 bytes. */
 export const SCRAM_NONCE_BYTES_MIN = 15;
@@ -31,6 +33,8 @@ export const SCRAM_REASONS: Readonly<Record<ScramReason, string>> = {
   "nonce-mismatch": "the SCRAM nonce is not the one agreed on",
   "iterations-out-of-range": `the SCRAM iteration count is not in 1 to ${SCRAM_ITERATIONS_MAX}`,
   "secret-malformed": "the stored SCRAM secret cannot be read",
+  "verifier-differs":
+    "the server has another SCRAM secret of this user than the one that is stored here",
   "password-mismatch": "password does not match",
   "server-signature-mismatch": "the server could not prove that it knows the password",
   "server-refused": "the server refused the SCRAM proof",
@@ -92,8 +96,15 @@ export function passwordMatchesVerifier(password: Secret, text: Secret): boolean
 /** About 1 ms for each 4000 iterations, in one go: bound `iterations` first. */
 export function scramKeys(password: Secret, salt: Uint8Array, iterations: number): ScramKeys {
   assert(mayIterate(iterations), `${iterations} SCRAM iterations`);
-  const prepared = Buffer.from(saslPrep(password.reveal()), "utf8");
-  const salted = pbkdf2Sync(prepared, salt, iterations, KEY_BYTES, "sha256");
+  return keysOf(pbkdf2Sync(scramHashInput(password), salt, iterations, KEY_BYTES, "sha256"));
+}
+
+/** The password as PBKDF2 with SHA-256 gets it; 32 bytes come out. */
+export function scramHashInput(password: Secret): Buffer {
+  return Buffer.from(saslPrep(password.reveal()), "utf8");
+}
+
+function keysOf(salted: Buffer): ScramKeys {
   const clientKey = hmac(salted, "Client Key");
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(salted, "Server Key") };
 }
@@ -114,13 +125,40 @@ export function rememberedScramKeys(
   salt: Uint8Array,
   iterations: number,
 ): ScramKeys {
+  const known = knownKeys({ password, salt, iterations });
+  if (known !== null) return known;
+  const keys = scramKeys(password, salt, iterations);
+  remember({ password, salt, iterations }, keys);
+  return keys;
+}
+
+/** What is to be hashed. */
+export interface ScramHashing {
+  readonly password: Secret;
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+}
+
+/** It has to be hashed yet, and that takes long. */
+export function isLongHashing(hashing: ScramHashing): boolean {
+  return hashing.iterations > SCRAM_ITERATIONS_AT_ONCE_MAX && knownKeys(hashing) === null;
+}
+
+/** Somebody has hashed it. */
+export function rememberSalted(hashing: ScramHashing, salted: Buffer): void {
+  remember(hashing, keysOf(salted));
+}
+
+function knownKeys({ password, salt, iterations }: ScramHashing): ScramKeys | null {
   const known = remembered.get(password) ?? [];
   const hit = known.find((one) => one.iterations === iterations && one.salt.equals(salt));
-  if (hit !== undefined) return hit.keys;
-  const keys = scramKeys(password, salt, iterations);
+  return hit?.keys ?? null;
+}
+
+function remember({ password, salt, iterations }: ScramHashing, keys: ScramKeys): void {
+  const known = remembered.get(password) ?? [];
   const newest = { salt: Buffer.from(salt), iterations, keys };
   remembered.set(password, [newest, ...known.slice(0, REMEMBERED_MAX - 1)]);
-  return keys;
 }
 
 export function mayIterate(iterations: number): boolean {

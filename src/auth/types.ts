@@ -69,8 +69,18 @@ export type PoolSecret =
   | { readonly kind: "md5"; readonly secret: Secret }
   /** Base64 of the encrypted password, without the prefix `AES`. */
   | { readonly kind: "aes"; readonly secret: Secret }
-  /** `SCRAM-SHA-256$...`, as PostgreSQL stores it. */
-  | { readonly kind: "scram"; readonly secret: Secret };
+  | ScramSecret;
+
+/** `SCRAM-SHA-256$...`, as PostgreSQL stores it. */
+export interface ScramSecret {
+  readonly kind: "scram";
+  readonly secret: Secret;
+  /**
+   * In base64, when a client has proven to have it: with this key one can log in wherever the same
+   * verifier is stored. No file has it, and it lives as long as the client's connection.
+   */
+  readonly clientKey?: Secret;
+}
 
 export interface PoolPasswdEntry {
   readonly line: number;
@@ -91,6 +101,7 @@ export type ScramReason =
   | "nonce-mismatch"
   | "iterations-out-of-range"
   | "secret-malformed"
+  | "verifier-differs"
   | "password-mismatch"
   | "server-signature-mismatch"
   | "server-refused";

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import pg from "pg";
+import { scramVerifier } from "../../src/auth/index.ts";
+import { Secret } from "../../src/base/index.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { RawClient, say } from "../support/raw-client.ts";
 import { pause, startWorker, type WorkerHarness } from "../support/worker-harness.ts";
@@ -25,7 +27,11 @@ afterAll(async () => {
 const PASSWORDS = ["scrammer:TEXTse cret", "md5er:TEXTold"];
 
 async function withWorker(
-  options: { hba?: readonly string[]; config?: readonly string[] },
+  options: {
+    hba?: readonly string[];
+    config?: readonly string[];
+    poolPasswd?: readonly string[];
+  },
   use: (worker: WorkerHarness) => Promise<void>,
 ): Promise<void> {
   const worker = await startWorker({ postgres, poolPasswd: PASSWORDS, ...options });
@@ -132,6 +138,97 @@ describe("with enable_pool_hba = on pool_hba.conf decides", () => {
         code: "28000",
         detail: expect.stringContaining('no pool_hba.conf entry for host "127.0.0.1"'),
       });
+    });
+  });
+});
+
+describe.each(["session", "transaction"])("in %s mode", (mode) => {
+  const own = [`pool_mode = ${mode}`, "connection_cache = off"];
+
+  async function verifierOf(user: string): Promise<string> {
+    const text = `select rolpassword as text from pg_authid where rolname = '${user}'`;
+    const [row] = await postgres.query(0, text);
+    return String(row?.text);
+  }
+
+  test.each(["on", "off"])(
+    "a SCRAM verifier opens the backends for a client that has proven itself (enable_pool_hba = %s)",
+    async (isGuarded) => {
+      await postgres.setHba(["host all all 127.0.0.1/32 scram-sha-256"]);
+      const verifier = await verifierOf("scrammer");
+      expect(verifier).toMatch(/^SCRAM-SHA-256\$4096:/);
+      const hba = ["host all all 127.0.0.1/32 scram-sha-256"];
+      const config = [...own, `enable_pool_hba = ${isGuarded}`];
+      const poolPasswd = [`scrammer:${verifier}`];
+      await withWorker({ config, hba, poolPasswd }, async (worker) => {
+        const both = await Promise.all([whoAmI(worker, RIGHT), whoAmI(worker, RIGHT)]);
+        expect(both).toEqual(["scrammer", "scrammer"]);
+        await expect(whoAmI(worker, WRONG)).rejects.toMatchObject({ code: "28P01" });
+        expect(await whoAmI(worker, RIGHT)).toBe("scrammer");
+
+        // The same password, stored anew with another salt.
+        await postgres.query(0, "alter role scrammer password 'se cret'");
+        await postgres.caughtUp();
+        const ofScrammer = "from pg_stat_activity where usename = 'scrammer'";
+        for (const server of postgres.servers.keys()) {
+          await postgres.query(server, `select pg_terminate_backend(pid, 5000) ${ofScrammer}`);
+        }
+        await expect(whoAmI(worker, { ...RIGHT, application_name: mode })).rejects.toMatchObject({
+          code: "28P01",
+          detail: expect.stringContaining("the server has another SCRAM secret of this user"),
+          hint: expect.stringContaining("rolpassword of pg_authid"),
+        });
+        expect(worker.log()).not.toContain(verifier.slice(-40));
+      });
+    },
+  );
+
+  test("a verifier opens a backend also for a client that says its password, not for a trusted one", async () => {
+    await postgres.setHba(["host all all 127.0.0.1/32 scram-sha-256"]);
+    const config = [...own, "enable_pool_hba = on"];
+    const poolPasswd = [`scrammer:${await verifierOf("scrammer")}`];
+    const passwords = ["host all all 127.0.0.1/32 password"];
+    await withWorker({ config, poolPasswd, hba: passwords }, async (worker) => {
+      expect(await whoAmI(worker, RIGHT)).toBe("scrammer");
+    });
+    const trust = ["host all all 127.0.0.1/32 trust"];
+    await withWorker({ config, poolPasswd, hba: trust }, async (worker) => {
+      await expect(whoAmI(worker, { user: "scrammer" })).rejects.toMatchObject({
+        code: "28P01",
+        hint: expect.stringContaining("only for a client that has proven itself"),
+      });
+    });
+  });
+
+  test("a server may ask for many rounds of hashing, and nobody else has to wait", async () => {
+    const rounds = 400_000;
+    const slow = scramVerifier(new Secret("slow"), Buffer.alloc(16, 5), rounds).reveal();
+    await postgres.query(0, `drop role if exists slow; create role slow login password '${slow}'`);
+    await postgres.caughtUp();
+    await postgres.setHba([
+      "host all slow 127.0.0.1/32 scram-sha-256",
+      "host all all 127.0.0.1/32 trust",
+    ]);
+    const config = [...own, "enable_pool_hba = on"];
+    const hba = ["host all all 127.0.0.1/32 trust"];
+    await withWorker({ config, hba, poolPasswd: ["slow:TEXTslow"] }, async (worker) => {
+      const other = await worker.client();
+      const inside: unknown[] = [];
+      const slowOne = whoAmI(worker, { user: "slow" }).then((me) => inside.push(me));
+      let answered = 0;
+      let longestMs = 0;
+      while (inside.length === 0) {
+        const startMs = performance.now();
+        await other.query("select 1");
+        longestMs = Math.max(longestMs, performance.now() - startMs);
+        answered += 1;
+      }
+      await slowOne;
+      expect(inside).toEqual(["slow"]);
+      // It takes a processor about 200 ms.
+      expect(answered).toBeGreaterThan(3);
+      expect(longestMs).toBeLessThan(150);
+      await other.end();
     });
   });
 });

@@ -225,7 +225,10 @@ describe("what a session has SET", () => {
     const wrong = await RawClient.open(worker.port);
     wrong.send(say.startUp({ ...parameters, work_mem: "much" }));
     await wrong.closed();
-    expect(wrong.error()).toMatchObject({ S: "FATAL", C: "22023" });
+    // As PostgreSQL says it, but for the line, which is its version's.
+    expect(wrong.error()).toMatchObject({ S: "FATAL", V: "FATAL", C: "22023", F: "guc.c" });
+    expect(wrong.error()).toHaveProperty("R");
+    expect(wrong.error()).toHaveProperty("L");
   });
 });
 

@@ -12,6 +12,7 @@ import {
 } from "../core/session/index.ts";
 import type { ByteSocket, SocketEvents, SocketIo } from "./byte-socket.ts";
 import { sendCancel } from "./cancel.ts";
+import { hashElsewhere } from "./scram-hashing.ts";
 
 const READ_BUFFER_BYTES = 32 * 1024;
 const CLOSE_WITHIN_MS = 5000;
@@ -94,6 +95,7 @@ export class BackendConnection implements SocketEvents {
           o.listener.refused(bytes, fields);
         },
         failed: (why) => this.#fail(why, false),
+        hash: hashElsewhere,
       },
     });
     this.#login = login;

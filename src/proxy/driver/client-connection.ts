@@ -281,9 +281,8 @@ export class ClientConnection implements SocketEvents {
         if (step.bytes !== null) this.#socket.write(step.bytes);
         this.#login = null;
         this.#isProven = true;
-        if (step.password !== null && this.#isRelayed) {
-          this.#secret = { kind: "text", secret: step.password };
-        }
+        // A password of the file's stays the same object: with it is remembered what was hashed.
+        if (step.shown !== null && this.#secret?.kind !== "text") this.#secret = step.shown;
         const then = this.#afterLogin;
         this.#afterLogin = null;
         return then?.(this.#secret);
@@ -297,6 +296,15 @@ export class ClientConnection implements SocketEvents {
     // Nobody can be asked for a password in the middle of a session.
     if (this.#session !== null) return go();
     if (this.#isProven || method === "trust") return go();
+    if (this.#login !== null) {
+      // It is being asked already, for another connection that is opened for it.
+      const others = this.#afterLogin;
+      this.#afterLogin = (secret) => {
+        others?.(secret);
+        go();
+      };
+      return;
+    }
     if (this.#secret === null && this.#settings.config.allow_clear_text_frontend_auth) {
       this.#isRelayed = true;
       return this.#ask("password", go);

@@ -1,11 +1,11 @@
 import type { PoolSecret } from "../../auth/index.ts";
 import { failure } from "../../base/index.ts";
 import type { BackendView } from "../../wire/ipc/index.ts";
+import { buildErrorFields } from "../../wire/postgres/index.ts";
 import { LaneWait } from "../core/pool/index.ts";
 import { chooseLoadBalanceNode } from "../core/routing/index.ts";
 import {
   carryOver,
-  failureOf,
   NOBODY,
   type BackendMethod,
   type HiddenReply,
@@ -41,6 +41,9 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   #loadBalanceNode: number | null = null;
   /** During the login: what is learnt from. */
   #teacher: BackendConnection | null = null;
+  /** A connection waits for the client's proof. */
+  #unproven: ((secret: PoolSecret | null) => void) | null = null;
+  #isOver = false;
 
   constructor(o: {
     readonly context: WorkerContext;
@@ -85,9 +88,12 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
 
   leave(): void {
     const { shared } = this.#context;
+    this.#isOver = true;
     if (this.#teacher !== null) shared.discard(this.#teacher);
     this.#teacher = null;
     shared.leave(this.#wait);
+    this.#unproven?.(null);
+    this.#unproven = null;
     for (const lane of this.#lanes) if (lane !== undefined) shared.leaveLane(lane);
     this.#lanes.length = 0;
   }
@@ -129,9 +135,19 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     return { backendId, hostname: backend.hostname, port: backend.port };
   }
 
-  /** From what is known of the user: the client proves itself before it is greeted. */
-  prove(_method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
-    proceed(this.#host.secret());
+  /**
+   * From what is known of the user: the client proves itself before it is greeted. Only what a
+   * verifier opens waits for the key that its proof shows.
+   */
+  prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
+    const secret = this.#host.secret();
+    const needsKey = secret?.kind === "scram" && secret.clientKey === undefined;
+    if (!needsKey || method !== "scram-sha-256" || this.#isOver) return proceed(secret);
+    this.#unproven = proceed;
+    this.#host.prove(method, (shown) => {
+      this.#unproven = null;
+      proceed(shown);
+    });
   }
 
   granted(connection: BackendConnection): void {
@@ -189,7 +205,10 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     if (reply.error === null) return this.#learnt(connection);
     this.#teacher = null;
     this.#context.shared.discard(connection);
-    this.#host.refuse(failureOf(reply.error));
+    // As PostgreSQL says it when the start-up packet itself has what it does not take.
+    const fields = new Map([...reply.error, ["S", "FATAL"], ["V", "FATAL"]]);
+    const refused = { error: buildErrorFields(fields), sqlstate: fields.get("C") ?? "" };
+    this.#host.refusedBy(connection.target.backendId, { kind: "refused", ...refused });
   }
 
   #learnt(connection: BackendConnection): void {

@@ -28,6 +28,13 @@ export function buildError(failure: Failure): Buffer {
   return buildMessage(BACKEND.error, Buffer.from(`${text}\0`));
 }
 
+/** As `readErrorFields` reads it. */
+export function buildErrorFields(fields: ReadonlyMap<string, string>): Buffer {
+  let text = "";
+  for (const [letter, value] of fields) text += `${letter}${value}\0`;
+  return buildMessage(BACKEND.error, Buffer.from(`${text}\0`));
+}
+
 /** @param body what follows the method number. */
 export function buildAuthentication(method: number, body: Buffer = Buffer.alloc(0)): Buffer {
   const word = Buffer.alloc(4);

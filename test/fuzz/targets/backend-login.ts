@@ -81,6 +81,7 @@ function logIn(steps: readonly Step[], inPieces: boolean): string[] {
       },
       refused: (bytes) => over(`refused ${bytes.toString("latin1")}`),
       failed: (why) => over(`failed ${why.message} ${why.detail}`),
+      hash: (_hashing, done) => done(),
     },
   });
   login.start(new Map([["user", "u"]]));
@@ -135,6 +136,7 @@ function scram(random: Random): Step[] {
       loggedIn: () => undefined,
       refused: () => undefined,
       failed: () => undefined,
+      hash: (_hashing, done) => done(),
     },
   });
   login.push(steps[0]?.bytes ?? Buffer.alloc(0));

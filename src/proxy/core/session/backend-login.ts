@@ -3,10 +3,13 @@ import {
   md5Response,
   SCRAM_REASONS,
   startScramClient,
+  longHashing,
   type PoolSecret,
   type ScramClient,
+  type ScramHashing,
+  type ScramSecret,
 } from "../../../auth/index.ts";
-import { failure, type Failure, type Secret } from "../../../base/index.ts";
+import { failure, Secret, type Failure } from "../../../base/index.ts";
 import {
   AUTHENTICATION,
   BACKEND,
@@ -35,6 +38,8 @@ export interface BackendLoginListener {
   refused(bytes: Buffer, fields: ReadonlyMap<string, string>): void;
   /** We cannot log in, or the bytes are not the protocol. */
   failed(why: Failure): void;
+  /** Has it hashed and remembered, then calls `done`, later. */
+  hash(hashing: ScramHashing, done: () => void): void;
 }
 
 export interface LoggedIn {
@@ -54,6 +59,9 @@ export class BackendLogin implements FrameSink {
   #method: BackendMethod = "trust";
   #salt: Buffer = Buffer.alloc(4);
   #scram: ScramClient | null = null;
+  /** What SCRAM goes by. */
+  #password: Secret | ScramSecret | null = null;
+  #isHashing = false;
   #isServerProven = false;
   #processId = 0;
   #cancelKey: Buffer = Buffer.alloc(4);
@@ -93,12 +101,18 @@ export class BackendLogin implements FrameSink {
       const stored = text === null ? secret.secret : md5Password(text, this.#user);
       return this.#answer(md5Response(stored, this.#salt));
     }
-    if (text === null) {
-      const detail = `the entry of "${this.#user}" in pool_passwd is of kind ${secret.kind}; the backend asks for ${this.#method}`;
-      return this.#fail("password authentication failed", detail, "Write the password as text.");
+    if (this.#method === "password" && text !== null) return this.#answer(text.reveal());
+    if (this.#method === "scram-sha-256") {
+      if (text !== null) return this.#startScram(text);
+      if (secret.kind === "scram" && secret.clientKey !== undefined)
+        return this.#startScram(secret);
     }
-    if (this.#method === "password") return this.#answer(text.reveal());
-    this.#startScram(text);
+    const detail = `the entry of "${this.#user}" in pool_passwd is of kind ${secret.kind}; the backend asks for ${this.#method}`;
+    const hint =
+      secret.kind === "scram" && this.#method === "scram-sha-256"
+        ? "It opens a backend only for a client that has proven itself by scram-sha-256 or password: see pool_hba.conf. Or write the password as text."
+        : "Write the password as text.";
+    this.#fail("password authentication failed", detail, hint);
   }
 
   frameBegan(): Take {
@@ -191,7 +205,8 @@ export class BackendLogin implements FrameSink {
     this.#listener.asked(method);
   }
 
-  #startScram(password: Secret): void {
+  #startScram(password: Secret | ScramSecret): void {
+    this.#password = password;
     this.#scram = startScramClient({ user: this.#user, password, nonceBytes: this.#random });
     const first = this.#scram.first();
     const head = Buffer.from("SCRAM-SHA-256\0");
@@ -201,10 +216,25 @@ export class BackendLogin implements FrameSink {
   }
 
   #scramStep(serverFirst: Buffer): void {
+    const password = this.#password;
+    const hashing = password instanceof Secret ? longHashing(password, serverFirst) : null;
+    if (this.#isHashing) {
+      return this.#fail("SCRAM exchange with the backend failed", SCRAM_REASONS["out-of-order"]);
+    }
+    if (hashing === null) return this.#scramAnswer(serverFirst);
+    this.#isHashing = true;
+    const message = Buffer.from(serverFirst);
+    this.#listener.hash(hashing, () => {
+      if (!this.#isOver) this.#scramAnswer(message);
+    });
+  }
+
+  #scramAnswer(serverFirst: Buffer): void {
     const next = this.#scram?.onServerFirst(serverFirst);
     if (next?.ok === true) return this.#listener.send(buildPassword(next.value));
     const reason = next === undefined ? "out-of-order" : next.error;
-    this.#fail("SCRAM exchange with the backend failed", SCRAM_REASONS[reason]);
+    const hint = reason === "verifier-differs" ? VERIFIER_HINT : undefined;
+    this.#fail("SCRAM exchange with the backend failed", SCRAM_REASONS[reason], hint);
   }
 
   #answer(text: string): void {
@@ -218,3 +248,6 @@ export class BackendLogin implements FrameSink {
     this.#listener.failed(failure("password-failed", own));
   }
 }
+
+const VERIFIER_HINT =
+  "Write into pool_passwd what rolpassword of pg_authid says on the server, or the password as text.";

@@ -24,7 +24,12 @@ export type ClientMethod = "md5" | "password" | "scram-sha-256";
 export type LoginStep =
   | { readonly kind: "send"; readonly bytes: Buffer }
   /** `bytes` are still to be sent; AuthenticationOk comes later, from the session's start. */
-  | { readonly kind: "accepted"; readonly bytes: Buffer | null; readonly password: Secret | null }
+  | {
+      readonly kind: "accepted";
+      readonly bytes: Buffer | null;
+      /** What the client has shown of its secret, and is good enough for a backend. */
+      readonly shown: PoolSecret | null;
+    }
   | { readonly kind: "refused"; readonly failure: Failure };
 
 /** An answer longer than this is refused before it is buffered. */
@@ -93,7 +98,7 @@ export class ClientLogin {
     }
     const password = new Secret(text);
     if (this.#isRelayed || verifyCleartext({ secret, user: this.#user, password })) {
-      return accepted(password);
+      return accepted({ kind: "text", secret: password });
     }
     return this.#refused("password does not match");
   }
@@ -104,7 +109,8 @@ export class ClientLogin {
       const last = scram.final(frame.subarray(HEADER_BYTES));
       if (!last.ok) return this.#scramRefused(last.error);
       const bytes = buildAuthentication(AUTHENTICATION.saslFinal, last.value.serverFinal);
-      return { kind: "accepted", bytes, password: null };
+      const { clientKey } = last.value;
+      return { kind: "accepted", bytes, shown: withClientKey(this.#secret, clientKey) };
     }
     this.#isFirst = false;
     const mechanism = readString(frame, HEADER_BYTES, frame.length);
@@ -140,8 +146,14 @@ export class ClientLogin {
   }
 }
 
-function accepted(password: Secret | null): LoginStep {
-  return { kind: "accepted", bytes: null, password };
+function accepted(shown: PoolSecret | null): LoginStep {
+  return { kind: "accepted", bytes: null, shown };
+}
+
+/** A password as text opens every backend without it. */
+function withClientKey(secret: PoolSecret | null, clientKey: Buffer): PoolSecret | null {
+  if (secret?.kind !== "scram") return null;
+  return { ...secret, clientKey: new Secret(clientKey.toString("base64")) };
 }
 
 function scramSecret(secret: PoolSecret | null): ScramServerSecret | null {

@@ -23,5 +23,5 @@ export { SharedStatements } from "./shared-statements.ts";
 export type { SessionPort } from "./port.ts";
 export { ParameterSets, type ParameterSet } from "./parameter-set.ts";
 export { SessionStates, type SessionState } from "./session-state.ts";
-export { failureOf, type FirstState, type KnownStates } from "./state-carrier.ts";
+export { type FirstState, type KnownStates } from "./state-carrier.ts";
 export { carryOver } from "./carry-over.ts";

@@ -1,4 +1,4 @@
-import { BACKEND, buildMessage } from "../../../wire/postgres/index.ts";
+import { buildErrorFields } from "../../../wire/postgres/index.ts";
 
 /**
  * What PostgreSQL says when a table has changed under a prepared statement. The functions that say
@@ -28,13 +28,14 @@ export function miscountsColumns(fields: ReadonlyMap<string, string>): boolean {
 
 /** The ErrorResponse that says that the plan is outdated, in place of one with these fields. */
 export function asOutdated(fields: ReadonlyMap<string, string>): Buffer {
-  const text = [
-    `S${fields.get("S") ?? "ERROR"}`,
-    `V${fields.get("V") ?? "ERROR"}`,
-    "C0A000",
-    "Mcached plan must not change result type",
-    "Fplancache.c",
-    `R${OUTDATED}`,
-  ];
-  return buildMessage(BACKEND.error, Buffer.from(`${text.join("\0")}\0\0`));
+  return buildErrorFields(
+    new Map([
+      ["S", fields.get("S") ?? "ERROR"],
+      ["V", fields.get("V") ?? "ERROR"],
+      ["C", "0A000"],
+      ["M", "cached plan must not change result type"],
+      ["F", "plancache.c"],
+      ["R", OUTDATED],
+    ]),
+  );
 }

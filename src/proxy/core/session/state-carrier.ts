@@ -201,7 +201,7 @@ export class StateCarrier {
 }
 
 /** PostgreSQL's own words. */
-export function failureOf(fields: ReadonlyMap<string, string>): Failure {
+function failureOf(fields: ReadonlyMap<string, string>): Failure {
   const detail = fields.get("D");
   const hint = fields.get("H");
   return {

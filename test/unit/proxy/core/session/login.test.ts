@@ -1,8 +1,11 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import {
   md5Password,
   md5Response,
+  scramVerifier,
   startScramClient,
+  startScramServer,
   type PoolSecret,
 } from "../../../../../src/auth/index.ts";
 import { Secret } from "../../../../../src/base/index.ts";
@@ -28,6 +31,8 @@ import {
   READY,
 } from "../../../../../src/wire/postgres/index.ts";
 
+const FAILED_WITHOUT_ENTRY =
+  'failed password authentication failed: pool_passwd file does not contain an entry for "u"';
 const TEXT: PoolSecret = { kind: "text", secret: new Secret("pencil") };
 const SALT_SEED = Buffer.alloc(16, 3);
 const RANDOM = Buffer.from("0123456789abcdefghijklm");
@@ -94,28 +99,29 @@ describe("a client's start", () => {
   });
 });
 
+/** Proves itself to us by this password. */
+function scram(one: ClientLogin, secret: string): ReturnType<ClientLogin["answered"]> {
+  const client = startScramClient({
+    user: "u",
+    password: new Secret(secret),
+    nonceBytes: RANDOM,
+  });
+  const first = client.first();
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(first.length, 0);
+  const step = one.answered(
+    buildPassword(Buffer.concat([Buffer.from("SCRAM-SHA-256\0"), length, first])),
+  );
+  if (step.kind !== "send") return step;
+  const final = client.onServerFirst(step.bytes.subarray(HEADER_BYTES + 4));
+  if (!final.ok) throw new Error(final.error);
+  return one.answered(buildPassword(final.value));
+}
+
 describe("a client's login", () => {
   const login = (method: ClientMethod, secret: PoolSecret | null, isRelayed = false): ClientLogin =>
     new ClientLogin({ method, user: "u", secret, isRelayed, random: RANDOM, saltSeed: SALT_SEED });
   const password = (text: string): Buffer => buildPassword(Buffer.from(`${text}\0`));
-
-  function scram(one: ClientLogin, secret: string): ReturnType<ClientLogin["answered"]> {
-    const client = startScramClient({
-      user: "u",
-      password: new Secret(secret),
-      nonceBytes: RANDOM,
-    });
-    const first = client.first();
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(first.length, 0);
-    const step = one.answered(
-      buildPassword(Buffer.concat([Buffer.from("SCRAM-SHA-256\0"), length, first])),
-    );
-    if (step.kind !== "send") return step;
-    const final = client.onServerFirst(step.bytes.subarray(HEADER_BYTES + 4));
-    if (!final.ok) throw new Error(final.error);
-    return one.answered(buildPassword(final.value));
-  }
 
   test("SCRAM: the right password is accepted, a wrong one and an unknown user are not", () => {
     expect(scram(login("scram-sha-256", TEXT), "pencil").kind).toBe("accepted");
@@ -154,23 +160,31 @@ describe("a client's login", () => {
     expect(login("password", TEXT).answered(password("pen")).kind).toBe("refused");
     expect(login("password", null).answered(password("pencil")).kind).toBe("refused");
     const relayed = login("password", null, true).answered(password("any"));
-    expect(relayed.kind === "accepted" && relayed.password?.reveal()).toBe("any");
+    expect(relayed.kind === "accepted" && relayed.shown?.secret.reveal()).toBe("any");
     expect(login("password", null, true).answered(password("")).kind).toBe("refused");
   });
 });
 
 describe("a login to a backend", () => {
-  function open(): { login: BackendLogin; events: string[] } {
+  function open(): { login: BackendLogin; events: string[]; sent: Buffer[] } {
     const events: string[] = [];
+    const sent: Buffer[] = [];
     const listener: BackendLoginListener = {
-      send: (bytes) => events.push(`send ${bytes.toString("latin1", 0, 1)}`),
+      send: (bytes) => {
+        sent.push(bytes);
+        events.push(`send ${bytes.toString("latin1", 0, 1)}`);
+      },
       asked: (method) => events.push(`asked ${method}`),
       loggedIn: ({ parameters, processId }) =>
         events.push(`in ${processId} ${parameters.get("TimeZone")}`),
       refused: (_, fields) => events.push(`refused ${fields.get("C")}`),
-      failed: (why) => events.push(`failed ${why.message}`),
+      failed: (why) => events.push(`failed ${why.message}: ${why.detail}`),
+      hash: ({ iterations }, done) => {
+        events.push(`hash ${iterations}`);
+        setImmediate(done);
+      },
     };
-    return { login: new BackendLogin({ user: "u", random: RANDOM, listener }), events };
+    return { login: new BackendLogin({ user: "u", random: RANDOM, listener }), events, sent };
   }
 
   const WELCOME = Buffer.concat([
@@ -195,7 +209,7 @@ describe("a login to a backend", () => {
     const unknown = open();
     unknown.login.push(buildAuthentication(AUTHENTICATION.cleartext));
     unknown.login.proceed(null);
-    expect(unknown.events).toEqual(["asked password", "failed password authentication failed"]);
+    expect(unknown.events).toEqual(["asked password", FAILED_WITHOUT_ENTRY]);
   });
 
   test("SCRAM: a server that skips its own proof is not believed", () => {
@@ -206,15 +220,90 @@ describe("a login to a backend", () => {
     expect(events).toEqual([
       "asked scram-sha-256",
       "send p",
-      "failed the backend did not prove that it knows the password",
+      "failed the backend did not prove that it knows the password: ",
     ]);
+  });
+
+  /** Runs the exchange with a server that has this verifier, up to what it says of it. */
+  function logIn(
+    secret: PoolSecret,
+    verifier: Secret,
+    iterations: number,
+  ): { events: string[]; goOn: () => void } {
+    const { login, events, sent } = open();
+    login.push(buildAuthentication(AUTHENTICATION.sasl, Buffer.from("SCRAM-SHA-256\0\0")));
+    login.proceed(secret);
+    if (sent.length === 0) return { events, goOn: () => undefined };
+    const server = startScramServer({
+      secret: { kind: "scram-verifier", verifier },
+      nonceBytes: RANDOM,
+      saltBytes: SALT_SEED,
+      iterations,
+    });
+    const start = HEADER_BYTES + "SCRAM-SHA-256\0".length + 4;
+    const first = server.first((sent[0] as Buffer).subarray(start));
+    if (!first.ok) throw new Error(first.error);
+    login.push(buildAuthentication(AUTHENTICATION.saslContinue, first.value));
+    const goOn = (): void => {
+      const [, answer] = sent;
+      if (answer === undefined) return;
+      const final = server.final(answer.subarray(HEADER_BYTES));
+      if (!final.ok) throw new Error(final.error);
+      login.push(buildAuthentication(AUTHENTICATION.saslFinal, final.value.serverFinal));
+      login.push(WELCOME);
+    };
+    return { events, goOn };
+  }
+
+  const VERIFIER = scramVerifier(new Secret("pencil"), SALT_SEED, 4096);
+
+  test("SCRAM: the key that a client has shown opens the server that has the same verifier", () => {
+    const of = { kind: "scram", secret: VERIFIER } as const;
+    const proven = scram(
+      new ClientLogin({
+        method: "scram-sha-256",
+        user: "u",
+        secret: of,
+        isRelayed: false,
+        random: RANDOM,
+        saltSeed: SALT_SEED,
+      }),
+      "pencil",
+    );
+    if (proven.kind !== "accepted" || proven.shown === null) throw new Error(proven.kind);
+    const { events, goOn } = logIn(proven.shown, VERIFIER, 4096);
+    goOn();
+    expect(events).toEqual(["asked scram-sha-256", "send p", "send p", "in 42 UTC"]);
+    expect(inspect(proven.shown)).not.toMatch(/[A-Za-z0-9+/]{30}/);
+
+    const other = scramVerifier(new Secret("pencil"), Buffer.alloc(16, 4), 4096);
+    expect(logIn(proven.shown, other, 4096).events.at(-1)).toBe(
+      "failed SCRAM exchange with the backend failed: the server has another SCRAM secret of this user than the one that is stored here",
+    );
+    expect(logIn(of, VERIFIER, 4096).events.at(-1)).toContain("is of kind scram");
+  });
+
+  test("SCRAM: many rounds are hashed elsewhere, and known at the next login", async () => {
+    const rounds = 20_000;
+    const verifier = scramVerifier(new Secret("pencil"), SALT_SEED, rounds);
+    const slow: PoolSecret = { kind: "text", secret: new Secret("pencil") };
+    const first = logIn(slow, verifier, rounds);
+    expect(first.events).toEqual(["asked scram-sha-256", "send p", "hash 20000"]);
+    await new Promise(setImmediate);
+    first.goOn();
+    expect(first.events.slice(3)).toEqual(["send p", "in 42 UTC"]);
+    const second = logIn(slow, verifier, rounds);
+    second.goOn();
+    expect(second.events).toEqual(["asked scram-sha-256", "send p", "send p", "in 42 UTC"]);
   });
 
   test("an md5 entry cannot answer SCRAM, and says so", () => {
     const { login, events } = open();
     login.push(buildAuthentication(AUTHENTICATION.sasl, Buffer.from("SCRAM-SHA-256\0\0")));
     login.proceed({ kind: "md5", secret: new Secret(`md5${"0".repeat(32)}`) });
-    expect(events.at(-1)).toBe("failed password authentication failed");
+    expect(events.at(-1)).toBe(
+      'failed password authentication failed: the entry of "u" in pool_passwd is of kind md5; the backend asks for scram-sha-256',
+    );
   });
 
   test("PostgreSQL's refusal is kept word for word, and a strange method named", () => {
@@ -224,7 +313,7 @@ describe("a login to a backend", () => {
     const strange = open();
     strange.login.push(buildAuthentication(7));
     expect(strange.events).toEqual([
-      "failed unsupported auth kind received from backend: authkind:7",
+      "failed unsupported auth kind received from backend: authkind:7: trust, password, md5 and scram-sha-256 are supported",
     ]);
     const garbage = open();
     garbage.login.push(Buffer.from("HTTP/1.1 400"));
