@@ -1,5 +1,4 @@
 import { buildCloseStatement, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
-import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
@@ -227,7 +226,7 @@ export class BatchForwarder {
         ? this.#statements.share(statement, rest, carrier.scope)
         : null;
     // Only this connection will know it.
-    if (shared === null) link.keepsForGood |= LEAVES.prepared;
+    if (shared === null) this.#supply.keep(link);
     return shared;
   }
 

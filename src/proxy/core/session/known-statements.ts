@@ -12,6 +12,8 @@ interface Entry {
   wasUsed: boolean;
   /** `SharedStatement.parses` when it was given to the server. */
   parsedAs: number;
+  /** `KnownStatements.changes` when something was sent about it last. */
+  changedAt: number;
 }
 
 /**
@@ -23,6 +25,7 @@ export class KnownStatements {
   readonly #clock: Entry[] = [];
   #hand = 0;
   #batch = 0;
+  #changes = 0;
 
   /** What is sent from now on is not skipped together with what was sent before. */
   startBatch(): void {
@@ -32,6 +35,11 @@ export class KnownStatements {
   /** Of messages that are skipped together. */
   get batch(): number {
     return this.#batch;
+  }
+
+  /** How often something was sent about one of them: what is sent next comes after that. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get size(): number {
@@ -57,6 +65,8 @@ export class KnownStatements {
     entry.isSure = false;
     entry.batch = this.#batch;
     entry.wasUsed = true;
+    this.#changes += 1;
+    entry.changedAt = this.#changes;
     statement.parses += 1;
     entry.parsedAs = statement.parses;
     return statement.parses;
@@ -104,16 +114,27 @@ export class KnownStatements {
     }
   }
 
-  clear(): void {
+  /** All were dropped by a message that was sent when there had been so many `changes`. */
+  clear(changes: number): void {
+    const kept = this.#clock.filter(({ changedAt }) => changedAt > changes);
     this.#byStatement.clear();
+    for (const entry of kept) this.#byStatement.set(entry.statement, entry);
     this.#clock.length = 0;
+    this.#clock.push(...kept);
     this.#hand = 0;
   }
 
   #enter(statement: SharedStatement): Entry {
     const known = this.#byStatement.get(statement);
     if (known !== undefined) return known;
-    const entry = { statement, isSure: false, batch: NO_BATCH, wasUsed: true, parsedAs: 0 };
+    const entry = {
+      statement,
+      isSure: false,
+      batch: NO_BATCH,
+      wasUsed: true,
+      parsedAs: 0,
+      changedAt: 0,
+    };
     this.#byStatement.set(statement, entry);
     this.#clock.push(entry);
     return entry;

@@ -11,7 +11,6 @@ import { LEAVES, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ForwarderOptions } from "./batch-forwarder.ts";
 import { touchesPrepared, UNREAD_SQL } from "./client-batch.ts";
-import type { LinkSet } from "./link-set.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
 import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -45,7 +44,6 @@ export interface PreparedQuery {
  */
 export class SqlPrepared {
   readonly #statements: PreparedStatements;
-  readonly #links: LinkSet;
   readonly #isSharing: boolean;
   readonly #supply: StatementSupply;
   readonly #output: OutputBuffer;
@@ -54,7 +52,6 @@ export class SqlPrepared {
 
   constructor(o: ForwarderOptions, supply: StatementSupply, output: OutputBuffer) {
     this.#statements = o.statements;
-    this.#links = o.links;
     this.#isSharing = o.carrier !== null;
     this.#supply = supply;
     this.#output = output;
@@ -166,16 +163,18 @@ export class SqlPrepared {
     for (const statement of statements) this.#supply.closeElsewhere(link, statement);
     const forgotten = statements.forget(statements.names);
     const { uncertainties } = statements;
+    const { changes } = link.known;
+    const { keeps } = this.#supply;
     return once({
       failed: (wasSkipped) => {
         if (mayFailHalfWay) link.known.doubtAll();
         forgotten.failed(wasSkipped);
       },
       ended: () => {
-        link.known.clear();
+        link.known.clear(changes);
         forgotten.ended();
         statements.endUncertainty(uncertainties);
-        for (const one of this.#links.all) one.keepsForGood &= ~LEAVES.prepared;
+        this.#supply.letGo(keeps);
       },
     });
   }
@@ -188,7 +187,7 @@ export class SqlPrepared {
     for (const statement of this.#statements) this.#supply.addByName(link, statement, flags);
     if (((sql.leaves | sql.clears) & LEAVES.prepared) === 0) return;
     this.#statements.beginUncertainty();
-    if (this.#isSharing) link.keepsForGood |= LEAVES.prepared;
+    if (this.#isSharing) this.#supply.keep(link);
   }
 
   #both(watcher: ReplyWatcher): ReplyWatcher {

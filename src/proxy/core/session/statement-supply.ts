@@ -23,6 +23,8 @@ export class StatementSupply {
   /** The transaction has failed, and a Describe needs it: see `standInFor`. */
   isAborted = false;
   isDescribed = false;
+  /** How often a link was kept for statements that only it has. */
+  #keeps = 0;
 
   constructor(o: ForwarderOptions, output: OutputBuffer) {
     this.#statements = o.statements;
@@ -71,9 +73,25 @@ export class StatementSupply {
       statement.parse = withName(statement.shared.parse, statement.shared.name, statement.name);
       statement.backends = 0;
       this.#statements.unshare(statement);
-      link.keepsForGood |= LEAVES.prepared;
+      this.keep(link);
     }
     if (!this.has(link, statement)) this.#addOwn(link, statement, flags);
+  }
+
+  /** Only this connection has a statement of the session, or may have it. */
+  keep(link: BackendLink): void {
+    link.keepsForGood |= LEAVES.prepared;
+    this.#keeps += 1;
+  }
+
+  get keeps(): number {
+    return this.#keeps;
+  }
+
+  /** All statements were dropped, by a message that was sent when there had been so many `keeps`. */
+  letGo(keeps: number): void {
+    if (keeps !== this.#keeps) return;
+    for (const link of this.#links.all) link.keepsForGood &= ~LEAVES.prepared;
   }
 
   /** What is closed here is closed at the session's other links as well. */
@@ -106,7 +124,7 @@ export class StatementSupply {
       },
     });
     if (statement.name === "") link.mayHaveUnnamed = true;
-    else if (this.#carrier !== null) link.keepsForGood |= LEAVES.prepared;
+    else if (this.#carrier !== null) this.keep(link);
     this.#output.add(standIn ?? statement.parse);
     statement.backends |= bit;
     statement.unsure |= bit;

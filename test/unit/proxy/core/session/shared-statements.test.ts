@@ -148,6 +148,36 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.story()).toBe("take 0\n>0 B(s) E S");
   });
 
+  test("is known there when it was prepared behind a DEALLOCATE ALL that was still on its way", () => {
+    const world = prepared().client(
+      say.parse("", "deallocate all"),
+      say.bind("", ""),
+      say.execute(),
+      say.sync(),
+      say.parse("t", `${WRITE} -- t`),
+      say.sync(),
+    );
+    world.backend(0, says.parsed, says.bound, says.done, says.ready(), says.parsed, says.ready());
+    world.story();
+    world.client(say.bind("", "t"), ...RUN);
+    // The unnamed one goes first: it might be another session's by now.
+    expect(world.story()).toBe("take 0\n>0 C B(pgquorum/2) E S");
+  });
+
+  test("keeps the connection when it was made behind a DEALLOCATE ALL and cannot be shared", () => {
+    const world = prepared().client(
+      say.parse("", "deallocate all"),
+      say.bind("", ""),
+      say.execute(),
+      say.sync(),
+      say.parse("t", `${WRITE} -- ${"x".repeat(70_000)}`),
+      say.sync(),
+    );
+    world.backend(0, says.parsed, says.bound, says.done, says.ready(), says.parsed, says.ready());
+    expect(world.story()).not.toContain("release");
+    expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
+  });
+
   test("is too long to be shared", () => {
     const world = new World({ isSharing: true, backends: [0] });
     world.client(say.parse("s", `${WRITE} -- ${"x".repeat(70_000)}`), say.sync());
