@@ -94,7 +94,11 @@ log_min_messages = fatal
 
 const OPEN_HBA = ["host all all 127.0.0.1/32 trust"];
 
-export async function startPostgres(o: { readonly standbys: number }): Promise<PostgresCluster> {
+export async function startPostgres(o: {
+  readonly standbys: number;
+  /** More lines of postgresql.conf, for all servers. */
+  readonly settings?: readonly string[];
+}): Promise<PostgresCluster> {
   const directory = await mkdtemp("/tmp/pgquorum-pg-");
   await giveToPostgres(directory);
   const ports = await freePorts(o.standbys + 1);
@@ -105,7 +109,7 @@ export async function startPostgres(o: { readonly standbys: number }): Promise<P
   }));
   const cluster = new Cluster(directory, servers);
   try {
-    await cluster.create();
+    await cluster.create(o.settings ?? []);
   } catch (error) {
     await cluster.stop();
     throw error;
@@ -122,7 +126,7 @@ class Cluster implements PostgresCluster {
     this.servers = servers;
   }
 
-  async create(): Promise<void> {
+  async create(settings: readonly string[]): Promise<void> {
     const [primary, ...standbys] = this.servers as [PostgresServer, ...PostgresServer[]];
     const { dataDirectory, port } = primary;
     const init = [
@@ -138,7 +142,8 @@ class Cluster implements PostgresCluster {
       "UTF8",
     ];
     await runAsPostgres(programPath("initdb"), init);
-    await appendFile(join(dataDirectory, "postgresql.conf"), `${CONFIGURATION}port = ${port}\n`);
+    const lines = [...settings, `port = ${port}\n`].join("\n");
+    await appendFile(join(dataDirectory, "postgresql.conf"), CONFIGURATION + lines);
     await this.#writeHba(primary, OPEN_HBA);
     await this.startServer(0);
     for (const [index, standby] of standbys.entries()) {

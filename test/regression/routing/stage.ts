@@ -1,0 +1,206 @@
+/**
+ * What is compared: the real Pgpool-II and pgquorum, with the same lines of pgpool.conf, in front of the
+ * same primary and two standbys. Each lane (a product in one protocol) has a database of its own, made
+ * anew for each configuration, so that all lanes find the same and none disturbs another.
+ */
+import { readFileSync } from "node:fs";
+import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { Server, type Account } from "../../../bench/processes.ts";
+import { until } from "../../support/loopback-cluster.ts";
+import { freePorts, startPostgres, type PostgresCluster } from "../../support/postgres.ts";
+import { oracle, run } from "../../support/programs.ts";
+import type { Configuration } from "./configurations.ts";
+import type { Protocol } from "./corpus.ts";
+import { LOG_SETTINGS } from "./server-logs.ts";
+
+export const PRODUCTS = ["pgpool2", "pgquorum"] as const;
+export type ProductName = (typeof PRODUCTS)[number];
+
+export interface Lane {
+  readonly product: ProductName;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly database: string;
+}
+
+export const USER = "postgres";
+/** Two standbys, so that it matters which of them is chosen. */
+const STANDBYS = 2;
+const CHILDREN = 6;
+const BASE = "routing_base";
+
+export class Stage {
+  readonly postgres: PostgresCluster;
+  readonly #directory: string;
+  readonly #account: Account | null;
+  readonly #root: string;
+
+  private constructor(o: {
+    postgres: PostgresCluster;
+    directory: string;
+    account: Account | null;
+    root: string;
+  }) {
+    this.postgres = o.postgres;
+    this.#directory = o.directory;
+    this.#account = o.account;
+    this.#root = o.root;
+  }
+
+  /** @param root of the project. */
+  static async start(root: string): Promise<Stage> {
+    const directory = await mkdtemp(join(tmpdir(), "pgquorum-routing-"));
+    await chmod(directory, 0o755);
+    const postgres = await startPostgres({ standbys: STANDBYS, settings: LOG_SETTINGS });
+    const stage = new Stage({ postgres, directory, account: await unprivileged(), root });
+    try {
+      await postgres.query(0, `create database ${BASE}`);
+      const schema = readFileSync(join(root, "test/regression/routing/schema.sql"), "utf8");
+      await postgres.query(0, schema, BASE);
+      return stage;
+    } catch (error) {
+      await stage.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.postgres.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Starts both products with this configuration, for as long as `use` takes. */
+  async during<T>(
+    configuration: Configuration,
+    protocols: readonly Protocol[],
+    use: (lanes: readonly Lane[]) => Promise<T>,
+  ): Promise<T> {
+    const servers: Server[] = [];
+    const databases: string[] = [];
+    try {
+      const lanes: Lane[] = [];
+      for (const product of PRODUCTS) {
+        const port = await this.#startProduct(product, configuration, servers);
+        for (const protocol of protocols) {
+          const database = `routing_${product}_${protocol}`;
+          await this.postgres.query(0, `create database ${database} template ${BASE}`);
+          databases.push(database);
+          lanes.push({ product, protocol, port, database });
+        }
+      }
+      await this.postgres.caughtUp();
+      return await use(lanes);
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+      for (const database of databases) await this.#drop(database);
+    }
+  }
+
+  /** What a script prepared for a second phase would keep its database for ever. */
+  async #drop(database: string): Promise<void> {
+    const prepared = await this.postgres.query(0, "select gid from pg_prepared_xacts", database);
+    for (const { gid } of prepared) {
+      await this.postgres.query(0, `rollback prepared '${String(gid)}'`, database);
+    }
+    await this.postgres.query(0, `drop database ${database} with (force)`);
+  }
+
+  async #startProduct(
+    product: ProductName,
+    configuration: Configuration,
+    servers: Server[],
+  ): Promise<number> {
+    const directory = await mkdtemp(join(this.#directory, `${product}-`));
+    const [port = 0, pcpPort = 0] = await freePorts(2);
+    const file = (name: string): string => join(directory, name);
+    const lines = [
+      ...this.#commonLines({ directory, port, pcpPort }),
+      ...configuration.weights.map((weight, id) => `backend_weight${id} = ${weight}`),
+      ...configuration.lines,
+      ...(product === "pgquorum" ? ["num_workers = 1"] : []),
+    ];
+    await writeFile(file("pgpool.conf"), `${lines.join("\n")}\n`);
+    for (const name of ["pool_hba.conf", "pcp.conf"]) await writeFile(file(name), "");
+    if (this.#account !== null) await chown(directory, this.#account.uid, this.#account.gid);
+    const program = product === "pgpool2" ? oracle("pgpool") : join(this.#root, "bin/pgpool");
+    const files = ["-f", file("pgpool.conf"), "-a", file("pool_hba.conf"), "-F", file("pcp.conf")];
+    const server = new Server({
+      command: [program, "-n", ...files],
+      account: this.#account,
+      logFile: join(directory, "log"),
+      stopSignal: "SIGINT",
+    });
+    servers.push(server);
+    await until(`${product} knows its primary and standbys`, async () => {
+      if (!server.isAlive) throw new Error(`${product} ended: ${server.lastWords()}`);
+      return (await rolesAt(port)).join() === "primary,standby,standby";
+    });
+    return port;
+  }
+
+  #commonLines(o: { directory: string; port: number; pcpPort: number }): readonly string[] {
+    return [
+      "listen_addresses = '127.0.0.1'",
+      `port = ${o.port}`,
+      `unix_socket_directories = '${o.directory}'`,
+      "pcp_listen_addresses = '127.0.0.1'",
+      `pcp_port = ${o.pcpPort}`,
+      `pcp_socket_dir = '${o.directory}'`,
+      `pid_file_name = '${o.directory}/pgpool.pid'`,
+      `logdir = '${o.directory}'`,
+      `work_dir = '${o.directory}'`,
+      "pool_passwd = ''",
+      "backend_clustering_mode = 'streaming_replication'",
+      `num_init_children = ${CHILDREN}`,
+      "max_pool = 1",
+      // Each session has server processes of its own, so nothing of the one before is left.
+      "connection_cache = off",
+      "sr_check_period = 1",
+      `sr_check_user = '${USER}'`,
+      "sr_check_database = 'postgres'",
+      `health_check_user = '${USER}'`,
+      "health_check_database = 'postgres'",
+      "health_check_period = 1",
+      "use_watchdog = off",
+      "failover_on_backend_error = off",
+      ...this.postgres.servers.flatMap((server, id) => [
+        `backend_hostname${id} = '127.0.0.1'`,
+        `backend_port${id} = ${server.port}`,
+        `backend_flag${id} = 'DISALLOW_TO_FAILOVER'`,
+      ]),
+    ];
+  }
+}
+
+async function rolesAt(port: number): Promise<readonly string[]> {
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port,
+    user: USER,
+    database: "postgres",
+    connectionTimeoutMillis: 3000,
+    query_timeout: 3000,
+  });
+  client.on("error", () => undefined); // The query that runs fails as well.
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ role: string }>("show pool_nodes");
+    return rows.map((row) => row.role);
+  } catch {
+    return []; // It does not serve yet.
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Whom Pgpool-II runs as; null: we are nobody special ourselves. */
+async function unprivileged(): Promise<Account | null> {
+  if (process.getuid?.() !== 0) return null;
+  const [uid, gid] = await Promise.all(
+    ["-u", "-g"].map(async (flag) => Number((await run("id", [flag, "postgres"])).stdout)),
+  );
+  return { uid: uid ?? 0, gid: gid ?? 0 };
+}
