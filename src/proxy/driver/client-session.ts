@@ -1,4 +1,4 @@
-import { failure, type Failure, type Result } from "../../base/index.ts";
+import { fail, failure, type Failure, type Result } from "../../base/index.ts";
 import type { ClientRow, ClientState, ClusterView } from "../../wire/ipc/index.ts";
 import { buildError } from "../../wire/postgres/index.ts";
 import {
@@ -8,7 +8,14 @@ import {
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
-import { answerShow, needsList, type ShowAnswer, type ShowData } from "../core/show/index.ts";
+import {
+  answerShow,
+  columnsOf,
+  needsList,
+  type OwnCommand,
+  type ShowAnswer,
+  type ShowData,
+} from "../core/show/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
@@ -257,33 +264,35 @@ export class ClientSession implements SessionPort, ConnectionUser {
     this.#o.socket.end(CLIENT_CLOSE_WITHIN_MS);
   }
 
-  answerShow(command: string): Result<ShowAnswer, Failure> | null {
+  columnsOf(command: OwnCommand): readonly string[] | null {
+    return columnsOf(command);
+  }
+
+  answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null {
+    if (command.kind !== "show-pool") return fail(NO_PGPOOL_COMMAND);
     const { context } = this.#o;
+    const { name } = command;
     const data: ShowData = {
       view: context.view(),
       loadBalanceNode: this.#session.loadBalanceNode,
       version: context.version(),
-      poolStatus: command === "pool_status" ? context.poolStatus() : [],
+      poolStatus: name === "pool_status" ? context.poolStatus() : [],
       formatTime: formatLocalTime,
       clients: null,
       queues: null,
     };
-    const list = needsList(command);
-    if (list === null) return answerShow(command, data);
+    const list = needsList(name);
+    if (list === null) return answerShow(name, data);
     if (list === "clients") {
-      context.askForClients((got) =>
-        this.#showAnswered(command, data, { clients: got?.rows ?? null }),
-      );
+      context.askForClients((got) => this.#answered(name, data, { clients: got?.rows ?? null }));
     } else {
-      context.askForQueues((got) =>
-        this.#showAnswered(command, data, { queues: got?.rows ?? null }),
-      );
+      context.askForQueues((got) => this.#answered(name, data, { queues: got?.rows ?? null }));
     }
     return null;
   }
 
-  #showAnswered(command: string, data: ShowData, got: Partial<ShowData>): void {
-    if (!this.#isOver) this.#session.showAnswered(answerShow(command, { ...data, ...got }));
+  #answered(name: string, data: ShowData, got: Partial<ShowData>): void {
+    if (!this.#isOver) this.#session.ownAnswered(answerShow(name, { ...data, ...got }));
   }
 
   readSent(backendId: number): void {
@@ -384,3 +393,10 @@ export class ClientSession implements SessionPort, ConnectionUser {
     });
   }
 }
+
+const NO_PGPOOL_COMMAND: Failure = {
+  severity: "ERROR",
+  sqlstate: "0A000",
+  message: "PGPOOL SHOW, PGPOOL SET and PGPOOL RESET are not available",
+  hint: "SHOW POOL_STATUS lists the parameters.",
+};

@@ -71,27 +71,43 @@ export function buildTextResult(
   rows: readonly (readonly (string | null)[])[],
   tag: string,
 ): Buffer {
-  const pieces = [buildRowDescription(columns)];
-  for (const row of rows) pieces.push(buildDataRow(row));
-  pieces.push(buildMessage(BACKEND.commandComplete, Buffer.from(`${tag}\0`)));
-  return Buffer.concat(pieces);
+  return Buffer.concat([
+    buildRowDescription(columns),
+    ...rows.map(buildDataRow),
+    buildComplete(tag),
+  ]);
 }
 
-function buildRowDescription(columns: readonly string[]): Buffer {
+/** CommandComplete. */
+export function buildComplete(tag: string): Buffer {
+  return buildMessage(BACKEND.commandComplete, Buffer.from(`${tag}\0`));
+}
+
+/**
+ * Columns of type text, which is the same in both formats.
+ *
+ * @param formats as Bind asks for them: none, one for all columns, or one each.
+ */
+export function buildRowDescription(
+  columns: readonly string[],
+  formats: readonly number[] = [],
+): Buffer {
   const count = Buffer.alloc(2);
   count.writeInt16BE(columns.length, 0);
   const pieces = [count];
-  for (const column of columns) {
+  columns.forEach((column, index) => {
     const rest = Buffer.alloc(18);
     rest.writeInt32BE(TEXT_OID, 6);
     rest.writeInt16BE(-1, 10);
     rest.writeInt32BE(-1, 12);
+    rest.writeInt16BE((formats.length === 1 ? formats[0] : formats[index]) ?? 0, 16);
     pieces.push(Buffer.from(`${column}\0`), rest);
-  }
+  });
   return buildMessage(BACKEND.rowDescription, Buffer.concat(pieces));
 }
 
-function buildDataRow(row: readonly (string | null)[]): Buffer {
+/** A DataRow of columns of type text. */
+export function buildDataRow(row: readonly (string | null)[]): Buffer {
   const count = Buffer.alloc(2);
   count.writeInt16BE(row.length, 0);
   const pieces = [count];

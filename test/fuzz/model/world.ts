@@ -211,7 +211,11 @@ export class World implements SessionPort {
     this.isOver = true;
   }
 
-  answerShow(): ReturnType<SessionPort["answerShow"]> {
+  columnsOf(): readonly string[] {
+    return ["v"];
+  }
+
+  answerOwn(): ReturnType<SessionPort["answerOwn"]> {
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
   }
 

@@ -161,6 +161,11 @@ export class ClientBatch {
     this.count += 1;
   }
 
+  /** The message that was noted last is not for a server. */
+  dropLast(): void {
+    this.count -= 1;
+  }
+
   #readParse(bytes: Buffer, start: number, end: number, isWhole: boolean): PreparedStatement {
     const name = this.#names.read(bytes, start + HEADER_BYTES, end);
     const textStart = zeroAt(bytes, start + HEADER_BYTES) + 1;

@@ -1,6 +1,13 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
-import type { ShowAnswer } from "../show/index.ts";
+import {
+  buildMessage,
+  buildReady,
+  FRONTEND,
+  HEADER_BYTES,
+  READY,
+  readString,
+} from "../../../wire/postgres/index.ts";
+import { isOwnKind, type ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
@@ -16,10 +23,23 @@ import type { Conversation } from "./conversation.ts";
 import { EverywhereOutcome } from "./everywhere-outcome.ts";
 import { HeldInput } from "./held-input.ts";
 import type { LinkClaims } from "./link-claims.ts";
-import { buildLocalAnswer } from "./local-answers.ts";
-import { HIDDEN, SENT, type ReplyWatcher } from "./pending-replies.ts";
+import { OwnStatements, type OwnOutcome } from "./own-statements.ts";
+import { HIDDEN, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
 import type { SessionRouting } from "./session-routing.ts";
+import { NOBODY_S_NAME } from "./shared-statements.ts";
 import type { StateCarrier } from "./state-carrier.ts";
+
+/** A server refuses it, and with it all that it did since the last Sync. */
+const FAILING = buildMessage(
+  FRONTEND.bind,
+  Buffer.concat([Buffer.from([0]), NOBODY_S_NAME, Buffer.alloc(7)]),
+);
+
+/** DISCARD ALL, DEALLOCATE ALL. */
+function dropsAll(sql: SqlClass): boolean {
+  return sql.clearsSession || (sql.kind === "deallocate" && sql.name === null);
+}
 
 export interface ClientStreamOptions {
   readonly talk: Conversation;
@@ -55,15 +75,25 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
-  /** The SHOW whose answer is awaited. */
-  #asked: SqlClass | null = null;
+  readonly #own: OwnStatements;
+  /** The Parse that was found to be one of ours. */
+  #parsed: PreparedStatement | null = null;
 
   constructor(o: ClientStreamOptions) {
     this.#o = o;
     this.#talk = o.talk;
     this.#routing = o.routing;
     this.#claims = o.claims;
-    const { statements, links } = o.talk;
+    const { statements, links, port } = o.talk;
+    const { talk } = o;
+    this.#own = new OwnStatements({
+      tellClient: (bytes) => talk.tellClient(bytes),
+      get status() {
+        return talk.status;
+      },
+      answer: (command) => port.answerOwn(command),
+      columnsOf: (command) => port.columnsOf(command),
+    });
     const batch = new ClientBatch(statements, o.classify, o.readsText);
     this.#batch = batch;
     this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
@@ -89,14 +119,11 @@ export class ClientStream {
     this.#take(this.#held.join(null));
   }
 
-  /** The answer to a SHOW that waits for it. @returns false when none does. */
-  showAnswered(answer: Result<ShowAnswer, Failure>): boolean {
-    const sql = this.#asked;
-    this.#asked = null;
-    if (sql === null) return false;
-    const reply = buildLocalAnswer(sql, this.#talk.status, () => answer);
-    if (reply !== null) this.#talk.tellClient(reply);
-    return true;
+  /** The answer to a statement of ours that waits for it. @returns false when none does. */
+  ownAnswered(answer: Result<ShowAnswer, Failure>): boolean {
+    const outcome = this.#own.answered(answer);
+    if (outcome === "failed") this.#ownFailed();
+    return outcome !== null;
   }
 
   #take(input: Buffer): void {
@@ -167,7 +194,7 @@ export class ClientStream {
   #discard(type: number, stop: number, end: number): number {
     if (type === FRONTEND.sync) {
       this.#discards = false;
-      this.#talk.tellClient(buildReady(this.#talk.status));
+      this.#own.synced();
     }
     return this.#stream(null, stop, end);
   }
@@ -186,9 +213,15 @@ export class ClientStream {
     const from = at + HEADER_BYTES;
     const sql = isWhole ? this.#o.classify(input, from, stop - 1) : UNREAD_SQL;
     const text = isWhole && this.#o.readsText ? input.toString("utf8", from, stop - 1) : "";
-    const isOurs = sql.kind === "show-pool" || sql.kind === "pgpool";
-    if (isOurs && this.#talk.batchLink === null) {
-      return this.#answerHere(sql) ? stop : at;
+    if (isWhole && this.#talk.batchLink === null && this.#own.isOwn(sql)) {
+      if (this.#talk.isBusy) {
+        this.#talk.wait("drained");
+        return at;
+      }
+      const ownText = input.toString("utf8", from, stop - 1);
+      this.#logStatement(ownText);
+      if (this.#own.query(sql, ownText) === "waits") this.#talk.wait("answer");
+      return stop;
     }
     if (this.#talk.batchLink === null && this.#talk.isBusy && touchesPrepared(sql)) {
       // It may name statements of which it is not known yet whether they will be there.
@@ -205,6 +238,7 @@ export class ClientStream {
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
     this.#logStatement(text);
+    if (this.#own.isActive) this.#own.queried();
     if (unfinished?.pending.isSkipping === true) {
       unfinished.send(input, at, Math.min(stop, end));
       return this.#stream(unfinished, stop, end);
@@ -281,14 +315,88 @@ export class ClientStream {
       }
       if (stop > end) break;
       if (kind === 0) endsWith = type === FRONTEND.sync ? "sync" : "flush";
-      else batch.note(kind, input, pos, stop, true);
+      else if (this.#isForUs(kind, input, pos, stop)) {
+        if (batch.count === 0) return this.#scanOwn(kind, input, at, stop);
+        endsWith = "other";
+        break;
+      }
       pos = stop;
+    }
+    if (this.#own.isOpen && batch.count === 0 && this.#talk.batchLink === null) {
+      // No server has seen anything of this batch.
+      if (endsWith === "sync") this.#own.synced();
+      return pos;
     }
     if (endsWith !== "nothing") return this.#sendBatch(input, at, pos, endsWith);
     const isFull = end - at >= BATCH_BYTES_MAX;
     if (this.#talk.batchLink === null && !isFull) return at;
     if (pos > at) return this.#sendBatch(input, at, pos, "other");
     return isFull ? this.#sendGiant(input, at, end) : at;
+  }
+
+  /** @returns false when the message is noted in the batch, for a server. */
+  #isForUs(kind: Sent, input: Buffer, start: number, stop: number): boolean {
+    const own = this.#own;
+    const batch = this.#batch;
+    const pending = this.#talk.batchLink?.pending;
+    // A server that skips, or copies, has to see all that comes.
+    const mayBe = pending?.isSkipping !== true && pending?.isCopyIn !== true;
+    if (kind !== SENT.parse) {
+      if (own.isActive && mayBe && own.claims(kind, input, start, stop)) return true;
+      batch.note(kind, input, start, stop, true);
+      return false;
+    }
+    batch.note(kind, input, start, stop, true);
+    const statement = batch.statements[batch.count - 1];
+    if (!statement || !mayBe || (!own.isActive && !isOwnKind(statement.sql))) return false;
+    if (!own.claimsParse(statement.name, statement.sql)) return false;
+    batch.dropLast();
+    this.#parsed = statement;
+    return true;
+  }
+
+  /** One message that we answer ourselves, when all before it is answered. */
+  #scanOwn(kind: Sent, input: Buffer, start: number, stop: number): number {
+    const { batchLink } = this.#talk;
+    if (batchLink !== null && batchLink.pending.isUndecided) {
+      this.#talk.waitFlushed(batchLink);
+      return start;
+    }
+    if (this.#talk.isBusy && batchLink === null) {
+      this.#talk.wait("drained");
+      return start;
+    }
+    const outcome =
+      kind === SENT.parse
+        ? this.#parseOwn(input, start, stop)
+        : this.#own.handle(kind, input, start, stop);
+    if (outcome === "waits") this.#talk.wait("answer");
+    else if (outcome === "failed") this.#ownFailed();
+    return stop;
+  }
+
+  #parseOwn(input: Buffer, start: number, stop: number): OwnOutcome {
+    const statement = this.#parsed;
+    assert(statement !== null, "a Parse of ours was looked at");
+    const textStart = input.indexOf(0, start + HEADER_BYTES) + 1;
+    const text = readString(input, textStart, stop) ?? "";
+    this.#logStatement(text);
+    const { name, sql } = statement;
+    if (name === "" || this.#talk.statements.get(name) === undefined) {
+      return this.#own.parse(name, sql, text);
+    }
+    return this.#own.refuse("42P05", `prepared statement "${name}" already exists`);
+  }
+
+  /** All up to Sync is skipped; what a server did in the same batch must not be committed. */
+  #ownFailed(): void {
+    const { batchLink } = this.#talk;
+    if (batchLink === null) {
+      this.#discards = true;
+      return;
+    }
+    batchLink.note(SENT.bind, HIDDEN);
+    batchLink.send(FAILING);
   }
 
   /** There is a server that does not know all statements. */
@@ -327,6 +435,7 @@ export class ClientStream {
       this.#talk.wait("drained");
       return at;
     }
+    this.#own.isOpen = false;
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
     this.#logBatch(links);
@@ -370,28 +479,12 @@ export class ClientStream {
 
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {
     const first = links[0] as BackendLink;
+    if (this.#own.isActive && dropsAll(sql)) this.#own.forgetNames();
     if (sql.kind === "read") this.#talk.port.readSent(first.backendId);
     if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
-  }
-
-  #answerHere(sql: SqlClass): boolean {
-    if (this.#talk.isBusy) {
-      this.#talk.wait("drained");
-      return false;
-    }
-    const answer = buildLocalAnswer(sql, this.#talk.status, () =>
-      this.#talk.port.answerShow(sql.name ?? ""),
-    );
-    if (answer !== null) {
-      this.#talk.tellClient(answer);
-    } else {
-      this.#asked = sql;
-      this.#talk.wait("answer");
-    }
-    return true;
   }
 
   #logStatement(text: string): void {

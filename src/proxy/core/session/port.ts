@@ -1,6 +1,6 @@
 import type { Failure, Result } from "../../../base/index.ts";
 import type { BackendLink } from "./backend-link.ts";
-import type { ShowAnswer } from "../show/index.ts";
+import type { OwnCommand, ShowAnswer } from "../show/index.ts";
 
 /** The effects that a session asks of its driver. Calls come in the order in which they must act. */
 export interface SessionPort {
@@ -33,8 +33,10 @@ export interface SessionPort {
   terminated(): void;
   /** Tells the client why (null: it knows already) and closes everything. */
   end(failure: Failure | null): void;
-  /** Null: others have to be asked, and `Session.showAnswered` follows, never during the call. */
-  answerShow(command: string): Result<ShowAnswer, Failure> | null;
+  /** Null: others have to be asked, and `Session.ownAnswered` follows, never during the call. */
+  answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null;
+  /** Of its answer; null when that has no rows. */
+  columnsOf(command: OwnCommand): readonly string[] | null;
   /** A SELECT was sent to this backend. */
   readSent(backendId: number): void;
   /** `backendId` is null when the client's statement came in. Called only when asked for. */

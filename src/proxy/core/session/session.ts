@@ -189,9 +189,9 @@ export class Session implements LinkOwner {
     this.#resume();
   }
 
-  /** The answer to `SessionPort.answerShow` that was not there at once. */
-  showAnswered(answer: Result<ShowAnswer, Failure>): void {
-    if (!this.#talk.hasEnded && this.#stream.showAnswered(answer)) this.#resume();
+  /** The answer to `SessionPort.answerOwn` that was not there at once. */
+  ownAnswered(answer: Result<ShowAnswer, Failure>): void {
+    if (!this.#talk.hasEnded && this.#stream.ownAnswered(answer)) this.#resume();
   }
 
   /** The backend closed its connection, or may not be used any more. */

@@ -1,21 +1,5 @@
 import type { ClientRow } from "../../../wire/ipc/index.ts";
 
-export const CLIENT_COLUMNS = [
-  "worker",
-  "worker_pid",
-  "client_id",
-  "client_addr",
-  "client_port",
-  "username",
-  "database",
-  "application_name",
-  "state",
-  "since",
-  "connected",
-  "keeps",
-  "backends",
-] as const;
-
 /**
  * Rows of SHOW POOL_CLIENTS: those that wait for a place last, and of these who came first first.
  *

@@ -2,4 +2,6 @@
  * Answers SHOW POOL_* from values it is given. It asks nobody, formats no time itself and sends
  * nothing: the session puts the rows on the wire.
  */
+export { isOwnKind, parseOwnCommand, type OwnCommand } from "./command.ts";
+export { columnsOf } from "./columns.ts";
 export { answerShow, needsList, type ShowAnswer, type ShowData } from "./show.ts";

@@ -1,19 +1,5 @@
 import type { QueueRow } from "../../../wire/ipc/index.ts";
 
-export const QUEUE_COLUMNS = [
-  "worker",
-  "worker_pid",
-  "queue",
-  "backend_id",
-  "username",
-  "database",
-  "used",
-  "unused",
-  "max",
-  "waiting",
-  "oldest_wait_ms",
-] as const;
-
 /** Rows of SHOW POOL_QUEUES: worker by worker, its places for clients first. */
 export function queueRows(rows: readonly QueueRow[]): readonly string[][] {
   return rows

@@ -1,7 +1,8 @@
 import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
 import type { BackendView, ClientRow, ClusterView, QueueRow } from "../../../wire/ipc/index.ts";
-import { CLIENT_COLUMNS, clientRows } from "./clients.ts";
-import { QUEUE_COLUMNS, queueRows } from "./queues.ts";
+import { clientRows } from "./clients.ts";
+import { SHOW_COLUMNS } from "./columns.ts";
+import { queueRows } from "./queues.ts";
 
 export interface ShowData {
   readonly view: ClusterView;
@@ -25,7 +26,8 @@ interface StatusRow {
 }
 
 export interface ShowAnswer {
-  readonly columns: readonly string[];
+  /** Null: it has no rows. */
+  readonly columns: readonly string[] | null;
   readonly rows: readonly (readonly string[])[];
   /** CommandComplete: `SELECT n`. ReadyForQuery after it is always `I`. */
   readonly tag: string;
@@ -44,20 +46,20 @@ export function needsList(command: string): "clients" | "queues" | null {
 export function answerShow(command: string, data: ShowData): Result<ShowAnswer, Failure> {
   switch (command) {
     case "pool_nodes":
-      return answer(NODE_COLUMNS, poolNodes(data));
+      return rowsOf(command, poolNodes(data));
     case "pool_version":
-      return answer(["pool_version"], [[data.version]]);
+      return rowsOf(command, [[data.version]]);
     case "pool_status":
-      return answer(
-        ["item", "value", "description"],
+      return rowsOf(
+        command,
         data.poolStatus.map(({ item, value, description }) => [item, value, description]),
       );
     case "pool_clients":
       if (data.clients === null) return fail(NO_LIST);
-      return answer(CLIENT_COLUMNS, clientRows(data.clients, data.formatTime));
+      return rowsOf(command, clientRows(data.clients, data.formatTime));
     case "pool_queues":
       if (data.queues === null) return fail(NO_LIST);
-      return answer(QUEUE_COLUMNS, queueRows(data.queues));
+      return rowsOf(command, queueRows(data.queues));
     default:
       return fail({
         severity: "ERROR",
@@ -75,29 +77,9 @@ const NO_LIST: Failure = {
   hint: "The supervisor did not answer; try again, or see the log of the node.",
 };
 
-function answer(
-  columns: readonly string[],
-  rows: readonly (readonly string[])[],
-): Result<ShowAnswer, never> {
-  return succeed({ columns, rows, tag: `SELECT ${rows.length}` });
+function rowsOf(command: string, rows: readonly (readonly string[])[]): Result<ShowAnswer, never> {
+  return succeed({ columns: SHOW_COLUMNS[command] ?? [], rows, tag: `SELECT ${rows.length}` });
 }
-
-const NODE_COLUMNS = [
-  "node_id",
-  "hostname",
-  "port",
-  "status",
-  "pg_status",
-  "lb_weight",
-  "role",
-  "pg_role",
-  "select_cnt",
-  "load_balance_node",
-  "replication_delay",
-  "replication_state",
-  "replication_sync_state",
-  "last_status_change",
-] as const;
 
 function poolNodes({ view, loadBalanceNode, formatTime }: ShowData): readonly string[][] {
   return view.backends.map((backend) => [

@@ -60,7 +60,7 @@ describe("simple statements", () => {
     expect(world.session.activity).toBe("active");
     world.client(say.query(WRITE));
     expect(world.story()).toBe("");
-    world.session.showAnswered({ ok: true, value: { columns: ["v"], rows: [["1"]], tag: "SHOW" } });
+    world.session.ownAnswered({ ok: true, value: { columns: ["v"], rows: [["1"]], tag: "SHOW" } });
     expect(world.story()).toBe(`>client T D C ZI\n>1 Q(${READ})\npause client`);
   });
 

@@ -5,6 +5,7 @@
 import { loadModule, parseSync } from "libpg-query";
 import { failure, succeed, type Failure } from "../../../../../src/base/index.ts";
 import { compileRules, type RoutingConfig } from "../../../../../src/proxy/core/routing/index.ts";
+import type { OwnCommand } from "../../../../../src/proxy/core/show/index.ts";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
   BackendLink,
@@ -227,9 +228,17 @@ export class World implements SessionPort {
     this.#lines.push(`end ${why === null ? "without a word" : `${why.sqlstate} ${why.message}`}`);
   }
 
-  answerShow(command: string): ReturnType<SessionPort["answerShow"]> {
-    if (command === "pool_clients") return null;
-    if (command !== "pool_version") return { ok: false, error: failure("no-primary") };
+  columnsOf(): readonly string[] {
+    return ["v"];
+  }
+
+  answerOwn(command: OwnCommand): ReturnType<SessionPort["answerOwn"]> {
+    const name = command.kind === "show-pool" ? command.name : "";
+    if (name === "pool_clients") return null;
+    if (name === "pool_nodes") {
+      return succeed({ columns: ["v"], rows: [["1"], ["2"], ["3"]], tag: "SELECT 3" });
+    }
+    if (name !== "pool_version") return { ok: false, error: failure("no-primary") };
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
   }
 

@@ -84,7 +84,7 @@ test("SHOW POOL_CLIENTS lists those of all workers, and last those that wait, in
     client,
   ];
   const answer = answerShow("pool_clients", data({ clients }));
-  expect(answer.ok && answer.value.columns.join(" ")).toBe(
+  expect(answer.ok && answer.value.columns?.join(" ")).toBe(
     "worker worker_pid client_id client_addr client_port username database application_name state since connected keeps backends",
   );
   expect(answer.ok && answer.value.rows.map((row) => row.join("|"))).toEqual([
@@ -115,7 +115,7 @@ test("SHOW POOL_QUEUES lists what clients wait for, worker by worker", () => {
   ];
   const answer = answerShow("pool_queues", data({ queues }));
   expect(
-    answer.ok && [answer.value.columns, ...answer.value.rows].map((row) => row.join("|")),
+    answer.ok && [answer.value.columns ?? [], ...answer.value.rows].map((row) => row.join("|")),
   ).toEqual([
     "worker|worker_pid|queue|backend_id|username|database|used|unused|max|waiting|oldest_wait_ms",
     "1|100|connections|0|alice|shop|5|1|10|0|1234",

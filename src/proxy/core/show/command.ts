@@ -1,0 +1,120 @@
+import type { Failure } from "../../../base/index.ts";
+import { Lexer, type SqlClass } from "../sql/index.ts";
+
+/** A statement that the proxy answers itself. */
+export type OwnCommand =
+  /** SHOW POOL_*: `name` is `pool_nodes` and the like. */
+  | { readonly kind: "show-pool"; readonly name: string }
+  /** PGPOOL SHOW; `name` in lower case, `all` for ALL. */
+  | { readonly kind: "show-parameter"; readonly name: string }
+  /** PGPOOL SET; null for DEFAULT. */
+  | { readonly kind: "set"; readonly name: string; readonly value: string | null }
+  /** PGPOOL RESET; null for ALL. */
+  | { readonly kind: "reset"; readonly name: string | null }
+  /** PGPOOL EXPLAIN ROUTE. */
+  | { readonly kind: "explain-route"; readonly text: string }
+  /** Of a statement of ours that was prepared by Parse. */
+  | { readonly kind: "deallocate"; readonly name: string }
+  | { readonly kind: "wrong"; readonly failure: Failure };
+
+/** Its class says already that the proxy answers it. */
+export function isOwnKind(sql: SqlClass): boolean {
+  return sql.kind === "show-pool" || sql.kind === "pgpool";
+}
+
+/**
+ * What a statement asks of the proxy.
+ *
+ * @param sql one for which `isOwnKind` holds, or a DEALLOCATE.
+ * Source: Pgpool-II manual, "PGPOOL SHOW", "PGPOOL SET", "PGPOOL RESET".
+ */
+export function parseOwnCommand(sql: SqlClass, text: string): OwnCommand {
+  if (sql.kind === "show-pool") return { kind: "show-pool", name: sql.name ?? "" };
+  if (sql.kind === "deallocate") return { kind: "deallocate", name: sql.name ?? "" };
+  const lexer = new Lexer(text);
+  lexer.next();
+  lexer.next();
+  if (lexer.isWord("show")) return show(lexer);
+  if (lexer.isWord("set")) return set(lexer);
+  if (lexer.isWord("reset")) return reset(lexer);
+  if (lexer.isWord("explain")) return explain(lexer);
+  return wrongAt(lexer);
+}
+
+function show(lexer: Lexer): OwnCommand {
+  const name = nameIn(lexer);
+  return name !== null && isOver(lexer) ? { kind: "show-parameter", name } : wrongAt(lexer);
+}
+
+function reset(lexer: Lexer): OwnCommand {
+  const name = nameIn(lexer);
+  if (name === null || !isOver(lexer)) return wrongAt(lexer);
+  return { kind: "reset", name: name === "all" ? null : name };
+}
+
+function set(lexer: Lexer): OwnCommand {
+  const name = nameIn(lexer);
+  if (name === null) return wrongAt(lexer);
+  lexer.next();
+  if (!lexer.isWord("to") && !lexer.isSymbol("=")) return wrongAt(lexer);
+  lexer.next();
+  if (lexer.isWord("default")) {
+    return isOver(lexer) ? { kind: "set", name, value: null } : wrongAt(lexer);
+  }
+  const value = valueIn(lexer);
+  return value !== null && isOver(lexer) ? { kind: "set", name, value } : wrongAt(lexer);
+}
+
+function explain(lexer: Lexer): OwnCommand {
+  lexer.next();
+  if (!lexer.isWord("route")) return wrongAt(lexer);
+  return { kind: "explain-route", text: lexer.text.slice(lexer.end).trim() };
+}
+
+function nameIn(lexer: Lexer): string | null {
+  lexer.next();
+  const isName = lexer.kind === "word" || lexer.kind === "quoted-identifier";
+  return isName ? lexer.value.toLowerCase() : null;
+}
+
+/** A word, a number with a unit or a sign, or a string. */
+function valueIn(lexer: Lexer): string | null {
+  const sign = lexer.isSymbol("-") || lexer.isSymbol("+") ? lexer.value : "";
+  if (sign !== "") lexer.next();
+  const raw = lexer.text.slice(lexer.start, lexer.end);
+  switch (lexer.kind) {
+    case "number":
+      return `${sign}${raw}`;
+    case "word":
+    case "quoted-identifier":
+      return sign === "" ? lexer.value : null;
+    case "string":
+      return sign === "" && raw.startsWith("'") ? raw.slice(1, -1).replaceAll("''", "'") : null;
+    case "parameter":
+    case "symbol":
+    case "end":
+      return null;
+  }
+}
+
+function isOver(lexer: Lexer): boolean {
+  do lexer.next();
+  while (lexer.isSymbol(";"));
+  return lexer.kind === "end";
+}
+
+/** So much of a text is repeated in the message about it. */
+const EXCERPT_CHARS_MAX = 64;
+
+function wrongAt(lexer: Lexer): OwnCommand {
+  const at = lexer.text.slice(lexer.start, lexer.end).slice(0, EXCERPT_CHARS_MAX);
+  return {
+    kind: "wrong",
+    failure: {
+      severity: "ERROR",
+      sqlstate: "42601",
+      message: at === "" ? "syntax error at end of input" : `syntax error at or near "${at}"`,
+      hint: "It is PGPOOL SHOW name, PGPOOL SET name TO value, PGPOOL RESET name, or PGPOOL EXPLAIN ROUTE statement.",
+    },
+  };
+}
