@@ -1,5 +1,6 @@
 import { checkBackends } from "./check-backends.ts";
 import { checkPooling } from "./check-pooling.ts";
+import { checkRouting } from "./check-routing.ts";
 import { checkValues } from "./check-values.ts";
 import { checkWatchdog } from "./check-watchdog.ts";
 import type { Config } from "./config.ts";
@@ -15,6 +16,7 @@ export function checkConfig(config: Config, settings: Settings): readonly Findin
     ...checkValues(config, settings),
     ...checkPooling(config, settings),
     ...checkBackends(config, settings),
+    ...checkRouting(config, settings),
     ...checkWatchdog(config, settings),
   ];
 }

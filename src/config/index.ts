@@ -20,6 +20,12 @@ export type {
 export { formatFinding, formatFindings } from "./finding.ts";
 export type { Finding } from "./finding.ts";
 export { isHostName } from "./addresses.ts";
+export { compilePattern } from "./pattern.ts";
+export type { Pattern } from "./pattern.ts";
+export { readRedirects } from "./redirects.ts";
+export type { Redirect } from "./redirects.ts";
+export { readRelationships } from "./relationships.ts";
+export type { Relationship } from "./relationships.ts";
 export { poolModeOf } from "./pool-modes.ts";
 export type { PoolMode } from "./pool-modes.ts";
 export { PARAMETERS } from "./parameters/table.ts";

@@ -1,14 +1,8 @@
 import { fail, Secret, succeed } from "../base/index.ts";
 import type { Result } from "../base/index.ts";
 import type { Value } from "./config.ts";
-import type {
-  EnumRow,
-  ListRow,
-  NumberRow,
-  ParameterRow,
-  StringRow,
-  Unit,
-} from "./parameters/parameter.ts";
+import type { EnumRow, NumberRow, ParameterRow, StringRow, Unit } from "./parameters/parameter.ts";
+import { splitOutside } from "./list-text.ts";
 import { maxOf, minOf } from "./parameters/table.ts";
 
 /**
@@ -27,7 +21,7 @@ export function parseValue(row: ParameterRow, text: string): Result<Value, strin
     case "enum":
       return parseEnum(row, text);
     case "list":
-      return succeed(parseList(row, text));
+      return succeed(splitOutside(text, row.separator));
     case "secret":
       return parseSecret(row, text);
     case "string":
@@ -82,25 +76,6 @@ function parseEnum(row: EnumRow, text: string): Result<string, string> {
   const spelled = Object.entries(row.spellings ?? {}).find(([spelling]) => spelling === word);
   const found = spelled?.[1] ?? row.values.find((value) => value.toLowerCase() === word);
   return found === undefined ? fail(`expected one of: ${row.values.join(", ")}`) : succeed(found);
-}
-
-/** Items are trimmed and empty ones dropped; a backslash keeps a separator inside its item. */
-function parseList(row: ListRow, text: string): readonly string[] {
-  const items: string[] = [];
-  let item = "";
-  for (let at = 0; at < text.length; at += 1) {
-    if (text[at] === "\\") {
-      item += text.slice(at, at + 2);
-      at += 1;
-    } else if (text[at] === row.separator) {
-      items.push(item);
-      item = "";
-    } else {
-      item += text[at];
-    }
-  }
-  items.push(item);
-  return items.map((each) => each.trim()).filter((each) => each !== "");
 }
 
 function parseSecret(row: StringRow, text: string): Result<Secret, string> {

@@ -370,13 +370,6 @@ describe("the worker process", () => {
     expect(await worker.exited).toBe(0);
   });
 
-  test("it names a pattern that is no regular expression", async () => {
-    await worker.stop();
-    const config = ["write_function_list = 'f(,good'", "log_line_prefix = ''"];
-    worker = await startWorker({ postgres, weights: WEIGHTS, config });
-    expect(worker.log()).toMatch(/WARNING: .*write_function_list: "f\(" is not a regular/);
-  });
-
   test("it logs connections and statements in Pgpool-II's words", async () => {
     await worker.stop();
     const names = ["connections", "disconnections", "statement", "per_node_statement"];

@@ -54,7 +54,7 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     since: "4.5",
-    acts: false,
+    acts: true,
     about: "Pairs `user:server` or `user:server(ratio)` that fix where a user's reads go.",
   },
   database_redirect_preference_list: {
@@ -62,7 +62,7 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     since: "3.4",
-    acts: false,
+    acts: true,
     about:
       "Pairs `database:server` or `database:server(ratio)` that fix where a database's reads go.",
   },
@@ -71,7 +71,7 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     since: "3.4",
-    acts: false,
+    acts: true,
     about:
       "Pairs `application:server` or `application:server(ratio)` that fix where an application's reads go.",
   },

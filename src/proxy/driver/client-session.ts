@@ -78,6 +78,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       rules,
       view: o.context.view(),
       loadBalanceNode: o.loadBalanceNode,
+      client: o.client,
       sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
       logsStatements: config.log_statement,

@@ -11,7 +11,7 @@ type AnyFinding = Finding | AuthFinding;
 
 export interface SettingsRead {
   readonly settings: Settings;
-  /** Of pool_hba.conf, pool_passwd and the patterns of routing. */
+  /** Of pool_hba.conf and pool_passwd. */
   readonly findings: readonly AnyFinding[];
 }
 
@@ -40,17 +40,12 @@ export function readSettings(
   const clientsMax = Math.ceil(
     (config.num_init_children - config.reserved_connections) / workerCount(config),
   );
-  const rules = compileRules(config);
-  const useless = rules.complaints.map((message): Finding => {
-    const hint = "It matches nothing until it is corrected.";
-    return { level: "warning", file: config.files.config, line: null, message, hint };
-  });
   return succeed({
     // What else is wrong with pgpool.conf is the supervisor's to tell.
-    findings: [...useless, ...hba.findings, ...users.findings],
+    findings: [...hba.findings, ...users.findings],
     settings: {
       config,
-      rules,
+      rules: compileRules(config),
       hbaRules: hba.rules,
       users: users.users,
       saltSeed: createHash("sha256").update("salts of unknown users\0").update(passwd).digest(),

@@ -31,6 +31,7 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   readonly startUp: ReadonlyMap<string, string>;
   readonly #context: WorkerContext;
   readonly #settings: Settings;
+  readonly #client: StartedClient;
   readonly #host: OpenerHost;
   /** By backend id. */
   readonly #lanes: (SharedLane | undefined)[] = [];
@@ -53,6 +54,7 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   }) {
     this.#context = o.context;
     this.#settings = o.settings;
+    this.#client = o.client;
     this.#host = o.host;
     const { state, startOnly } = o.context.known.states.ofStartUp(o.client.parameters);
     this.#state = state;
@@ -72,7 +74,9 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     const { shared, view } = this.#context;
     const { backends, primaryId } = view();
     const usable = backends.filter((one) => one.state === "up" || one.state === "waiting");
-    const lbNode = chooseLoadBalanceNode(view(), this.#settings.config, Math.random());
+    const { config, rules } = this.#settings;
+    const preferences = rules.preferencesOf(this.#client);
+    const lbNode = chooseLoadBalanceNode(view(), config, Math.random(), preferences);
     const find = (id: number | null): BackendView | undefined =>
       usable.find((one) => one.id === id);
     const first = find(primaryId) ?? find(lbNode) ?? usable[0];

@@ -1,7 +1,8 @@
 /** A session between a client that is a list of bytes and servers that are models or noise. */
 import { loadModule, parseSync } from "libpg-query";
 import { assert, failure, succeed, type Failure } from "../../../src/base/index.ts";
-import { compileRules, type RoutingConfig } from "../../../src/proxy/core/routing/index.ts";
+import { CLIENT, ROUTING } from "../../support/routing.ts";
+import { compileRules } from "../../../src/proxy/core/routing/index.ts";
 import {
   BackendLink,
   ParameterSets,
@@ -19,18 +20,6 @@ const classifier = createClassifier({
   parseBytesMax: 10_000,
 });
 
-const ROUTING: RoutingConfig = {
-  load_balance_mode: true,
-  statement_level_load_balance: false,
-  disable_load_balance_on_write: "transaction",
-  allow_sql_comments: false,
-  ignore_leading_white_space: true,
-  read_only_function_list: [],
-  write_function_list: [],
-  primary_routing_query_pattern_list: [],
-  delay_threshold: 0,
-  prefer_lower_delay_standby: false,
-};
 const RULES = compileRules(ROUTING);
 
 function backend(id: number): BackendView {
@@ -86,6 +75,7 @@ export class World implements SessionPort {
       rules: RULES,
       view: VIEW,
       loadBalanceNode: 1,
+      client: CLIENT,
       sharing: null,
       nextRandom: () => 0,
       logsStatements: false,

@@ -1,13 +1,25 @@
+import type { Redirect } from "../../../config/index.ts";
 import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
 import type { RoutingConfig } from "./rules.ts";
 
 export type BalanceConfig = Pick<RoutingConfig, "load_balance_mode" | "delay_threshold">;
 
+/** What one of the redirect lists says of a client. */
+export interface Preference {
+  /** The parameter. */
+  readonly list: string;
+  readonly pattern: string;
+  readonly node: Redirect["node"];
+  readonly ratio: number;
+}
+
 /**
- * The backend for the reads of a session (or of one statement): by weight among those that live
- * and are not too far behind. When weights choose none it is the primary; when all weights are 0,
- * or load_balance_mode is off and there is no primary, the main node, which is the live one with
- * the smallest id. Null when none lives.
+ * The backend for the reads of a session (or of one statement): that of the first preference that
+ * can be followed, else by weight among those that live and are not too far behind. When weights
+ * choose none it is the primary; when all weights are 0, or load_balance_mode is off and there is
+ * no primary, the main node, which is the live one with the smallest id. Null when none lives.
+ *
+ * Source: Pgpool-II's manual, database_redirect_preference_list, and its behaviour.
  *
  * @param randomUnit 0 <= randomUnit < 1.
  */
@@ -15,18 +27,56 @@ export function chooseLoadBalanceNode(
   view: ClusterView,
   config: BalanceConfig,
   randomUnit: number,
+  preferences: readonly Preference[] = [],
 ): number | null {
   const main = mainNode(view);
   const primary = livePrimary(view);
   if (!config.load_balance_mode) return primary ?? main;
+  const preferred = followed(view, preferences);
+  if (preferred === null) return byWeight(view, config, randomUnit, anyBackend);
+  const { node, ratio } = preferred;
+  const isFollowed = randomUnit <= ratio;
+  // What is left of the random number is as random.
+  const rest = isFollowed ? randomUnit / (ratio || 1) : (randomUnit - ratio) / (1 - ratio);
+  const unit = Math.min(rest, 1 - Number.EPSILON);
+  if (node === "standby") {
+    if (!isFollowed && primary !== null) return primary;
+    return byWeight(view, config, unit, ({ id }) => id !== view.primaryId);
+  }
+  const wanted = node === "primary" ? primary : node;
+  return isFollowed ? wanted : byWeight(view, config, unit, ({ id }) => id !== wanted);
+}
+
+/** The preference that counts: one for a node that is gone is passed over. */
+export function followed(view: ClusterView, preferences: readonly Preference[]): Preference | null {
+  for (const preference of preferences) {
+    const { node } = preference;
+    if (node === "standby") return preference;
+    const id = node === "primary" ? view.primaryId : node;
+    if (view.backends.some((backend) => backend.id === id && isUsable(backend))) return preference;
+  }
+  return null;
+}
+
+type Filter = (backend: BackendView) => boolean;
+
+const anyBackend: Filter = () => true;
+
+function byWeight(
+  view: ClusterView,
+  config: BalanceConfig,
+  randomUnit: number,
+  mayBe: Filter,
+): number | null {
+  const main = mainNode(view);
   let total = 0;
   for (const backend of view.backends) {
-    if (isCandidate(view, backend, config)) total += backend.weight;
+    if (mayBe(backend) && isCandidate(view, backend, config)) total += backend.weight;
   }
   let rest = randomUnit * total;
   let last: number | null = null;
   for (const backend of view.backends) {
-    if (!isCandidate(view, backend, config)) continue;
+    if (!mayBe(backend) || !isCandidate(view, backend, config)) continue;
     last = backend.id;
     rest -= backend.weight;
     if (rest < 0) break;
@@ -35,7 +85,7 @@ export function chooseLoadBalanceNode(
   const isWeightless = view.backends.every((backend) => backend.weight === 0);
   const mainView = view.backends.find((backend) => backend.id === main);
   const mayUseMain = mainView !== undefined && !isLagging(view, mainView, config);
-  return isWeightless && mayUseMain ? main : (primary ?? main);
+  return isWeightless && mayUseMain ? main : (livePrimary(view) ?? main);
 }
 
 function isCandidate(view: ClusterView, backend: BackendView, config: BalanceConfig): boolean {

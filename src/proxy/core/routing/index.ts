@@ -2,7 +2,13 @@
  * Chooses the backends that a statement goes to, from its class, the configuration and what is
  * known of the cluster. It knows no connection and draws no random number. Read `route.ts` first.
  */
-export { compileRules, type RoutingConfig, type RoutingRules } from "./rules.ts";
+export {
+  compileRules,
+  type ClientIdentity,
+  type RoutingConfig,
+  type RoutingRules,
+} from "./rules.ts";
+export { reasonText, remedyText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
 export {
   courseOf,
   nextPinned,
@@ -14,4 +20,4 @@ export {
   type SessionNodes,
 } from "./route.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
-export { chooseLoadBalanceNode } from "./balance.ts";
+export { chooseLoadBalanceNode, type Preference } from "./balance.ts";

@@ -11,12 +11,22 @@
  */
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
-import { chooseLoadBalanceNode, isLagging, isUsable, livePrimary } from "./balance.ts";
+import {
+  chooseLoadBalanceNode,
+  followed,
+  isLagging,
+  isUsable,
+  livePrimary,
+  type Preference,
+} from "./balance.ts";
+import { REASON, type NodeChoice, type Reason } from "./reason.ts";
 import type { RoutingRules } from "./rules.ts";
 
 export interface RoutingContext {
   readonly rules: RoutingRules;
   readonly view: ClusterView;
+  /** What the redirect lists say of the client, the strongest first. */
+  readonly preferences: readonly Preference[];
   /** The statement as sent; read only when primary_routing_query_pattern_list is set. */
   readonly text: string;
   /** The node this session (or, per statement, this read) was given by chooseLoadBalanceNode. */
@@ -36,8 +46,8 @@ export interface RoutingContext {
 export interface Route {
   /** Backend ids, the primary first. Empty: nobody can take it now; `reason` says why. */
   readonly targets: readonly number[];
-  /** For log, explain-routing and error details. */
-  readonly reason: string;
+  /** The rule that decided; `reasonText` makes words of it, for log, EXPLAIN ROUTE and errors. */
+  readonly reason: Reason;
   /** Not known to be a pure read. */
   readonly writes: boolean;
   /** Every backend that this session reads from gets the statement. */
@@ -52,22 +62,24 @@ export function route(sql: SqlClass, context: RoutingContext): Route {
   const reason = reasonForPrimary(sql, context);
   switch (course) {
     case "here":
-      return { targets: [], reason: "answered here", writes, coversSession: true };
+      return { targets: [], reason: REASON.here, writes, coversSession: true };
     case "nowhere": {
-      const why = reason === null ? "no backend is up" : `no primary is known, and ${reason}`;
+      const why: Reason =
+        reason === null ? REASON.noBackend : { rule: "no-primary", because: reason };
       return { targets: [], reason: why, writes, coversSession: false };
     }
     case "primary": {
       const targets = nodes.primary === null ? [] : [nodes.primary];
-      return { targets, reason: reason ?? "", writes, coversSession: coversRead };
+      return { targets, reason: reason ?? REASON.noBackend, writes, coversSession: coversRead };
     }
     case "both": {
-      const why = "it changes the state of the session";
+      const why = REASON.sessionState;
       return { targets: nodes.session, reason: why, writes, coversSession: true };
     }
     case "read": {
       const targets = nodes.read === null ? [] : [nodes.read];
-      return { targets, reason: "a read", writes, coversSession: coversRead };
+      const why: Reason = { rule: "read", choice: choiceOf(context, nodes.read) };
+      return { targets, reason: why, writes, coversSession: coversRead };
     }
   }
 }
@@ -108,20 +120,34 @@ export function nextPinned(pinned: boolean, sql: SqlClass, route: Route): boolea
   return pinned || (sql.changesSession && !route.coversSession);
 }
 
-function reasonForPrimary(sql: SqlClass, context: RoutingContext): string | null {
+function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null {
   const { rules, tempRelations } = context;
-  if (context.inTransaction) return "an explicit transaction is open";
+  if (context.inTransaction) return REASON.transaction;
   const reason = rules.reasonForPrimary(sql);
   if (reason !== null || sql.destination === "both") return reason;
-  if (context.pinned) return "a setting of this session exists on the primary only";
+  if (context.pinned) return REASON.pinned;
   if (context.writeSeen && rules.config.disable_load_balance_on_write === "always") {
-    return "this session wrote and disable_load_balance_on_write is always";
+    return REASON.writeSeen;
   }
   if (tempRelations.size > 0) {
     const temp = sql.relations.find((name) => tempRelations.has(withoutTempSchema(name)));
-    if (temp !== undefined) return `${temp} is a temporary table of this session`;
+    if (temp !== undefined) return { rule: "temporary-table", relation: temp };
   }
   return rules.reasonInText(context.text);
+}
+
+/** How the node of reads came to be that one. */
+function choiceOf(context: RoutingContext, read: number | null): NodeChoice {
+  const { view, rules, preferences, loadBalanceNode } = context;
+  if (!rules.config.load_balance_mode) return { by: "load_balance_mode" };
+  if (loadBalanceNode !== null && read !== loadBalanceNode) {
+    const given = view.backends.find((backend) => backend.id === loadBalanceNode);
+    const isUp = given !== undefined && isUsable(given);
+    return isUp ? { by: "delay", laggingId: given.id } : { by: "replacement" };
+  }
+  const preference = followed(view, preferences);
+  if (preference === null) return { by: "weight" };
+  return { by: "redirect", list: preference.list, pattern: preference.pattern };
 }
 
 function withoutTempSchema(relation: string): string {
@@ -130,14 +156,15 @@ function withoutTempSchema(relation: string): string {
 
 /** The given node while it can be used; else another, chosen the same way each time. */
 function nodeForReads(context: RoutingContext, primary: number | null): number | null {
-  const { view, loadBalanceNode, randomUnit, rules } = context;
-  if (!rules.config.load_balance_mode) return chooseLoadBalanceNode(view, rules.config, randomUnit);
+  const { view, loadBalanceNode, randomUnit, rules, preferences } = context;
+  const { config } = rules;
+  if (!config.load_balance_mode) return chooseLoadBalanceNode(view, config, randomUnit);
   const given = view.backends.find((backend) => backend.id === loadBalanceNode);
   if (given === undefined || !isUsable(given)) {
-    return chooseLoadBalanceNode(view, rules.config, randomUnit);
+    return chooseLoadBalanceNode(view, config, randomUnit, preferences);
   }
-  if (!isLagging(view, given, rules.config)) return given.id;
-  const nearest = rules.config.prefer_lower_delay_standby ? leastDelayed(context) : null;
+  if (!isLagging(view, given, config)) return given.id;
+  const nearest = config.prefer_lower_delay_standby ? leastDelayed(context) : null;
   return nearest ?? primary ?? given.id;
 }
 

@@ -1,6 +1,14 @@
-import type { Config } from "../../../config/index.ts";
-import type { SqlClass } from "../sql/index.ts";
+import {
+  compilePattern,
+  readRedirects,
+  type Config,
+  type Pattern,
+  type Redirect,
+} from "../../../config/index.ts";
+import type { SqlClass, SqlKind } from "../sql/index.ts";
+import type { Preference } from "./balance.ts";
 import { isHarmlessBuiltin, isWritingBuiltin } from "./functions.ts";
+import { REASON, type FunctionRule, type Reason } from "./reason.ts";
 
 /** The parameters that routing acts on; a Config will do. */
 export type RoutingConfig = Pick<
@@ -13,25 +21,36 @@ export type RoutingConfig = Pick<
   | "read_only_function_list"
   | "write_function_list"
   | "primary_routing_query_pattern_list"
+  | "user_redirect_preference_list"
+  | "database_redirect_preference_list"
+  | "app_name_redirect_preference_list"
   | "delay_threshold"
   | "prefer_lower_delay_standby"
 >;
 
-/** A configuration ready for use: make it once per configuration, share it between sessions. */
+/** Who a session is, for the redirect lists: as the start-up packet says. */
+export interface ClientIdentity {
+  readonly user: string;
+  readonly database: string;
+  readonly applicationName: string;
+}
+
+/**
+ * A configuration ready for use: make it once per configuration, share it between sessions. What is
+ * wrong in it the check of the configuration has told; here it matches nothing.
+ */
 export interface RoutingRules {
   readonly config: RoutingConfig;
-  /** Patterns that are no regular expressions, to be reported; they match nothing. */
-  readonly complaints: readonly string[];
   /** Why the statement must go to the primary by what it is; null when nothing says so. */
-  reasonForPrimary(sql: SqlClass): string | null;
+  reasonForPrimary(sql: SqlClass): Reason | null;
   /** Not known to be a pure read. */
   mayWrite(sql: SqlClass): boolean;
   /** Whether `reasonInText` looks at the text at all. */
   readonly readsText: boolean;
   /** Why its text must go there. */
-  reasonInText(text: string): string | null;
-  /** The first function that may write, or null. */
-  writingFunction(sql: SqlClass): string | null;
+  reasonInText(text: string): Reason | null;
+  /** What the redirect lists say of a client, the strongest first. */
+  preferencesOf(client: ClientIdentity): readonly Preference[];
 }
 
 export function compileRules(config: RoutingConfig): RoutingRules {
@@ -40,10 +59,11 @@ export function compileRules(config: RoutingConfig): RoutingRules {
 
 class CompiledRules implements RoutingRules {
   readonly config: RoutingConfig;
-  readonly complaints: string[] = [];
-  readonly #readOnly: readonly RegExp[];
-  readonly #writing: readonly RegExp[];
-  readonly #primaryTexts: readonly RegExp[];
+  readonly #readOnly: readonly Pattern[];
+  readonly #writing: readonly Pattern[];
+  readonly #primaryTexts: readonly Pattern[];
+  /** The strongest first. */
+  readonly #redirects: readonly RedirectList[];
   /** A class is shared by many statements: what is found out about it is kept as long as it. */
   readonly #verdicts = new WeakMap<SqlClass, Verdict>();
   /** The verdict that was asked for last: mostly it is asked for again. */
@@ -52,15 +72,15 @@ class CompiledRules implements RoutingRules {
 
   constructor(config: RoutingConfig) {
     this.config = config;
-    this.#readOnly = this.#compile("read_only_function_list", config.read_only_function_list);
-    this.#writing = this.#compile("write_function_list", config.write_function_list);
-    this.#primaryTexts = this.#compile(
-      "primary_routing_query_pattern_list",
-      config.primary_routing_query_pattern_list,
-    );
+    this.#readOnly = compileAll(config.read_only_function_list);
+    this.#writing = compileAll(config.write_function_list);
+    this.#primaryTexts = compileAll(config.primary_routing_query_pattern_list);
+    this.#redirects = REDIRECT_LISTS.map(({ name, of }) => {
+      return { name, of, redirects: readRedirects(name, config[name]).redirects };
+    });
   }
 
-  reasonForPrimary(sql: SqlClass): string | null {
+  reasonForPrimary(sql: SqlClass): Reason | null {
     return this.#judge(sql).reason;
   }
 
@@ -72,26 +92,25 @@ class CompiledRules implements RoutingRules {
     return this.#primaryTexts.length > 0;
   }
 
-  reasonInText(text: string): string | null {
+  reasonInText(text: string): Reason | null {
     if (!this.readsText) return null;
-    const hit = this.#primaryTexts.some((pattern) => pattern.test(text));
-    return hit ? "it matches primary_routing_query_pattern_list" : null;
+    const hit = this.#primaryTexts.find((pattern) => pattern.matches(text));
+    return hit === undefined ? null : { rule: "query-pattern", pattern: hit.source };
   }
 
-  /**
-   * Source: Pgpool-II manual, read_only_function_list and write_function_list. Different: with
-   * none of the lists, functions that PostgreSQL does not bring along count as writing, as their
-   * volatility is not looked up; and PostgreSQL's own harmless ones never need to be listed.
-   */
-  writingFunction(sql: SqlClass): string | null {
-    return sql.functions.find((name) => this.#isWriting(name)) ?? null;
+  preferencesOf(client: ClientIdentity): readonly Preference[] {
+    return this.#redirects.flatMap(({ name: list, of, redirects }) => {
+      const hit = redirects.find(({ names }) => names.matches(client[of]));
+      if (hit === undefined) return [];
+      return { list, pattern: hit.names.source, node: hit.node, ratio: hit.ratio };
+    });
   }
 
   #judge(sql: SqlClass): Verdict {
     if (sql === this.#lastSql) return this.#last;
     let verdict = this.#verdicts.get(sql);
     if (verdict === undefined) {
-      verdict = { reason: this.#findReason(sql), mayWrite: isWrite(sql, this) };
+      verdict = { reason: this.#findReason(sql), mayWrite: this.#mayWrite(sql) };
       this.#verdicts.set(sql, verdict);
     }
     this.#lastSql = sql;
@@ -99,55 +118,79 @@ class CompiledRules implements RoutingRules {
     return verdict;
   }
 
-  #isWriting(name: string): boolean {
-    const matches = (patterns: readonly RegExp[]): boolean =>
-      patterns.some((pattern) => pattern.test(name));
-    if (this.config.read_only_function_list.length > 0) {
-      return !matches(this.#readOnly) && !isHarmlessBuiltin(name);
+  /**
+   * The first function that may write, as a reason; null when there is none.
+   *
+   * Source: Pgpool-II manual, read_only_function_list and write_function_list. Different: with
+   * none of the lists, functions that PostgreSQL does not bring along count as writing, as their
+   * volatility is not looked up; and PostgreSQL's own harmless ones never need to be listed.
+   */
+  #writingFunction(sql: SqlClass): Reason | null {
+    for (const name of sql.functions) {
+      const decidedBy = this.#whyWriting(name);
+      if (decidedBy !== null) return { rule: "function", name, volatility: null, decidedBy };
     }
-    if (this.config.write_function_list.length > 0) {
-      return matches(this.#writing) || isWritingBuiltin(name);
-    }
-    return !isHarmlessBuiltin(name);
+    return null;
   }
 
-  #findReason(sql: SqlClass): string | null {
-    if (sql.multi) return "several statements in one text";
-    if (sql.destination === "primary") return `a statement of kind ${sql.kind}`;
-    if (sql.leadingComment && !this.config.allow_sql_comments) {
-      return "it starts with a comment and allow_sql_comments is off";
+  #whyWriting(name: string): FunctionRule | null {
+    const matches = (patterns: readonly Pattern[]): boolean =>
+      patterns.some((pattern) => pattern.matches(name));
+    if (this.config.read_only_function_list.length > 0) {
+      const isListed = matches(this.#readOnly) || isHarmlessBuiltin(name);
+      return isListed ? null : "read_only_function_list";
     }
+    if (isWritingBuiltin(name)) return "builtin";
+    if (this.config.write_function_list.length > 0) {
+      return matches(this.#writing) ? "write_function_list" : null;
+    }
+    return isHarmlessBuiltin(name) ? null : "unknown";
+  }
+
+  #findReason(sql: SqlClass): Reason | null {
+    if (sql.multi) return REASON.severalStatements;
+    if (sql.destination === "primary") return { rule: "kind", kind: sql.kind };
+    if (sql.leadingComment && !this.config.allow_sql_comments) return REASON.comment;
     if (sql.leadingWhiteSpace && !this.config.ignore_leading_white_space && sql.kind === "read") {
-      return "it starts with white space and ignore_leading_white_space is off";
+      return REASON.whiteSpace;
     }
     const catalog = sql.relations.find(isCatalog);
-    if (catalog !== undefined) return `the system catalog ${catalog} is read`;
-    const writing = this.writingFunction(sql);
-    return writing === null ? null : `the function ${writing} may write`;
+    if (catalog !== undefined) return { rule: "system-catalog", relation: catalog };
+    return this.#writingFunction(sql);
   }
 
-  #compile(parameter: string, patterns: readonly string[]): RegExp[] {
-    return patterns.flatMap((pattern) => {
-      try {
-        return new RegExp(`^(?:${javaScriptPattern(pattern)})$`, "is");
-      } catch {
-        this.complaints.push(`${parameter}: "${pattern}" is not a regular expression`);
-        return [];
-      }
-    });
+  #mayWrite(sql: SqlClass): boolean {
+    if (sql.kind !== "read" && sql.kind !== "copy-out") return isWrite(sql.kind);
+    return sql.destination !== "either" || this.#writingFunction(sql) !== null;
   }
+}
+
+interface RedirectList {
+  readonly name: string;
+  readonly of: keyof ClientIdentity;
+  readonly redirects: readonly Redirect[];
+}
+
+const REDIRECT_LISTS = [
+  { name: "app_name_redirect_preference_list", of: "applicationName" },
+  { name: "database_redirect_preference_list", of: "database" },
+  { name: "user_redirect_preference_list", of: "user" },
+] as const;
+
+function compileAll(patterns: readonly string[]): Pattern[] {
+  return patterns.flatMap((text) => {
+    const compiled = compilePattern(text);
+    return compiled.ok ? [compiled.value] : [];
+  });
 }
 
 interface Verdict {
-  readonly reason: string | null;
+  readonly reason: Reason | null;
   readonly mayWrite: boolean;
 }
 
-function isWrite(sql: SqlClass, rules: RoutingRules): boolean {
-  switch (sql.kind) {
-    case "read":
-    case "copy-out":
-      return sql.destination !== "either" || rules.writingFunction(sql) !== null;
+function isWrite(kind: SqlKind): boolean {
+  switch (kind) {
     case "begin":
     case "commit":
     case "rollback":
@@ -157,6 +200,8 @@ function isWrite(sql: SqlClass, rules: RoutingRules): boolean {
     case "pgpool":
     case "empty":
     case "explain":
+    case "read":
+    case "copy-out":
       return false;
     case "write":
     case "two-phase":
@@ -177,20 +222,3 @@ function isWrite(sql: SqlClass, rules: RoutingRules): boolean {
 function isCatalog(relation: string): boolean {
   return relation.startsWith("pg_catalog.") || /^pg_[^.]*$/.test(relation);
 }
-
-/** POSIX writes character classes by name within brackets. */
-function javaScriptPattern(posix: string): string {
-  return posix.replace(/\[:(\w+):\]/g, (whole, name: string) => POSIX_CLASSES[name] ?? whole);
-}
-
-const POSIX_CLASSES: Readonly<Record<string, string | undefined>> = {
-  alnum: "A-Za-z0-9",
-  alpha: "A-Za-z",
-  blank: " \\t",
-  digit: "0-9",
-  lower: "a-z",
-  punct: "!-\\/:-@\\[-`{-~",
-  space: "\\s",
-  upper: "A-Z",
-  xdigit: "0-9A-Fa-f",
-};

@@ -5,8 +5,11 @@ import {
   courseOf,
   nextPinned,
   nodesOf,
+  reasonText,
   route,
+  type ClientIdentity,
   type Course,
+  type Reason,
   type Route,
   type RoutingContext,
   type RoutingRules,
@@ -16,6 +19,9 @@ import type { SqlClass } from "../sql/index.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import { SENT } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
+
+/** Where it was sent is known, why does not matter any more. */
+const NOT_ASKED: Reason = { rule: "session-state" };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -41,6 +47,7 @@ export class SessionRouting {
     readonly rules: RoutingRules;
     readonly view: ClusterView;
     readonly loadBalanceNode: number | null;
+    readonly client: ClientIdentity;
     readonly nextRandom: () => number;
   }) {
     this.#nextRandom = o.nextRandom;
@@ -48,6 +55,7 @@ export class SessionRouting {
     this.#context = {
       rules: o.rules,
       view: o.view,
+      preferences: o.rules.preferencesOf(o.client),
       text: "",
       loadBalanceNode: o.loadBalanceNode,
       randomUnit: o.nextRandom(),
@@ -133,7 +141,7 @@ export class SessionRouting {
     const context = this.#context;
     if (sql.kind === "read" && !sql.changesSession && !this.#writes) return;
     const targets = links.map((link) => link.backendId);
-    const chosen: Route = { targets, reason: "", writes: this.#writes, coversSession };
+    const chosen: Route = { targets, reason: NOT_ASKED, writes: this.#writes, coversSession };
     if (this.#writes) context.writeSeen = true;
     context.pinned = nextPinned(context.pinned, sql, chosen);
     for (const relation of sql.createsTemp) this.#tempRelations.add(relation);
@@ -150,6 +158,7 @@ export class SessionRouting {
         context.view,
         context.rules.config,
         context.randomUnit,
+        context.preferences,
       );
     }
     return courseOf(sql, context, this.#nodes().nodes);
@@ -162,7 +171,7 @@ export class SessionRouting {
   }
 
   #nowhere(sql: SqlClass | null): Destination {
-    const detail = sql === null ? {} : { detail: route(sql, this.#context).reason };
+    const detail = sql === null ? {} : { detail: reasonText(route(sql, this.#context).reason) };
     return { kind: "nowhere", failure: failure("no-primary", detail) };
   }
 }

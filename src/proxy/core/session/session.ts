@@ -1,7 +1,7 @@
 import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
-import type { RoutingRules } from "../routing/index.ts";
+import type { ClientIdentity, RoutingRules } from "../routing/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
 import type { BackendLink, LinkOwner } from "./backend-link.ts";
@@ -25,6 +25,7 @@ export interface SessionOptions {
   readonly rules: RoutingRules;
   readonly view: ClusterView;
   readonly loadBalanceNode: number | null;
+  readonly client: ClientIdentity;
   /** Connections are shared, one belongs to the session for a transaction; null when not. */
   readonly sharing: (KnownStates & FirstState) | null;
   /** 0 <= r < 1. */

@@ -1,6 +1,11 @@
-import { expect, test } from "vitest";
-import { chooseLoadBalanceNode } from "../../../../../src/proxy/core/routing/index.ts";
+import { describe, expect, test } from "vitest";
+import {
+  chooseLoadBalanceNode,
+  compileRules,
+  type RoutingConfig,
+} from "../../../../../src/proxy/core/routing/index.ts";
 import { harmlessBuiltins } from "../../../../../src/proxy/core/routing/functions.ts";
+import { CLIENT } from "../../../../support/routing.ts";
 import { backend, config, view } from "./context.ts";
 
 const weighted = (...weights: number[]) => weights.map((weight, id) => backend(id, { weight }));
@@ -76,4 +81,56 @@ test("no function known to write or to speak for one server alone is among the h
     /^(nextval|setval|currval|lastval|random.*|setseed|clock_timestamp|timeofday|set_config|lo_.*|txid_.*|gen_random_uuid|uuidv7|query_to_xml.*|ts_stat|pg_(advisory|try_advisory|sleep|notify|backend_pid|is_in_recovery|current_xact|current_wal|last_|switch_|create_|drop_|reload|rotate|terminate|cancel|promote|stat_|read_|ls_|export).*)$/;
   expect(harmlessBuiltins().filter((name) => banned.test(name))).toEqual([]);
   expect(new Set(harmlessBuiltins()).has("")).toBe(false);
+});
+
+describe("redirect lists", () => {
+  const spread = (own: Partial<RoutingConfig>, backends = weighted(0.2, 0.4, 0.4)) => {
+    const rules = compileRules(config(own));
+    const preferences = rules.preferencesOf(CLIENT);
+    const counts = backends.map(() => 0);
+    for (let step = 0; step < 1000; step++) {
+      const unit = (step + 0.5) / 1000;
+      const id = chooseLoadBalanceNode(view({ backends }), rules.config, unit, preferences) ?? -1;
+      counts[id] = (counts[id] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  test.each([
+    ["a node", "d:1", [0, 1000, 0]],
+    ["the primary, in any case", "D:primary", [1000, 0, 0]],
+    ["the standbys by weight", "d:standby", [0, 500, 500]],
+    ["nobody that it does not name", "x:1,dd:0", [200, 400, 400]],
+    ["the first that fits", "x:0,[cd]:2,d:1", [0, 0, 1000]],
+    ["a node for a share, the others by weight for the rest", "d:0(0.5)", [500, 250, 250]],
+    ["the standbys for a share, the primary for the rest", "d:standby(0.5)", [500, 250, 250]],
+  ])("send reads to %s", (_, list, expected) => {
+    const counts = spread({ database_redirect_preference_list: list });
+    counts.forEach((count, id) => expect(count).toBeCloseTo(expected[id] ?? 0, -1));
+  });
+
+  test("of applications come before those of databases, and these before those of users", () => {
+    const user = { user_redirect_preference_list: "u:0" };
+    const database = { database_redirect_preference_list: "d:1" };
+    const app = { app_name_redirect_preference_list: "a:2" };
+    expect(spread(user)).toEqual([1000, 0, 0]);
+    expect(spread({ ...user, ...database })).toEqual([0, 1000, 0]);
+    expect(spread({ ...user, ...database, ...app })).toEqual([0, 0, 1000]);
+  });
+
+  test("give way to the next when the node is gone", () => {
+    const backends = [backend(0), backend(1), backend(2, { state: "down" })];
+    const app = { app_name_redirect_preference_list: "a:2" };
+    expect(spread({ ...app, database_redirect_preference_list: "d:1" }, backends)).toEqual([
+      0, 1000, 0,
+    ]);
+    expect(spread(app, backends)).toEqual([500, 500, 0]);
+  });
+
+  test("name standbys that have no weight in vain", () => {
+    const backends = weighted(1, 0, 0);
+    expect(spread({ database_redirect_preference_list: "d:standby" }, backends)).toEqual([
+      1000, 0, 0,
+    ]);
+  });
 });

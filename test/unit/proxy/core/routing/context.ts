@@ -3,6 +3,7 @@ import {
   type RoutingConfig,
   type RoutingContext,
 } from "../../../../../src/proxy/core/routing/index.ts";
+import { ROUTING } from "../../../../support/routing.ts";
 import type { BackendView, ClusterView } from "../../../../../src/wire/ipc/index.ts";
 
 export function backend(id: number, own: Partial<BackendView> = {}): BackendView {
@@ -38,19 +39,7 @@ export function view(own: Partial<ClusterView> = {}): ClusterView {
 }
 
 export function config(own: Partial<RoutingConfig> = {}): RoutingConfig {
-  return {
-    load_balance_mode: true,
-    statement_level_load_balance: false,
-    disable_load_balance_on_write: "transaction",
-    allow_sql_comments: false,
-    ignore_leading_white_space: true,
-    read_only_function_list: [],
-    write_function_list: [],
-    primary_routing_query_pattern_list: [],
-    delay_threshold: 0,
-    prefer_lower_delay_standby: false,
-    ...own,
-  };
+  return { ...ROUTING, ...own };
 }
 
 /** A session whose reads go to node 1. */
@@ -61,6 +50,7 @@ export function context(
   return {
     rules: compileRules(config(ownConfig)),
     view: view(),
+    preferences: [],
     text: "",
     loadBalanceNode: 1,
     randomUnit: 0,

@@ -9,6 +9,7 @@ import {
   SessionRouting,
   type Destination,
 } from "../../../../../src/proxy/core/session/session-routing.ts";
+import { CLIENT } from "../../../../support/routing.ts";
 import { backend, context, view } from "../routing/context.ts";
 import { realClassifier } from "../sql/parser.ts";
 
@@ -19,6 +20,7 @@ function routingOf(at: RoutingContext): SessionRouting {
     rules: at.rules,
     view: at.view,
     loadBalanceNode: at.loadBalanceNode,
+    client: CLIENT,
     nextRandom: () => at.randomUnit,
   });
 }
@@ -107,7 +109,13 @@ describe("a statement goes", () => {
     const drawn = [0, 0.1, 0.5, 0.9];
     const rules = context({}, { statement_level_load_balance: true }).rules;
     const nextRandom = (): number => drawn.shift() ?? 0;
-    const routing = new SessionRouting({ rules, view: view(), loadBalanceNode: 0, nextRandom });
+    const routing = new SessionRouting({
+      rules,
+      view: view(),
+      loadBalanceNode: 0,
+      client: CLIENT,
+      nextRandom,
+    });
     const sql = classifier.classify("select 1");
     const ids = [1, 2, 3].map(() => idsOf(routing.ofStatement(sql, "select 1", false)));
     expect(ids).toEqual([[0], [1], [2]]);

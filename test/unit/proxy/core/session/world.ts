@@ -4,8 +4,9 @@
  */
 import { loadModule, parseSync } from "libpg-query";
 import { failure, succeed, type Failure } from "../../../../../src/base/index.ts";
-import { compileRules, type RoutingConfig } from "../../../../../src/proxy/core/routing/index.ts";
 import type { OwnCommand } from "../../../../../src/proxy/core/show/index.ts";
+import { CLIENT, ROUTING } from "../../../../support/routing.ts";
+import { compileRules } from "../../../../../src/proxy/core/routing/index.ts";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
   BackendLink,
@@ -25,19 +26,6 @@ const classifier = createClassifier({
   cacheEntriesMax: 100,
   parseBytesMax: 10_000,
 });
-
-const ROUTING: RoutingConfig = {
-  load_balance_mode: true,
-  statement_level_load_balance: false,
-  disable_load_balance_on_write: "transaction",
-  allow_sql_comments: false,
-  ignore_leading_white_space: true,
-  read_only_function_list: [],
-  write_function_list: [],
-  primary_routing_query_pattern_list: [],
-  delay_threshold: 0,
-  prefer_lower_delay_standby: false,
-};
 
 function backend(id: number): BackendView {
   return {
@@ -94,6 +82,7 @@ export class World implements SessionPort {
       rules: compileRules(ROUTING),
       view: o.view ?? VIEW,
       loadBalanceNode: 1,
+      client: CLIENT,
       sharing:
         o.isSharing === true
           ? {
