@@ -24,6 +24,12 @@ export const FAILURES = {
     message: "no server connection became free within queue_timeout",
     hint: "Shorten transactions, or raise pool_size, max_backend_connections, max_db_connections or max_user_connections.",
   },
+  "backend-paused": {
+    severity: "ERROR",
+    sqlstate: "57P03",
+    message: "the server is paused by an administrator, for longer than queue_timeout",
+    hint: 'Try again later, or end the pause by "pgquorum resume".',
+  },
   canceled: {
     severity: "ERROR",
     sqlstate: "57014",

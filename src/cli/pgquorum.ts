@@ -9,7 +9,7 @@ import { sampleConfig } from "../config/index.ts";
 import type {
   ClientRow,
   ClusterView,
-  ControlCommand,
+  ControlQuestion,
   NodeList,
   NodeStatus,
   QueueRow,
@@ -19,6 +19,7 @@ import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
 import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatQueues } from "./pgquorum/format-queues.ts";
+import { pauseBackend, resumeBackend, type PauseOptions } from "./pgquorum/pause-backend.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
 
 interface ViewOptions {
@@ -29,11 +30,11 @@ interface ViewOptions {
 const AUTH_KEY_BYTES = 32;
 
 async function show(
-  command: ControlCommand,
+  command: ControlQuestion,
   options: ViewOptions,
   format: (value: unknown) => string,
 ): Promise<void> {
-  const answer = await askNode(options.config, command);
+  const answer = await askNode(options.config, { command });
   if (!answer.ok) {
     process.stderr.write(`pgquorum: ${answer.error.text}`);
     process.exitCode = answer.error.exitCode;
@@ -88,6 +89,27 @@ program
   .action((options: ViewOptions) =>
     show("queues", options, (value) => formatQueues(value as NodeList<QueueRow>)),
   );
+
+const backendArgument = ["<backend>", "number of the backend, as in pgpool.conf"] as const;
+
+program
+  .command("pause")
+  .description(
+    `let nothing begin on a backend, and wait until nothing runs there any more: transactions end as
+they will, further statements of clients wait; reads of a standby go to the primary meanwhile.
+End it by "pgquorum resume". Exit code 1: something still ran when the time was over.`,
+  )
+  .argument(...backendArgument)
+  .option(...configOption)
+  .option("--timeout <seconds>", "end the pause by itself after so long", "60")
+  .action((backend: string, options: PauseOptions) => pauseBackend(backend, options));
+
+program
+  .command("resume")
+  .description("end the pause of a backend: statements that wait for it go on")
+  .argument(...backendArgument)
+  .option(...configOption)
+  .action((backend: string, options: { config?: string }) => resumeBackend(backend, options));
 
 program
   .command("check-config")

@@ -29,6 +29,7 @@ import { idleLifeMs } from "./core/pool/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
+  BackendPauses,
   BackendPool,
   laneRows,
   chooseSocketIo,
@@ -118,6 +119,12 @@ const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
 );
+const pauses = new BackendPauses({
+  holdMs: () => settings.config.queue_timeout,
+  countRunning: (backendId) => pool.countRunning(backendId) + shared.countRunning(backendId),
+  changed: () => listener.gateChanged(),
+  tell,
+});
 const allClients = new NodeListQuestions<ClientRow>("clients", tell);
 const allQueues = new NodeListQuestions<QueueRow>("queues", tell);
 const listener = new Listener({
@@ -136,6 +143,7 @@ const listener = new Listener({
   askForClients: (done) => allClients.ask(done),
   askForQueues: (done) => allQueues.ask(done),
   gate,
+  pauses,
   poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 });
@@ -171,8 +179,10 @@ function onMessage(message: ToWorker, handle: unknown): void {
     case "reload":
       return reload();
     case "pause-backend":
-      return pauseBackend(message.backendId);
+      pauses.begin(message.backendId, message.round);
+      return shared.pauseBackend(message.backendId);
     case "resume-backend":
+      pauses.end(message.backendId);
       return shared.resumeBackend(message.backendId);
     case "vip-left":
       return listener.shutDownAt(message.address, failure("vip-left"));
@@ -253,10 +263,6 @@ function reload(): void {
   log.change(logOptionsFor(settings.config, "child", isDebugging));
 }
 
-function pauseBackend(backendId: number): void {
-  shared.pauseBackend(backendId, () => tell({ type: "drained", backendId }));
-}
-
 function stop(mode: "smart" | "fast"): void {
   if (!isStopping) listener.stopAccepting(end);
   isStopping = true;
@@ -276,6 +282,7 @@ function tick(): void {
   pool.resize(connectionsFor(listener.placesCount));
   pool.expire();
   shared.expire();
+  pauses.look();
   listener.lookAtClients();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
   const stats: FromWorker = { type: "stats", clients: listener.counts, selectCounts };

@@ -17,12 +17,14 @@ import {
   controlSocketPath,
   type ClientRow,
   type ClusterRequest,
+  type ControlRequest,
   type ClusterView,
   type NodeList,
   type NodeStatus,
   type QueueRow,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
+import type { BackendPauses } from "./driver/backend-pauses.ts";
 import { loadingView } from "./core/loading-view.ts";
 
 /** What the node offers to its administrators. */
@@ -31,6 +33,7 @@ export interface AdminNode {
   readonly view: ClusterView;
   readonly watchdogView: WatchdogView | null;
   readonly workerPids: readonly number[];
+  readonly pauses: BackendPauses;
   status(): NodeStatus;
   listClients(): Promise<NodeList<ClientRow>>;
   listQueues(): Promise<NodeList<QueueRow>>;
@@ -86,20 +89,36 @@ async function startControl(
   if (directory === undefined) return succeed(null);
   return await startControlServer({
     path: controlSocketPath(directory, node.config.pcp_port),
-    handle: async (request) => {
-      switch (request.command) {
-        case "status":
-          return await Promise.resolve(statusAt(node.status(), monotonicNowMs()));
-        case "nodes":
-          return node.view;
-        case "clients":
-          return await node.listClients();
-        case "queues":
-          return await node.listQueues();
-      }
-    },
+    handle: (request) => answer(node, request),
     log,
   });
+}
+
+/** Well within the time that the one who asks gives us. */
+const DRAIN_ANSWER_MS: Ms = 2000;
+
+async function answer(node: AdminNode, request: ControlRequest): Promise<Result<unknown, string>> {
+  switch (request.command) {
+    case "status":
+      return succeed(statusAt(node.status(), monotonicNowMs()));
+    case "nodes":
+      return succeed(node.view);
+    case "clients":
+      return succeed(await node.listClients());
+    case "queues":
+      return succeed(await node.listQueues());
+    case "pause":
+    case "resume": {
+      const { backendId } = request;
+      if (!node.config.backends.some(({ id }) => id === backendId)) {
+        const known = node.config.backends.map(({ id }) => id).join(", ");
+        return fail(`there is no backend ${backendId}; the backends are ${known}`);
+      }
+      if (request.command === "resume") return succeed(node.pauses.resume(backendId));
+      const how = { by: "pgquorum pause", forMs: request.forMs, drainWithinMs: DRAIN_ANSWER_MS };
+      return succeed(await node.pauses.pause(backendId, how));
+    }
+  }
 }
 
 function statusAt(status: NodeStatus, nowMs: Ms): NodeStatus {

@@ -44,6 +44,7 @@ import {
   type AppliedViewsEvent,
   type AppliedViewsState,
 } from "./core/applied-views.ts";
+import { BackendPauses } from "./driver/backend-pauses.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { ClientDoors } from "./driver/client-doors.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
@@ -62,6 +63,8 @@ export interface NodeOptions {
 const VERDICT_WAIT_MS: Ms = 400;
 
 export class Node {
+  /** Statements of clients held while something is done to a backend. */
+  readonly pauses: BackendPauses;
   #config: Config;
   readonly #options: NodeOptions;
   readonly #log: Log;
@@ -115,6 +118,10 @@ export class Node {
       },
       { perform: (action) => this.#performOfViews(action) },
     );
+    this.pauses = new BackendPauses({
+      log,
+      tellOne: (id, message) => this.#workers.tellOne(id, message),
+    });
     this.#places = placesOf(config);
     this.#workers = new Workers({
       count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
@@ -124,9 +131,16 @@ export class Node {
       view: () => this.#care.view,
       onBackendError: (error) => this.#care.onBackendError(error),
       onSelectCounts: (counts) => this.#care.onSelectCounts(counts),
-      onJoined: (id) => this.#views.deliver({ type: "worker-joined", id }),
+      onJoined: (id) => {
+        this.#views.deliver({ type: "worker-joined", id });
+        this.pauses.workerJoined(id);
+      },
       onApplied: (id, index) => this.#views.deliver({ type: "worker-applied", id, index }),
-      onLeft: (id) => this.#views.deliver({ type: "worker-left", id }),
+      onBackendPaused: (id, told) => this.pauses.workerTold(id, told),
+      onLeft: (id) => {
+        this.#views.deliver({ type: "worker-left", id });
+        this.pauses.workerLeft(id);
+      },
       onUnusable: (reason) => void this.stop("fast", reason),
     });
     const onMessage = (message: FromWatchdog): void => this.#onWatchdog(message);
@@ -228,6 +242,7 @@ export class Node {
       watchdog,
       view: this.#care.view,
       cluster: this.#care.summary,
+      pauses: this.pauses.status,
     };
   }
 
@@ -319,6 +334,7 @@ export class Node {
       this.#care.stop().then(() => this.#link.stop()),
     ]);
     this.#views.stop();
+    this.pauses.stop();
     await this.#admin?.stop();
     this.#log.write("log", "the system is shut down");
     this.#options.onEnd(this.#problem);

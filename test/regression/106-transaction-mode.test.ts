@@ -337,14 +337,19 @@ describe("a prepared statement whose table has changed", () => {
 
 describe("a paused backend", () => {
   const drained = async (backendId: number): Promise<unknown> =>
-    worker.message((message) => message.type === "drained" && message.backendId === backendId);
+    worker.message(
+      (message) =>
+        message.type === "backend-paused" &&
+        message.backendId === backendId &&
+        message.running === 0,
+    );
 
   test("lets transactions end, says so, and lets the next ones wait until it goes on", async () => {
     const [one, other] = [await worker.client(), await worker.client()];
     try {
       await one.query("begin");
-      worker.tell({ type: "pause-backend", backendId: 0 });
-      worker.tell({ type: "pause-backend", backendId: 1 });
+      worker.tell({ type: "pause-backend", backendId: 0, round: 1 });
+      worker.tell({ type: "pause-backend", backendId: 1, round: 2 });
       // The first message was dealt with when the second one is answered.
       await drained(1);
       worker.tell({ type: "resume-backend", backendId: 1 });

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { fail, succeed } from "../../src/base/index.ts";
 import {
   isPgpoolAlive,
   prepareUnixSocketPath,
@@ -38,7 +39,12 @@ describe("the control socket", () => {
     path = join(directory.path, ".s.PGQUORUM.9898");
     const started = await startControlServer({
       path,
-      handle: (request) => Promise.resolve({ asked: request.command, text: "a\nb é" }),
+      handle: (request) =>
+        Promise.resolve(
+          request.command === "resume"
+            ? fail("there is no such backend")
+            : succeed({ asked: request.command, text: "a\nb é" }),
+        ),
       log: keepingLog(),
     });
     if (!started.ok) throw new Error(started.error.message);
@@ -66,6 +72,22 @@ describe("the control socket", () => {
       value: { ok: true, value: { asked: "status", text: "a\nb é" } },
     });
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it("says no to what cannot be done", async () => {
+    expect(await askControlSocket(path, { command: "resume", backendId: 7 })).toEqual({
+      ok: true,
+      value: { ok: false, error: "there is no such backend" },
+    });
+    const pauses = [
+      ['{"command":"pause"}', "backendId must be"],
+      ['{"command":"pause","backendId":-1,"forMs":1}', "backendId must be"],
+      ['{"command":"pause","backendId":1.5,"forMs":1}', "backendId must be"],
+      ['{"command":"pause","backendId":0}', "forMs must be"],
+      ['{"command":"pause","backendId":0,"forMs":86400001}', "forMs must be"],
+    ] as const;
+    for (const [line, why] of pauses) expect(await talk(`${line}\n`)).toContain(why);
+    expect(await talk('{"command":"pause","backendId":0,"forMs":1}\n')).toContain('"ok":true');
   });
 
   it("refuses what is no request, and a line without an end", async () => {

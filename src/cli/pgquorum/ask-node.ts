@@ -1,6 +1,6 @@
 import { fail, type Result } from "../../base/index.ts";
 import { askControlSocket, type ControlFailure } from "../../pcp/driver/index.ts";
-import type { ControlCommand } from "../../wire/ipc/index.ts";
+import type { ControlRequest } from "../../wire/ipc/index.ts";
 import { controlSocketPath } from "../../wire/ipc/index.ts";
 import { findConfigFile, requireConfig } from "../programs/config-file.ts";
 
@@ -21,7 +21,7 @@ export const EXIT_NOT_RUNNING = 3;
  */
 export async function askNode(
   configFile: string | undefined,
-  command: ControlCommand,
+  request: ControlRequest,
 ): Promise<Result<unknown, AskFailure>> {
   const path = findConfigFile(configFile);
   const config = requireConfig({ configFile });
@@ -31,7 +31,7 @@ export async function askNode(
   }
   const directory = config.value.pcp_socket_dir[0] ?? "/tmp";
   const socket = controlSocketPath(directory, config.value.pcp_port);
-  const reply = await askControlSocket(socket, { command });
+  const reply = await askControlSocket(socket, request);
   if (!reply.ok) return fail(explain(reply.error, socket, path));
   if (!reply.value.ok) {
     return fail({ text: `the node refused: ${reply.value.error}\n`, exitCode: EXIT_FAILED });

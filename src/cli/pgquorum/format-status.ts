@@ -22,6 +22,7 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   const parts = [`${lines.join("\n")}\n`];
   if (watchdog !== null) parts.push(formatWatchdog(watchdog));
   parts.push(formatBackends(view));
+  if (status.pauses.length > 0) parts.push(formatPauses(status.pauses, nowMs));
   if (status.cluster !== undefined && status.cluster.intent !== null) {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
   }
@@ -99,6 +100,23 @@ function problemsOf(watchdog: WatchdogView): readonly string[] {
 function whyUnsure({ fence, vip }: WatchdogView): string {
   if (vip !== null && fence === "none") return "nothing takes the address from a frozen node";
   return "enable_consensus_with_half_votes lets two halves elect a leader each";
+}
+
+function formatPauses(pauses: NodeStatus["pauses"], nowMs: number): string {
+  return pauses
+    .map(({ backendId, by, since, until, running, isDrained }) => {
+      const length = formatLength(nowMs - since);
+      const what = isDrained ? "nothing runs there" : formatBusy(running);
+      const rest = formatLength(until - nowMs);
+      return `backend ${backendId} is paused by ${by} for ${length}: ${what}; it is resumed in ${rest}\n`;
+    })
+    .join("");
+}
+
+export function formatBusy(connections: number): string {
+  return connections === 1
+    ? "1 connection is still busy"
+    : `${connections} connections are still busy`;
 }
 
 /** What `pgquorum nodes` prints, and the last part of `status`. */

@@ -8,8 +8,8 @@ import { readLine } from "./line-socket.ts";
 export interface ControlServerOptions {
   /** See `controlSocketPath`. */
   readonly path: string;
-  /** Gives the `value` of the reply, which must survive JSON. A rejection is a bug. */
-  readonly handle: (request: ControlRequest) => Promise<unknown>;
+  /** Gives the `value` of the reply, which must survive JSON, or says no. A rejection is a bug. */
+  readonly handle: (request: ControlRequest) => Promise<Result<unknown, string>>;
   readonly log: Log;
 }
 
@@ -55,9 +55,7 @@ async function serve(socket: Socket, options: ControlServerOptions): Promise<voi
   const line = await readLine(socket, CONTROL_REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MS);
   const request = line.ok ? parseControlRequest(line.value) : line;
   if (!request.ok) options.log.write("debug1", `control request refused: ${request.error}`);
-  const reply: ControlReply = request.ok
-    ? { ok: true, value: await options.handle(request.value) }
-    : { ok: false, error: request.error };
+  const reply: ControlReply = request.ok ? await options.handle(request.value) : request;
   if (!socket.writable) return;
   socket.end(`${JSON.stringify(reply)}\n`);
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { PoolSecret } from "../../auth/index.ts";
 import { failure, type Failure } from "../../base/index.ts";
-import { TERMINATE } from "../../wire/postgres/index.ts";
+import { READY, TERMINATE } from "../../wire/postgres/index.ts";
 import { SessionReset } from "../core/pool/index.ts";
 import {
   BackendLink,
@@ -66,6 +66,7 @@ export class BackendConnection implements SocketEvents {
   #listener: OpenListener | null;
   #user: ConnectionUser | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #isResetting = false;
   #isClosed = false;
 
   constructor(o: {
@@ -116,6 +117,13 @@ export class BackendConnection implements SocketEvents {
     return this.#isClosed;
   }
 
+  /** Nothing runs there, and no transaction is open. */
+  get isResting(): boolean {
+    const { link } = this;
+    if (this.#login !== null || this.#isResetting) return false;
+    return link.isQuiet && link.status === READY.idle && !link.pending.isUnsynced;
+  }
+
   isUsedBy(user: ConnectionUser): boolean {
     return this.#user === user;
   }
@@ -148,12 +156,15 @@ export class BackendConnection implements SocketEvents {
     readonly done: (isClean: boolean) => void;
   }): void {
     const timer = setTimeout(() => finish(false), RESET_WITHIN_MS);
+    this.#isResetting = true;
     let isOver = false;
     const finish = (isClean: boolean): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
       this.#user = null;
+      this.#isResetting = false;
+      if (isClean) this.link.status = READY.idle;
       o.done(isClean && !this.#isClosed);
     };
     const { queries, status } = o;

@@ -132,6 +132,15 @@ export class BackendPool {
     connection.letRun(cancelAfterMs, () => this.#uncount(connection));
   }
 
+  /** Connections to this backend, used by somebody, on which something runs. */
+  countRunning(backendId: number): number {
+    let count = 0;
+    for (const { target, isResting } of this.#used) {
+      if (target.backendId === backendId && !isResting) count += 1;
+    }
+    return count;
+  }
+
   expire(): void {
     closeAll(this.#pool.expire(monotonicNowMs()));
   }

@@ -215,6 +215,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
     this.#session.linkFailed(backendId, { ...why, severity: "ERROR" });
   }
 
+  /** What it waited for at `LinkSource.open` was given up. */
+  chooseAgain(): void {
+    this.#session.chooseAgain();
+  }
+
   releaseLink(link: BackendLink): void {
     const connection = this.#connectionOf(link);
     if (connection === undefined) return;
@@ -236,6 +241,10 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   awaitsPrimary(): boolean {
     return this.#o.context.gate.awaitsPrimary;
+  }
+
+  pauseOf(backendId: number): "wait" | Failure | null {
+    return this.#o.context.pauses.of(backendId);
   }
 
   dropLink(link: BackendLink, why: string): void {

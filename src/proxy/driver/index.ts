@@ -3,6 +3,7 @@
  * carries bytes between them and the session core. It decides nothing about a statement. Read
  * `client-connection.ts` first, then `client-session.ts` and `byte-socket.ts`.
  */
+export { BackendPauses } from "./backend-pauses.ts";
 export { BackendPool } from "./backend-pool.ts";
 export { laneRows } from "./lane-rows.ts";
 export { Listener } from "./listener.ts";

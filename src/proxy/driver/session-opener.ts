@@ -78,11 +78,24 @@ export class SessionOpener implements LinkSource {
     if (isReplication && first.id !== view.primaryId) {
       return this.#host.refuse(failure("no-primary", { severity: "FATAL" }));
     }
+    if (this.#context.pauses.of(first.id) !== null) return this.#startLater(first.id);
     this.#acquire(first, (result) => {
       if (result.kind !== "connection") return this.#host.refusedBy(first.id, result);
       this.#opened.push(result.connection);
       this.#begin(isReplication ? null : lbNode);
     });
+  }
+
+  #startLater(backendId: number): void {
+    const { pauses } = this.#context;
+    const why = pauses.of(backendId);
+    if (why !== null && why !== "wait") return this.#host.refuse(why);
+    const giveUp = pauses.wait(backendId, (refusal) => {
+      this.#giveUp = [];
+      if (refusal === null) this.start();
+      else this.#host.refuse(refusal);
+    });
+    this.#giveUp.push(giveUp);
   }
 
   /** One more connection for the running session. A standby that cannot be had is done without. */
@@ -106,8 +119,10 @@ export class SessionOpener implements LinkSource {
   }
 
   release(connection: BackendConnection, isOrderly: boolean): void {
-    const { pool } = this.#context;
-    if (!isOrderly) return pool.discard(connection);
+    const { pool, pauses } = this.#context;
+    // To be used again it would have to be reset, and nothing begins on a paused backend.
+    const isPaused = pauses.of(connection.target.backendId) !== null;
+    if (!isOrderly || isPaused) return pool.discard(connection);
     pool.release(connection, { mayReuse: this.#host.mayReuse(), status: connection.link.status });
   }
 

@@ -36,6 +36,8 @@ export interface Seeker {
   /** As `Acquisition.prove`. May be asked when it waits no more; then it need not answer. */
   prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void;
   granted(connection: BackendConnection): void;
+  /** It may wait on, or `leave` and ask for a connection to another backend. */
+  paused(backendId: number): void;
   /** It waits no more. */
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void;
 }
@@ -88,8 +90,6 @@ export class SharedConnections
   #welcomeCount = 0;
   readonly #unreachable: (backendId: number, message: string) => void;
   #timer: NodeJS.Timeout | null = null;
-  /** Paused backends that still have transactions, and who waits for their end. */
-  readonly #draining = new Map<number, () => void>();
 
   constructor(
     io: SocketIo,
@@ -169,7 +169,6 @@ export class SharedConnections
     connection.use(this);
     // A cancel request that is still on its way must not hit whoever comes next.
     if (connection.cancelsOpen === 0) this.#pool.give(lane, connection);
-    if (this.#draining.size > 0) this.#tellDrained(lane.of.backendId);
   }
 
   /** The last cancel request of a connection is through. */
@@ -196,26 +195,28 @@ export class SharedConnections
     });
   }
 
-  /** Also looks whether paused backends are free by now. */
   expire(): void {
-    for (const backendId of this.#draining.keys()) this.#tellDrained(backendId);
     this.#pool.expire(monotonicNowMs());
   }
 
-  /**
-   * Lets transactions on this backend end and none begin; who wants one waits.
-   *
-   * @param drained called when none is left, maybe at once.
-   */
-  pauseBackend(backendId: number, drained: () => void): void {
+  /** Lets transactions on this backend end and none begin; who wants one waits, or asks elsewhere. */
+  pauseBackend(backendId: number): void {
     this.#pool.pause(backendId);
-    this.#draining.set(backendId, drained);
-    this.#tellDrained(backendId);
+    const waiting = this.#pool.waitingFor(backendId);
+    for (const { owner } of waiting) owner.paused(backendId);
   }
 
   resumeBackend(backendId: number): void {
-    this.#draining.delete(backendId);
     this.#pool.resume(backendId);
+  }
+
+  /** Connections to this backend on which something runs, or that are being opened or left. */
+  countRunning(backendId: number): number {
+    let count = this.#pool.count(backendId);
+    for (const { target, isResting } of this.#lanes.keys()) {
+      if (target.backendId === backendId && isResting) count -= 1;
+    }
+    return count;
   }
 
   dropBackend(backendId: number): void {
@@ -318,13 +319,6 @@ export class SharedConnections
     else this.#pool.remove(lane, connection);
   }
 
-  #tellDrained(backendId: number): void {
-    const drained = this.#draining.get(backendId);
-    if (drained === undefined || this.#pool.inUse(backendId) > 0) return;
-    this.#draining.delete(backendId);
-    drained();
-  }
-
   #watchQueues(): void {
     const { queueTimeoutMs } = this.#settings;
     const oldestMs = this.#pool.oldestSinceMs;
@@ -339,9 +333,10 @@ export class SharedConnections
     const late = this.#pool.waitingSince(monotonicNowMs() - queueTimeoutMs);
     for (const wait of late) {
       const backendId = wait.lane?.of.backendId ?? 0;
+      const code = wait.lane?.isPaused === true ? "backend-paused" : "no-server-connection";
       if (!this.#pool.leave(wait)) continue;
       const detail = `It waited for ${queueTimeoutMs} ms.`;
-      const why = failure("no-server-connection", { detail });
+      const why = failure(code, { detail });
       wait.owner.notGranted(backendId, { kind: "failed", failure: why, unreachable: false });
     }
     this.#watchQueues();

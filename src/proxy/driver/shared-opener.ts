@@ -159,6 +159,16 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     else this.#learn(connection);
   }
 
+  /** A session may do without a standby. */
+  paused(backendId: number): void {
+    const { shared, view, pauses } = this.#context;
+    const { primaryId } = view();
+    if (this.#session === null || primaryId === null || primaryId === backendId) return;
+    if (pauses.of(primaryId) !== null) return;
+    shared.leave(this.#wait);
+    this.#session.chooseAgain();
+  }
+
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
     if (this.#session !== null) this.#session.notOpened(backendId, result);
     else this.#host.refusedBy(backendId, result);

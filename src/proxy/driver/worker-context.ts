@@ -11,6 +11,7 @@ import type { Log } from "../../os/index.ts";
 import type { RoutingRules } from "../core/routing/index.ts";
 import type { KnownStates } from "../core/session/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
+import type { BackendPauses } from "./backend-pauses.ts";
 import type { BackendPool } from "./backend-pool.ts";
 import type { AcceptedClient, SocketIo } from "./byte-socket.ts";
 import type { SharedConnections } from "./shared-connections.ts";
@@ -48,6 +49,7 @@ export interface WorkerContext {
   /** The same for their queues. */
   readonly askForQueues: (done: (list: NodeList<QueueRow> | null) => void) => void;
   readonly gate: TimedGate;
+  readonly pauses: BackendPauses;
   /** Of sessions whose connections are shared. */
   readonly known: KnownStates;
   readonly tell: (message: FromWorker) => void;

@@ -43,6 +43,10 @@ export interface WorkersOptions {
   /** A worker is sent its first view. */
   readonly onJoined: (number: number) => void;
   readonly onApplied: (number: number, index: number) => void;
+  readonly onBackendPaused: (
+    number: number,
+    told: FromWorker & { readonly type: "backend-paused" },
+  ) => void;
   /** Its process has ended. */
   readonly onLeft: (number: number) => void;
   /** A worker found that it cannot run at all. */
@@ -210,8 +214,9 @@ export class Workers {
       case "applied":
         this.#options.onApplied(slot.number, message.index);
         return;
-      case "drained":
-        return; // Nobody here pauses a backend yet.
+      case "backend-paused":
+        this.#options.onBackendPaused(slot.number, message);
+        return;
       case "unusable":
         slot.unusable = message.reason;
         return;

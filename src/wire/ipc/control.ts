@@ -8,17 +8,23 @@ import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
  * The control socket: how `pgquorum status` and its kin ask a running node. A client sends one
  * line of JSON, gets one line of JSON back, and the node closes the connection.
  */
-export const CONTROL_COMMANDS = ["status", "nodes", "clients", "queues"] as const;
+export const CONTROL_QUESTIONS = ["status", "nodes", "clients", "queues"] as const;
 
-export type ControlCommand = (typeof CONTROL_COMMANDS)[number];
+export type ControlQuestion = (typeof CONTROL_QUESTIONS)[number];
 
-export interface ControlRequest {
-  readonly command: ControlCommand;
-}
+export type ControlRequest =
+  | { readonly command: ControlQuestion }
+  /** Answered when the backend is drained, or soon anyhow. */
+  | { readonly command: "pause"; readonly backendId: number; readonly forMs: number }
+  | { readonly command: "resume"; readonly backendId: number };
+
+/** Within which a pause may be asked for. */
+export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
 
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
- * NodeList of ClientRow for `clients`, of QueueRow for `queues`.
+ * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
+ * is over already) for `pause`, a boolean for `resume`: whether the backend was paused.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
@@ -61,6 +67,20 @@ export interface NodeStatus {
     /** The failover that is running, in words, or null. */
     readonly intent: string | null;
   };
+  /** Backends on which this node lets nothing begin at the moment. */
+  readonly pauses: readonly PauseStatus[];
+}
+
+export interface PauseStatus {
+  readonly backendId: number;
+  readonly by: string;
+  /** Wall clock, milliseconds since 1970; it ends by itself at `until`. */
+  readonly since: number;
+  readonly until: number;
+  /** Server connections on which something still runs. */
+  readonly running: number;
+  /** Nothing has run there since. */
+  readonly isDrained: boolean;
 }
 
 /** The path of a node's control socket; the PCP port keeps nodes of one machine apart. */
@@ -79,11 +99,24 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   if (typeof value !== "object" || value === null || !("command" in value)) {
     return fail('a request is one line of JSON such as {"command":"status"}');
   }
-  const command = CONTROL_COMMANDS.find((known) => known === value.command);
-  if (command === undefined) {
-    return fail(`unknown command; this node knows ${CONTROL_COMMANDS.join(", ")}`);
+  const question = CONTROL_QUESTIONS.find((known) => known === value.command);
+  if (question !== undefined) return succeed({ command: question });
+  if (value.command !== "pause" && value.command !== "resume") {
+    const known = [...CONTROL_QUESTIONS, "pause", "resume"].join(", ");
+    return fail(`unknown command; this node knows ${known}`);
   }
-  return succeed({ command });
+  const backendId = numberIn(value, "backendId", 0, Number.MAX_SAFE_INTEGER);
+  if (backendId === null) return fail("backendId must be the number of a backend");
+  if (value.command === "resume") return succeed({ command: "resume", backendId });
+  const forMs = numberIn(value, "forMs", 1, PAUSE_MS_MAX);
+  if (forMs === null) return fail(`forMs must be a whole number from 1 to ${PAUSE_MS_MAX}`);
+  return succeed({ command: "pause", backendId, forMs });
+}
+
+function numberIn(value: object, name: string, min: number, max: number): number | null {
+  const found: unknown = Object.entries(value).find(([key]) => key === name)?.[1];
+  if (typeof found !== "number" || !Number.isSafeInteger(found)) return null;
+  return found >= min && found <= max ? found : null;
 }
 
 /** Reads one reply line. Errors: anything that is not a ControlReply. */

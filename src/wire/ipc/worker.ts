@@ -20,10 +20,10 @@ export type ToWorker =
   /** Read the configuration files again. */
   | { readonly type: "reload" }
   /**
-   * Where connections are shared, no transaction begins on this backend until `resume-backend`, and
-   * `drained` answers when none is left. Sessions with connections of their own are not touched.
+   * Nothing begins on this backend until `resume-backend`; what runs there, or is in a transaction,
+   * goes on. Answered by `backend-paused`, again whenever its number changes.
    */
-  | { readonly type: "pause-backend"; readonly backendId: number }
+  | { readonly type: "pause-backend"; readonly backendId: number; readonly round: number }
   | { readonly type: "resume-backend"; readonly backendId: number }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
@@ -53,8 +53,14 @@ export type ToWorker =
 export type FromWorker =
   | PlacesFromWorker
   | DoorsFromWorker
-  /** The answer to `pause-backend`. */
-  | { readonly type: "drained"; readonly backendId: number }
+  /** On so many connections to the paused backend something still runs; 0: it is drained. */
+  | {
+      readonly type: "backend-paused";
+      readonly backendId: number;
+      /** Of the `pause-backend` that it answers. */
+      readonly round: number;
+      readonly running: number;
+    }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

@@ -183,6 +183,10 @@ export class World implements SessionPort {
     return this.gate === "refuses" ? "no quorum" : null;
   }
 
+  pauseOf(): null {
+    return null;
+  }
+
   awaitsPrimary(): boolean {
     return this.isPrimaryAwaited;
   }

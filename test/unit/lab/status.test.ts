@@ -35,6 +35,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
     node: { id, hostname: "", state, startedAt: 0, configFile: "", pgpoolPort: 9999 },
     pids: { supervisor: 10 + id, watchdog: 20 + id, guardian: 30 + id, workers: [40 + id] },
     workers: { restarts: 0 },
+    pauses: [],
     clients: {
       clients: 0,
       placesMax: 32,

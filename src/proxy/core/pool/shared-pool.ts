@@ -200,13 +200,23 @@ export class SharedPool<T, O> {
     }
   }
 
-  /** Connections to this backend that sessions have now, or that are being opened for them. */
-  inUse(backendId: number): number {
+  /** Connections to this backend, idle or not, and those that are being opened. */
+  count(backendId: number): number {
     let sum = 0;
     for (const lane of this.#lanes.values()) {
-      if (lane.of.backendId === backendId) sum += lane.count - lane.idle.length;
+      if (lane.of.backendId === backendId) sum += lane.count;
     }
     return sum;
+  }
+
+  /** Who waits for a connection to this backend; they wait on. */
+  waitingFor(backendId: number): LaneWait<T, O>[] {
+    const found: LaneWait<T, O>[] = [];
+    for (const lane of this.#crowded) {
+      if (lane.of.backendId !== backendId) continue;
+      for (let wait = lane.first; wait !== null; wait = wait.next) found.push(wait);
+    }
+    return found;
   }
 
   /** Closes what is idle to this backend, and keeps none that is in use now. */

@@ -138,11 +138,14 @@ export class LinkClaims {
       case "nowhere":
         return talk.port.awaitsPrimary() ? talk.wait("gate") : this.#failStatement(to.failure);
       case "backend": {
-        if (talk.isSharing) return this.#share(to.backendId);
-        const link = talk.links.get(to.backendId);
+        const backendId = this.#besidesPauses(to.backendId);
+        if (talk.isSharing) return this.#share(backendId);
+        const held = this.#held(backendId);
+        if (held !== null) return held;
+        const link = talk.links.get(backendId);
         if (link !== undefined) return this.#claimLinks(this.#only(link));
-        if (to.backendId === this.#routing.view.primaryId) return this.#claimPrimary();
-        const opening = this.#openLate(to.backendId);
+        if (backendId === this.#routing.view.primaryId) return this.#claimPrimary();
+        const opening = this.#openLate(backendId);
         if (opening !== null) return opening;
         return talk.primary === null
           ? this.#claimPrimary()
@@ -156,7 +159,31 @@ export class LinkClaims {
     }
   }
 
+  /** A standby that is paused is done without where the primary is not. */
+  #besidesPauses(wanted: number): number {
+    const { port, status } = this.#talk;
+    if (port.pauseOf(wanted) === null || status !== READY.idle) return wanted;
+    const { primaryId } = this.#routing.view;
+    return primaryId !== null && port.pauseOf(primaryId) === null ? primaryId : wanted;
+  }
+
+  /** Not null: nothing may begin on this backend now. An open transaction goes on. */
+  #held(backendId: number): "wait" | "failed" | null {
+    const talk = this.#talk;
+    const pause = talk.port.pauseOf(backendId);
+    if (pause === null || talk.status !== READY.idle) return null;
+    // What is under way may be a BEGIN.
+    if (talk.isBusy) return talk.wait("drained");
+    return pause === "wait" ? talk.wait("gate") : this.#failStatement(pause);
+  }
+
   #claimAll(backendIds: readonly number[]): Claimed {
+    const { primaryId } = this.#routing.view;
+    for (const id of backendIds) {
+      const isNeeded = id === primaryId || primaryId === null;
+      const held = isNeeded ? this.#held(id) : this.#leavePaused(id);
+      if (held !== null) return held;
+    }
     // All of them first, or those that are opened later would not know what it changes.
     for (const id of backendIds) {
       const isThere = id === this.#routing.view.primaryId || this.#talk.links.get(id) !== undefined;
@@ -166,6 +193,17 @@ export class LinkClaims {
     const links = backendIds.flatMap((id) => this.#talk.links.get(id) ?? []);
     // A session without a primary speaks to what it has.
     return links.length > 0 ? this.#claimLinks(links) : this.#claimSpeaker();
+  }
+
+  /** What a paused standby does not learn it must not answer for: the session goes on without it. */
+  #leavePaused(backendId: number): "wait" | null {
+    const talk = this.#talk;
+    if (talk.port.pauseOf(backendId) === null || talk.status !== READY.idle) return null;
+    if (talk.isBusy) return talk.wait("drained");
+    const link = talk.links.get(backendId);
+    if (link !== undefined) talk.drop(link, "it is paused");
+    this.#without.add(backendId);
+    return null;
   }
 
   /**
@@ -186,7 +224,8 @@ export class LinkClaims {
 
   #claimSpeaker(): Claimed {
     const { speaker, isSharing } = this.#talk;
-    if (speaker !== null) return this.#claimLinks(this.#only(speaker));
+    if (speaker !== null)
+      return this.#held(speaker.backendId) ?? this.#claimLinks(this.#only(speaker));
     const backendId = this.#routing.view.primaryId ?? this.#routing.loadBalanceNode;
     return isSharing && backendId !== null ? this.#share(backendId) : this.#claimPrimary();
   }
@@ -208,6 +247,8 @@ export class LinkClaims {
     const { active } = talk;
     if (active !== null && active !== link && active.pending.count > 0) return talk.wait("drained");
     if (link !== undefined) {
+      const held = this.#held(backendId);
+      if (held !== null) return held;
       return this.#isBrought(link) ? this.#claimLinks(this.#only(link)) : talk.wait("carried");
     }
     const taken = talk.port.openLink(backendId);

@@ -27,6 +27,11 @@ export interface SessionPort {
   forwardRefusal(): string | null;
   /** A primary will be named soon: what needs one may wait. */
   awaitsPrimary(): boolean;
+  /**
+   * Null while a statement may begin on this backend; else it waits, and is tried again after
+   * `Session.gateChanged`, or it fails.
+   */
+  pauseOf(backendId: number): "wait" | Failure | null;
   /** Closes this link's connection; it must not be used again. */
   dropLink(link: BackendLink, why: string): void;
   /** The client said Terminate. */

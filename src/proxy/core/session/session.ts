@@ -255,6 +255,7 @@ export class Session implements LinkOwner {
   gateChanged(): void {
     const talk = this.#talk;
     if (talk.hasEnded) return;
+    this.#claims.viewChanged();
     const refusal = this.#port.mayForward() ? null : this.#port.forwardRefusal();
     if (refusal !== null && talk.isBusy) {
       // What runs may run on a server that the others have replaced: its success must not be told,
@@ -263,6 +264,11 @@ export class Session implements LinkOwner {
     } else if (talk.waitsFor === "gate") {
       this.#resume();
     }
+  }
+
+  /** The shared connection that it waits for was given up: there may be another way. */
+  chooseAgain(): void {
+    if (!this.#talk.hasEnded && this.#talk.waitsFor === "opened") this.#resume();
   }
 
   // ---- what links tell --------------------------------------------------------------------

@@ -20,6 +20,7 @@ const STATUS: NodeStatus = {
   },
   pids: { supervisor: 10, watchdog: 11, guardian: 12, workers: [13, 14] },
   workers: { restarts: 0 },
+  pauses: [],
   clients: {
     clients: 32,
     placesMax: 32,
@@ -53,6 +54,19 @@ backend  host       port   status  role     pg_status  pg_role  weight  delay_by
 
 failover in progress: detach backend 0, promote 1
 `);
+  });
+
+  it("names a backend that is paused, and says how long yet", () => {
+    const one = { by: "pgquorum pause", since: 1000, until: 61_000, running: 2, isDrained: false };
+    const pauses = [
+      { ...one, backendId: 0 },
+      { ...one, backendId: 1, isDrained: true, running: 0 },
+    ];
+    expect(formatStatus({ ...STATUS, pauses }, 6000)).toContain(
+      `backend 0 is paused by pgquorum pause for 5 s: 2 connections are still busy; it is resumed in 55 s
+backend 1 is paused by pgquorum pause for 5 s: nothing runs there; it is resumed in 55 s
+`,
+    );
   });
 
   it("does without a watchdog", () => {

@@ -182,9 +182,10 @@ describe("a pool of shared connections", () => {
     world.opened();
     world.pool.pause(0);
     world.wait(lane, "b");
-    expect(world.pool.inUse(0)).toBe(1);
+    expect(world.pool.count(0)).toBe(1);
+    expect(world.pool.waitingFor(0).map(({ owner }) => owner)).toEqual(["b"]);
+    expect(world.pool.waitingFor(1)).toEqual([]);
     world.pool.give(lane, "c1");
-    expect(world.pool.inUse(0)).toBe(0);
     expect(world.pool.take(lane)).toBeNull();
     expect(world.story()).toBe("open for a\na gets c1");
     world.wait(lane, "c");

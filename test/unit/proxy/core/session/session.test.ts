@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { failure } from "../../../../../src/base/index.ts";
 import { say } from "../../../../support/raw-client.ts";
 import { VIEW, World, says } from "./world.ts";
 
@@ -342,6 +343,67 @@ describe("while the routing lease is over", () => {
   test("what this node answers itself does not wait", () => {
     const world = new World().setGate("holds").client(say.query("show pool_version"));
     expect(world.story()).toMatch(/^>client T D C ZI/);
+  });
+});
+
+describe("while a backend is paused", () => {
+  const TOO_LONG = failure("backend-paused");
+
+  function paused(...ids: readonly number[]): World {
+    const world = new World();
+    for (const id of ids) world.pauses[id] = "wait";
+    return world;
+  }
+
+  test("a statement waits, and goes on when the pause is over", () => {
+    const world = paused(0).client(say.query(WRITE));
+    expect(world.story()).toBe("pause client");
+    world.pauses.length = 0;
+    expect(world.setGate("open").story()).toBe(`>0 Q(${WRITE})\nresume client`);
+  });
+
+  test("reads of the other one go on, and those of a paused standby go to the primary", () => {
+    expect(paused(0).client(say.query(READ)).story()).toBe(`>1 Q(${READ})`);
+    expect(paused(1).client(say.query(READ)).story()).toBe(`>0 Q(${READ})`);
+    expect(paused(0, 1).client(say.query(READ)).story()).toBe("pause client");
+  });
+
+  test("a transaction goes on to its end, also one that is only known to be one later", () => {
+    const world = new World().client(say.query("begin"));
+    world.pauses[0] = "wait";
+    expect(world.client(say.query(WRITE)).story()).toBe(">0 Q(begin)\npause client");
+    expect(world.backend(0, says.done, says.ready("T")).story()).toBe(
+      `>client C ZT\n>0 Q(${WRITE})\nresume client`,
+    );
+    world.backend(0, says.done, says.ready("T")).client(say.query("commit"));
+    expect(world.story()).toBe(">client C ZT\n>0 Q(commit)");
+    world.backend(0, says.done, says.ready()).client(say.query(WRITE));
+    expect(world.story()).toBe(">client C ZI\npause client");
+  });
+
+  test("a batch that has begun goes on to its Sync", () => {
+    const world = new World().client(say.parse("", WRITE), say.flush());
+    world.story();
+    world.pauses[0] = "wait";
+    expect(world.client(say.bind("", ""), say.execute(), say.sync()).story()).toMatch(/^>0 B/);
+  });
+
+  test("what waited too long fails, and the session stays", () => {
+    const world = paused(0).client(say.query(WRITE));
+    world.story();
+    world.pauses[0] = TOO_LONG;
+    expect(world.setGate("open").story()).toBe(">client E(57P03)\n>client ZI\nresume client");
+    expect(world.client(say.query(WRITE)).story()).toBe(">client E(57P03)\n>client ZI");
+    world.pauses.length = 0;
+    expect(world.client(say.query(WRITE)).story()).toBe(`>0 Q(${WRITE})`);
+  });
+
+  test("a SET goes on without a paused standby, which is left, and waits for the primary", () => {
+    const world = paused(1).client(say.query("set work_mem = '5MB'"));
+    expect(world.story()).toBe("drop 1: it is paused\n>0 Q(set work_mem = '5MB')");
+    world.backend(0, says.done, says.ready()).client(say.query(READ));
+    expect(world.story()).toBe(`>client C ZI\n>0 Q(${READ})`);
+    expect(paused(0).client(say.query("set work_mem = '5MB'")).story()).toBe("pause client");
   });
 });
 

@@ -63,6 +63,7 @@ export class World implements SessionPort {
   readonly links: BackendLink[] = [];
   gate: "open" | "holds" | "refuses" = "open";
   isPrimaryAwaited = false;
+  readonly pauses: ReturnType<SessionPort["pauseOf"]>[] = [];
   isClientSlow = false;
   #lines: string[] = [];
 
@@ -147,6 +148,10 @@ export class World implements SessionPort {
     this.isPrimaryAwaited = isAwaited;
     this.session.viewChanged({ ...VIEW, primaryId: null, awaitsPrimary: true });
     return this;
+  }
+
+  pauseOf(backendId: number): ReturnType<SessionPort["pauseOf"]> {
+    return this.pauses[backendId] ?? null;
   }
 
   awaitsPrimary(): boolean {
