@@ -41,8 +41,9 @@ const NOTHING_LIVE: LiveStatus = {
 export function showPoolStatus(
   config: Config,
   compat: Compat,
-  live: LiveStatus = NOTHING_LIVE,
+  known: Partial<LiveStatus> = {},
 ): readonly StatusRow[] {
+  const live = { ...NOTHING_LIVE, ...known };
   const named = (names: string): readonly StatusRow[] =>
     names.split(/\s+/).flatMap((name) => plainRow(config, name, compat));
   const isOldest = compat === "4.3";
@@ -64,6 +65,26 @@ export function showPoolStatus(
     ...config.backends.flatMap((backend) => backendRows(config, backend, live)),
     ...named(Object.keys(OWN).join(" ")),
   ];
+}
+
+/** What is known of the servers at the moment, for `showPoolStatus`. */
+export function liveBackends(
+  backends: readonly {
+    readonly id: number;
+    readonly state: string;
+    readonly quarantined: boolean;
+    readonly replicationDelayBytes: number;
+  }[],
+): Pick<LiveStatus, "backendStatus" | "standbyDelayBytes"> {
+  const of = (id: number): (typeof backends)[number] | undefined =>
+    backends.find((one) => one.id === id);
+  return {
+    backendStatus: (id) => {
+      const backend = of(id);
+      return backend?.quarantined === true ? "quarantine" : (backend?.state ?? "unused");
+    },
+    standbyDelayBytes: (id) => of(id)?.replicationDelayBytes ?? 0,
+  };
 }
 
 function plainRow(config: Config, name: string, compat: Compat): readonly StatusRow[] {

@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
-import { formatFinding, showPoolStatus, type Config } from "../config/index.ts";
+import { formatFinding, liveBackends, showPoolStatus, type Config } from "../config/index.ts";
 import {
   logOptionsFor,
   openLog,
@@ -21,9 +21,13 @@ import type {
   ClientRow,
   ClusterView,
   FromWorker,
+  ListName,
+  NodeActivity,
+  NodeList,
   PlacesToWorker,
   QueueRow,
   ToWorker,
+  WorkerActivity,
 } from "../wire/ipc/index.ts";
 import { idleLifeMs } from "./core/pool/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
@@ -31,6 +35,7 @@ import { createClassifier } from "./core/sql/index.ts";
 import {
   BackendPauses,
   BackendPool,
+  connectionRows,
   laneRows,
   chooseSocketIo,
   Listener,
@@ -114,7 +119,8 @@ const shared = new SharedConnections(
   known,
   (backendId, message) => tell({ type: "backend-error", backendId, cause: "connect", message }),
 );
-const selectCounts: number[] = [];
+const statistics: number[] = [];
+const startedAt = Date.now();
 const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
@@ -125,8 +131,9 @@ const pauses = new BackendPauses({
   changed: () => listener.gateChanged(),
   tell,
 });
-const allClients = new NodeListQuestions<ClientRow>("clients", tell);
-const allQueues = new NodeListQuestions<QueueRow>("queues", tell);
+const allClients = new NodeListQuestions<NodeList<ClientRow>>("clients", tell);
+const allQueues = new NodeListQuestions<NodeList<QueueRow>>("queues", tell);
+const allActivity = new NodeListQuestions<NodeActivity>("activity", tell);
 const listener = new Listener({
   workerId,
   log,
@@ -134,7 +141,7 @@ const listener = new Listener({
   pool,
   shared,
   known,
-  selectCounts,
+  statistics,
   tell,
   passClient,
   classify: (input, start, end) => classifier.classifyBytes(input, start, end),
@@ -142,9 +149,15 @@ const listener = new Listener({
   view: () => view,
   askForClients: (done) => allClients.ask(done),
   askForQueues: (done) => allQueues.ask(done),
+  askForActivity: (done) => allActivity.ask(done),
   gate,
   pauses,
-  poolStatus: () => showPoolStatus(settings.config, settings.config.pgpool_compat_version),
+  poolStatus: () =>
+    showPoolStatus(
+      settings.config,
+      settings.config.pgpool_compat_version,
+      liveBackends(view.backends),
+    ),
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 });
 
@@ -197,6 +210,8 @@ function onMessage(message: ToWorker, handle: unknown): void {
       return allClients.answered(message.id, message.list);
     case "all-queues":
       return allQueues.answered(message.id, message.list);
+    case "all-activity":
+      return allActivity.answered(message.id, message.activity);
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => {
         tell({ type: "cancelled", id: message.id, from: message.from });
@@ -285,7 +300,7 @@ function tick(): void {
   pauses.look();
   listener.lookAtClients();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
-  const stats: FromWorker = { type: "stats", clients: listener.counts, selectCounts };
+  const stats: FromWorker = { type: "stats", clients: listener.counts, statistics };
   const text = JSON.stringify(stats);
   if (text === reported) return;
   reported = text;
@@ -319,9 +334,22 @@ async function endUnusable(reasons: readonly string[]): Promise<never> {
   return process.exit(UNUSABLE_STATUS);
 }
 
-function list(what: "clients" | "queues", id: number): void {
+function list(what: ListName, id: number): void {
   if (what === "clients") return tell({ type: "clients", id, rows: listener.clientRows() });
+  if (what === "activity") return tell({ type: "activity", id, rows: [activity()] });
   tell({ type: "queues", id, rows: [listener.queueRow(), ...laneRows(workerId, shared.lanes)] });
+}
+
+function activity(): WorkerActivity {
+  return {
+    worker: workerId,
+    workerPid: process.pid,
+    startedAt,
+    clientsServed: listener.clientsServed,
+    clients: listener.clientRows(),
+    connections: connectionRows(),
+    statistics,
+  };
 }
 
 /** A place that is left for a moment only must not cost a connection: those are closed by `tick`. */

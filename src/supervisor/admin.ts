@@ -3,7 +3,7 @@
  * control socket, joined to what the node can do.
  */
 import { fail, succeed, type Ms, type Result } from "../base/index.ts";
-import { showPoolStatus, type Config } from "../config/index.ts";
+import { liveBackends, showPoolStatus, type Config } from "../config/index.ts";
 import { monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
 import { watchdogViewAt } from "../pcp/core/index.ts";
 import {
@@ -136,7 +136,12 @@ function handlersOf(node: AdminNode): PcpHandlers {
       return watchdogViewAt(node.watchdogView ?? loadingView(node.config), monotonicNowMs());
     },
     workerPids: () => node.workerPids,
-    poolStatus: () => showPoolStatus(node.config, node.config.pgpool_compat_version),
+    poolStatus: () =>
+      showPoolStatus(
+        node.config,
+        node.config.pgpool_compat_version,
+        liveBackends(node.view.backends),
+      ),
     attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
     detach: async (id) => await node.request(requestFor("detach", id, "pcp_detach_node")),
     promote: async (id, { switchover }) => {

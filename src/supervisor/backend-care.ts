@@ -29,7 +29,15 @@ import {
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
-import type { ClusterRequest, ClusterView, FromWorker, NodeStatus } from "../wire/ipc/index.ts";
+import {
+  STATISTIC,
+  statisticOf,
+  type ClusterRequest,
+  type ClusterView,
+  type FromWorker,
+  type HealthRow,
+  type NodeStatus,
+} from "../wire/ipc/index.ts";
 
 export interface BackendCareOptions {
   readonly config: Config;
@@ -256,8 +264,14 @@ export class BackendCare {
     }
   }
 
-  onSelectCounts(counts: readonly number[]): void {
-    this.#selectCounts = new Map(counts.map((count, id) => [id, count ?? 0]));
+  get healthRows(): readonly HealthRow[] {
+    return [...this.#checkers].map(([backendId, { statistics }]) => ({ backendId, ...statistics }));
+  }
+
+  onStatistics(statistics: readonly number[]): void {
+    const ids = this.#config.backends.map(({ id }) => id);
+    const selects = (id: number): number => statisticOf(statistics, id, STATISTIC.select);
+    this.#selectCounts = new Map(ids.map((id) => [id, selects(id)]));
     this.#options.onView();
   }
 

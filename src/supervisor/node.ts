@@ -29,6 +29,7 @@ import {
   type ClusterRequest,
   type ClusterView,
   type FromWatchdog,
+  type NodeActivity,
   type NodeList,
   type NodeStatus,
   type QueueRow,
@@ -130,7 +131,8 @@ export class Node {
       log,
       view: () => this.#care.view,
       onBackendError: (error) => this.#care.onBackendError(error),
-      onSelectCounts: (counts) => this.#care.onSelectCounts(counts),
+      onStatistics: (statistics) => this.#care.onStatistics(statistics),
+      health: () => this.#care.healthRows,
       onJoined: (id) => {
         this.#views.deliver({ type: "worker-joined", id });
         this.pauses.workerJoined(id);
@@ -252,6 +254,10 @@ export class Node {
 
   async listQueues(): Promise<NodeList<QueueRow>> {
     return await this.#workers.listQueues();
+  }
+
+  async activity(): Promise<NodeActivity> {
+    return await this.#workers.activity();
   }
 
   /** The workers speak at different moments: a client that left one may be in another already. */

@@ -70,3 +70,65 @@ test("a driver may prepare one under a name and execute it again, in a transacti
   await client.query("deallocate nodes");
   await client.end();
 });
+
+/** As Pgpool-II 4.7 has them; 4.3.5 lacks the last four of POOL_POOLS. */
+const COLUMNS: Readonly<Record<string, string>> = {
+  pool_nodes:
+    "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node replication_delay replication_state replication_sync_state last_status_change",
+  pool_processes:
+    "pool_pid start_time client_connection_count database username backend_connection_time pool_counter status",
+  pool_pools:
+    "pool_pid start_time client_connection_count pool_id backend_id database username backend_connection_time client_connection_time client_disconnection_time client_idle_duration majorversion minorversion pool_counter pool_backendpid pool_connected status load_balance_node client_host client_port statement",
+  pool_version: "pool_version",
+  pool_cache:
+    "num_cache_hits num_selects cache_hit_ratio num_hash_entries used_hash_entries num_cache_entries used_cache_entries_size free_cache_entries_size fragment_cache_entries_size",
+  pool_health_check_stats:
+    "node_id hostname port status role last_status_change total_count success_count fail_count skip_count retry_count average_retry_count max_retry_count max_duration min_duration average_duration last_health_check last_successful_health_check last_skip_health_check last_failed_health_check",
+  pool_backend_stats:
+    "node_id hostname port status role select_cnt insert_cnt update_cnt delete_cnt ddl_cnt other_cnt panic_cnt fatal_cnt error_cnt",
+  pool_status: "item value description",
+};
+
+test.each(Object.entries(COLUMNS))("SHOW %s has Pgpool-II's columns", async (name, columns) => {
+  const client = await node.client();
+  const simple = await client.query(`show ${name}`);
+  expect(simple.fields.map((field) => field.name).join(" ")).toBe(columns);
+  expect(simple.rows.length).toBeGreaterThan(0);
+  const both = await extended(`show ${name}`);
+  expect(both.fields.map((field) => field.name)).toEqual(simple.fields.map((field) => field.name));
+  expect(both.rows).toHaveLength(simple.rows.length);
+  await client.end();
+});
+
+test("statements are counted over all workers, as soon as they were sent", async () => {
+  const select = async (id: number): Promise<number> =>
+    Number((await extended("show pool_backend_stats")).rows[id]?.select_cnt);
+  const before = (await select(0)) + (await select(1));
+  const clients = await Promise.all(Array.from({ length: 6 }, () => node.client()));
+  const inside = (await extended("show pool_clients")).rows;
+  expect(new Set(inside.map(({ worker }) => worker)).size).toBe(2);
+  for (const client of clients) {
+    await client.query("select 1");
+    await client.query({ text: "select $1::int", values: [1] });
+    await client.query("select nothing").catch(() => undefined);
+  }
+  expect((await select(0)) + (await select(1)) - before).toBe(18);
+  const { rows } = await extended("show pool_backend_stats");
+  expect(Number(rows[0].error_cnt) + Number(rows[1].error_cnt)).toBe(6);
+  await Promise.all(clients.map((client) => client.end()));
+});
+
+test("a client is seen among the processes and pools, with num_init_children rows", async () => {
+  const client = await node.client({ application_name: "seen" });
+  await client.query("select 1");
+  const { rows } = await client.query("show pool_processes");
+  expect(rows).toHaveLength(8);
+  expect(rows.filter(({ status }) => status === "Execute command")).toMatchObject([
+    { database: "bench", username: "postgres" },
+  ]);
+  const pools = (await client.query("show pool_pools")).rows;
+  const own = pools.filter(({ pool_connected: is }) => is === "1");
+  const [{ pid }] = (await client.query("select pg_backend_pid() as pid")).rows;
+  expect(own.map(({ pool_backendpid }) => Number(pool_backendpid))).toContain(pid);
+  await client.end();
+});

@@ -5,10 +5,13 @@ import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
 import {
   healthCheck,
   newHealthCheck,
+  NO_CHECKS,
+  withCheck,
   type HealthAction,
   type HealthEvent,
   type HealthSettings,
   type HealthState,
+  type HealthStatistics,
   type Standing,
 } from "../core/health/index.ts";
 import { probeBackend } from "./probe.ts";
@@ -32,6 +35,8 @@ export interface HealthChecker {
   setStanding(standing: Standing): void;
   /** Look now: somebody saw an error. */
   hurry(): void;
+  /** Since its start. */
+  readonly statistics: HealthStatistics;
   change(backend: BackendConfig, password?: Secret): void;
   stop(): void;
 }
@@ -40,7 +45,21 @@ export interface HealthChecker {
 export function startHealthChecker(options: HealthCheckerOptions): HealthChecker {
   let { backend, password } = options;
   const log = options.log.named(`health_check${backend.id}`);
+  let statistics = NO_CHECKS;
+  /** Of the check that runs, with all its attempts. */
+  let firstAtMs = 0;
+  let attempts = 0;
+  const attemptEnded = (isAlive: boolean, wasDown: boolean): void => {
+    attempts += 1;
+    if (!isAlive && runner.state.phase === "retrying") return;
+    const outcome = wasDown ? "skipped" : isAlive ? "succeeded" : "failed";
+    const durationMs = monotonicNowMs() - firstAtMs;
+    const retries = attempts - 1;
+    statistics = withCheck(statistics, { outcome, retries, durationMs, endedAt: Date.now() });
+    attempts = 0;
+  };
   const check = async (): Promise<void> => {
+    if (attempts === 0) firstAtMs = monotonicNowMs();
     const { healthCheck: parameters, hostname, port } = backend;
     const outcome = await probeBackend({
       hostname,
@@ -52,9 +71,15 @@ export function startHealthChecker(options: HealthCheckerOptions): HealthChecker
       timeoutMs: parameters.timeout * 1000,
       ask: "login",
     });
-    if (outcome.ok) return runner.deliver({ type: "check-succeeded" });
-    const { cause, message } = outcome.error;
-    return runner.deliver({ type: "check-failed", cause, message });
+    const wasDown = runner.state.standing === "down";
+    if (outcome.ok) runner.deliver({ type: "check-succeeded" });
+    else {
+      const { cause, message } = outcome.error;
+      runner.deliver({ type: "check-failed", cause, message });
+    }
+    // A server that is full is a server that lives.
+    const isAlive = outcome.ok || outcome.error.cause === "too-many-connections";
+    attemptEnded(isAlive, wasDown);
   };
   const perform = (action: HealthAction): void => {
     switch (action.type) {
@@ -82,6 +107,9 @@ export function startHealthChecker(options: HealthCheckerOptions): HealthChecker
   return {
     setStanding: (standing) => runner.deliver({ type: "view-changed", standing }),
     hurry: () => runner.deliver({ type: "hurried" }),
+    get statistics() {
+      return statistics;
+    },
     change(changed, changedPassword) {
       backend = changed;
       password = changedPassword;

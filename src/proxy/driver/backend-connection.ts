@@ -42,6 +42,9 @@ export interface OpenListener {
   failed(why: Failure, unreachable: boolean): void;
 }
 
+/** Kept for whoever wants to see them. */
+const logged = new Set<BackendConnection>();
+
 /** A connection to PostgreSQL: opened and logged in once, then used by one session after another. */
 export class BackendConnection implements SocketEvents {
   readonly target: BackendTarget;
@@ -58,6 +61,11 @@ export class BackendConnection implements SocketEvents {
   cancelsOpen = 0;
   /** Sessions that had it to themselves, one after another. */
   clientsServed = 0;
+  /** How often a session or transaction took it. */
+  usedCount = 0;
+  /** Wall clock, milliseconds since 1970: of the login, and of the end of the last session. */
+  openedAt = 0;
+  leftAt: number | null = null;
   /** Of the lane of shared connections that it was opened for. */
   generation = 0;
   readonly #socket: ByteSocket;
@@ -102,6 +110,19 @@ export class BackendConnection implements SocketEvents {
     this.#login = login;
     this.#socket = o.io.connect(o.target, READ_BUFFER_BYTES, this);
     this.#timer = this.#startTimer(o.connectTimeoutMs, "timed out");
+  }
+
+  /** Those of this process that are logged in. */
+  static get all(): Iterable<BackendConnection> {
+    return logged;
+  }
+
+  get user(): string {
+    return this.#startUp.get("user") ?? "";
+  }
+
+  get database(): string {
+    return this.#startUp.get("database") ?? this.user;
   }
 
   /** The server's values. */
@@ -229,6 +250,7 @@ export class BackendConnection implements SocketEvents {
     if (this.#isClosed) return;
     const why = cause === null ? "it closed the connection" : cause.message;
     if (this.#listener !== null) return this.#fail(this.#unreachable(why), true);
+    logged.delete(this);
     this.#isClosed = true;
     this.#clearTimer();
     const user = this.#user;
@@ -246,6 +268,8 @@ export class BackendConnection implements SocketEvents {
     this.processId = result.processId;
     this.cancelKey = result.cancelKey;
     this.method = result.method;
+    this.openedAt = Date.now();
+    logged.add(this);
     listener?.opened();
   }
 
@@ -257,6 +281,7 @@ export class BackendConnection implements SocketEvents {
   }
 
   #drop(): void {
+    logged.delete(this);
     this.#isClosed = true;
     this.#login = null;
     this.#listener = null;

@@ -150,6 +150,7 @@ export class ClientConnection implements SocketEvents {
       state: presence.state,
       stateSince: wallMs(presence.sinceMs),
       keeps: this.#session?.keeps ?? "",
+      loadBalanceNode: this.#session?.loadBalanceNode ?? null,
       backends: this.#session?.backends ?? [],
     };
   }

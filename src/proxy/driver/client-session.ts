@@ -1,5 +1,11 @@
 import { fail, failure, type Failure, type Result } from "../../base/index.ts";
-import type { ClientRow, ClientState, ClusterView } from "../../wire/ipc/index.ts";
+import {
+  STATISTIC,
+  STATISTICS_COUNT,
+  type ClientRow,
+  type ClientState,
+  type ClusterView,
+} from "../../wire/ipc/index.ts";
 import { buildError } from "../../wire/postgres/index.ts";
 import {
   Session,
@@ -27,6 +33,11 @@ const CLIENT_CLOSE_WITHIN_MS = 5000;
 
 /** Why a socket is not read: one bit each. */
 export const PAUSE = { sessionWaits: 1, otherSideIsSlow: 2, login: 4 } as const;
+
+const ERROR_STATISTICS: Readonly<Record<string, number | undefined>> = {
+  FATAL: STATISTIC.fatal,
+  PANIC: STATISTIC.panic,
+};
 
 /** Announced by PostgreSQL when an administrator ends it, or it ends itself after a crash. */
 const SHUTDOWN_STATES = new Set(["57P01", "57P02"]);
@@ -143,6 +154,10 @@ export class ClientSession implements SessionPort, ConnectionUser {
   /** Why it keeps its connections between transactions; "" when it does not. */
   get keeps(): string {
     return this.#session.reasonsToKeep.join(", ");
+  }
+
+  get loadBalanceNode(): number | null {
+    return this.#session.loadBalanceNode;
   }
 
   get backends(): ClientRow["backends"] {
@@ -275,12 +290,13 @@ export class ClientSession implements SessionPort, ConnectionUser {
   }
 
   columnsOf(command: OwnCommand): readonly string[] | null {
-    return columnsOf(command);
+    return columnsOf(command, this.#o.context.settings().config.pgpool_compat_version);
   }
 
   answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null {
     if (command.kind !== "show-pool") return fail(NO_PGPOOL_COMMAND);
     const { context } = this.#o;
+    const { config } = context.settings();
     const { name } = command;
     const data: ShowData = {
       view: context.view(),
@@ -288,27 +304,37 @@ export class ClientSession implements SessionPort, ConnectionUser {
       version: context.version(),
       poolStatus: name === "pool_status" ? context.poolStatus() : [],
       formatTime: formatLocalTime,
+      compat: config.pgpool_compat_version,
+      placesMax: config.num_init_children,
+      nowMs: Date.now(),
       clients: null,
       queues: null,
+      activity: null,
     };
-    const list = needsList(name);
-    if (list === null) return answerShow(name, data);
-    if (list === "clients") {
-      context.askForClients((got) => this.#answered(name, data, { clients: got?.rows ?? null }));
-    } else {
-      context.askForQueues((got) => this.#answered(name, data, { queues: got?.rows ?? null }));
+    const told = (got: Partial<ShowData> | null): void => {
+      if (!this.#isOver) this.#session.ownAnswered(answerShow(name, { ...data, ...got }));
+    };
+    switch (needsList(name)) {
+      case null:
+        return answerShow(name, data);
+      case "clients":
+        context.askForClients((list) => told(list && { clients: list.rows }));
+        return null;
+      case "queues":
+        context.askForQueues((list) => told(list && { queues: list.rows }));
+        return null;
+      case "activity":
+        context.askForActivity((activity) => told({ activity }));
+        return null;
     }
-    return null;
   }
 
-  #answered(name: string, data: ShowData, got: Partial<ShowData>): void {
-    if (!this.#isOver) this.#session.ownAnswered(answerShow(name, { ...data, ...got }));
-  }
-
-  readSent(backendId: number): void {
-    const counts = this.#o.context.selectCounts;
-    while (counts.length <= backendId) counts.push(0);
-    counts[backendId] = (counts[backendId] ?? 0) + 1;
+  statementSent(backendId: number, statistic: number): void {
+    const { statistics } = this.#o.context;
+    const place = backendId * STATISTICS_COUNT + statistic;
+    // Without holes: it goes to the supervisor as it is.
+    while (statistics.length <= place) statistics.push(0);
+    statistics[place] = (statistics[place] as number) + 1;
   }
 
   logStatement(backendId: number | null, text: string): void {
@@ -321,6 +347,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   backendFailed(link: BackendLink, fields: ReadonlyMap<string, string>): void {
     const { backendId } = link;
     const severity = fields.get("V");
+    this.statementSent(backendId, ERROR_STATISTICS[severity ?? ""] ?? STATISTIC.error);
     if (severity !== "FATAL" && severity !== "PANIC") return;
     const connection = this.#connectionOf(link);
     if (connection !== undefined) (this.#announced ??= new WeakSet()).add(connection);
@@ -358,6 +385,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   #use(connection: BackendConnection): void {
     this.#connections.push(connection);
+    connection.usedCount += 1;
     connection.use(this);
   }
 
@@ -387,6 +415,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       const { link } = connection;
       const isClean = this.#o.first === null || this.#session.isClean(link);
       link.letGo();
+      connection.leftAt = Date.now();
       connection.resume(PAUSE.otherSideIsSlow);
       this.#o.links.release(connection, isOrderly && isWritten && isClean && link.isQuiet);
     }

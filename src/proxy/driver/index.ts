@@ -5,6 +5,7 @@
  */
 export { BackendPauses } from "./backend-pauses.ts";
 export { BackendPool } from "./backend-pool.ts";
+export { connectionRows } from "./connection-rows.ts";
 export { laneRows } from "./lane-rows.ts";
 export { Listener } from "./listener.ts";
 export { NodeListQuestions } from "./node-list.ts";

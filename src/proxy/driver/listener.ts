@@ -56,6 +56,7 @@ export class Listener implements ClientHost {
   readonly #remoteCancels: RemoteCancels;
   readonly #random = new RandomSupply();
   #sequence = 0;
+  #clientsServed = 0;
   #onEmpty: (() => void) | null = null;
 
   constructor(context: WorkerContext) {
@@ -66,6 +67,11 @@ export class Listener implements ClientHost {
     this.#strangersMax = Math.max(STRANGERS_MIN, most * times);
     const onAdmitted = (client: ClientConnection): void => this.#giveKey(client);
     this.#places = new ClientPlaces({ settings, tell, onAdmitted });
+  }
+
+  /** Since the worker's start, those who are inside among them. */
+  get clientsServed(): number {
+    return this.#clientsServed;
   }
 
   get counts(): ClientCounts {
@@ -274,6 +280,7 @@ export class Listener implements ClientHost {
 
   #giveKey(connection: ClientConnection): void {
     const key = this.#newKey(connection.cancelKeyBytes);
+    this.#clientsServed += 1;
     this.#clients.set(connection, key);
     this.#byProcessId.set(key.processId, connection);
   }

@@ -4,6 +4,7 @@ import type {
   ClientRow,
   ClusterView,
   FromWorker,
+  NodeActivity,
   NodeList,
   QueueRow,
 } from "../../wire/ipc/index.ts";
@@ -55,8 +56,10 @@ export interface WorkerContext {
   readonly tell: (message: FromWorker) => void;
   /** Gives a client to the supervisor, for another worker. */
   readonly passClient: (client: AcceptedClient) => void;
-  /** SELECTs sent, by backend id. */
-  readonly selectCounts: number[];
+  /** See STATISTIC. */
+  readonly statistics: number[];
+  /** What all workers do; null when nobody answers. Never at once. */
+  readonly askForActivity: (done: (activity: NodeActivity | null) => void) => void;
   readonly poolStatus: () => readonly {
     readonly item: string;
     readonly value: string;

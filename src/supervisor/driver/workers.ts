@@ -9,9 +9,13 @@ import {
   type ClientRow,
   type ClusterView,
   type FromWorker,
+  type HealthRow,
+  type ListName,
+  type NodeActivity,
   type NodeList,
   type QueueRow,
   type ToWorker,
+  type WorkerActivity,
 } from "../../wire/ipc/index.ts";
 import { ClientSpread } from "../core/client-spread.ts";
 import type { ClientDoors } from "./client-doors.ts";
@@ -38,8 +42,10 @@ export interface WorkersOptions {
   readonly log: Log;
   readonly view: () => ClusterView;
   readonly onBackendError: (error: FromWorker & { readonly type: "backend-error" }) => void;
-  /** SELECTs sent, by backend id, summed over all workers, those that ended included. */
-  readonly onSelectCounts: (counts: readonly number[]) => void;
+  /** See STATISTIC; summed over all workers, those that ended included. */
+  readonly onStatistics: (statistics: readonly number[]) => void;
+  /** Of the checks of the backends. */
+  readonly health: () => readonly HealthRow[];
   /** A worker is sent its first view. */
   readonly onJoined: (number: number) => void;
   readonly onApplied: (number: number, index: number) => void;
@@ -67,7 +73,7 @@ interface Slot {
   readonly number: number;
   readonly worker: ChildProcess;
   history: RestartHistory;
-  selectCounts: readonly number[];
+  statistics: readonly number[];
   clients: ClientCounts;
   isListening: boolean;
   /** Why it ends for good, as it said itself. */
@@ -80,10 +86,11 @@ export class Workers {
   /** Who has how many places for clients. */
   readonly #places: CoreRunner<ClientPlacesState, ClientPlacesEvent, ClientPlacesAction>;
   /** Of workers that ended. */
-  #pastCounts: number[] = [];
+  #pastStatistics: number[] = [];
   #pastClients = NO_CLIENTS;
   readonly #clientLists = this.#newLists<ClientRow>("clients");
   readonly #queueLists = this.#newLists<QueueRow>("queues");
+  readonly #activityLists = this.#newLists<WorkerActivity>("activity");
   readonly #spread = new ClientSpread();
   #crowdTimer: NodeJS.Timeout | null = null;
   #doors: ClientDoors | null = null;
@@ -145,6 +152,17 @@ export class Workers {
     return await this.#queueLists.collect();
   }
 
+  /** One that does not answer in time is left out, but for what it counted last. */
+  async activity(): Promise<NodeActivity> {
+    const { rows } = await this.#activityLists.collect();
+    for (const { worker, statistics } of rows) {
+      const slot = this.#slots.get(worker);
+      if (slot !== undefined) slot.statistics = statistics;
+    }
+    const workers = rows.toSorted((one, other) => one.worker - other.worker);
+    return { workers, statistics: this.#sumStatistics(), health: this.#options.health() };
+  }
+
   tell(message: ToWorker): void {
     for (const slot of this.#slots.values()) send(slot.worker, message);
   }
@@ -178,7 +196,7 @@ export class Workers {
       number,
       worker,
       history,
-      selectCounts: [],
+      statistics: [],
       clients: NO_CLIENTS,
       isListening: false,
       unusable: null,
@@ -244,6 +262,9 @@ export class Workers {
       case "queues":
         this.#queueLists.answered(slot.number, message.id, message.rows);
         return;
+      case "activity":
+        this.#activityLists.answered(slot.number, message.id, message.rows);
+        return;
       case "ask-list":
         void this.#tellList(slot, message.what, message.id);
         return;
@@ -260,25 +281,27 @@ export class Workers {
           this.#doors?.give(slot.worker);
         }
         slot.clients = message.clients;
-        slot.selectCounts = message.selectCounts;
-        this.#options.onSelectCounts(this.#sumCounts());
+        slot.statistics = message.statistics;
+        this.#options.onStatistics(this.#sumStatistics());
         this.#warnOfQueue();
         return;
     }
   }
 
-  #newLists<Row>(what: "clients" | "queues"): NodeLists<Row> {
+  #newLists<Row>(what: ListName): NodeLists<Row> {
     return new NodeLists<Row>({
       workers: () => [...this.#slots.values()].filter((one) => one.isListening).map(numberOf),
       ask: (worker, id) => this.tellOne(worker, { type: "list", what, id }),
     });
   }
 
-  async #tellList({ worker }: Slot, what: "clients" | "queues", id: number): Promise<void> {
+  async #tellList({ worker }: Slot, what: ListName, id: number): Promise<void> {
     if (what === "clients") {
       send(worker, { type: "all-clients", id, list: await this.#clientLists.collect() });
-    } else {
+    } else if (what === "queues") {
       send(worker, { type: "all-queues", id, list: await this.#queueLists.collect() });
+    } else {
+      send(worker, { type: "all-activity", id, activity: await this.activity() });
     }
   }
 
@@ -319,18 +342,19 @@ export class Workers {
     });
   }
 
-  #sumCounts(): readonly number[] {
-    const sum = [...this.#pastCounts];
-    for (const { selectCounts } of this.#slots.values()) addInto(sum, selectCounts);
+  #sumStatistics(): readonly number[] {
+    const sum = [...this.#pastStatistics];
+    for (const { statistics } of this.#slots.values()) addInto(sum, statistics);
     return sum;
   }
 
   #onExit(slot: Slot, code: number | null, signal: string | null): void {
-    addInto(this.#pastCounts, slot.selectCounts);
+    addInto(this.#pastStatistics, slot.statistics);
     this.#pastClients = sumClients(this.#pastClients, { ...slot.clients, clients: 0, waiting: 0 });
     this.#slots.delete(slot.number);
     this.#clientLists.workerLeft(slot.number);
     this.#queueLists.workerLeft(slot.number);
+    this.#activityLists.workerLeft(slot.number);
     this.#spread.left(slot.number);
     this.#tellCrowdSoon();
     this.#options.onLeft(slot.number);

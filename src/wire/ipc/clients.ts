@@ -28,6 +28,8 @@ export interface ClientRow {
   readonly stateSince: number;
   /** Why it keeps its server connections between transactions; "" when it does not. */
   readonly keeps: string;
+  /** Where it reads, as far as that is chosen for the session. */
+  readonly loadBalanceNode: number | null;
   /** Its server connections of this moment. */
   readonly backends: readonly { readonly id: number; readonly processId: number }[];
 }

@@ -9,5 +9,6 @@ export * from "./worker.ts";
 export * from "./doors.ts";
 export * from "./places.ts";
 export * from "./clients.ts";
+export * from "./activity.ts";
 export * from "./watchdog.ts";
 export * from "./control.ts";

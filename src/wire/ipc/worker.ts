@@ -1,3 +1,4 @@
+import type { NodeActivity, WorkerActivity } from "./activity.ts";
 import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
 import type { DoorsFromWorker, DoorsToWorker } from "./doors.ts";
 import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
@@ -28,10 +29,11 @@ export type ToWorker =
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
   /** Answered by the message of that name. */
-  | { readonly type: "list"; readonly what: "clients" | "queues"; readonly id: number }
+  | { readonly type: "list"; readonly what: ListName; readonly id: number }
   /** Answers to `ask-list`. */
   | { readonly type: "all-clients"; readonly id: number; readonly list: NodeList<ClientRow> }
   | { readonly type: "all-queues"; readonly id: number; readonly list: NodeList<QueueRow> }
+  | { readonly type: "all-activity"; readonly id: number; readonly activity: NodeActivity }
   /**
    * Another worker, `from`, received a CancelRequest for a session of this one. Answered by
    * `cancelled` when nothing of it is under way any more, whether the key was right or not.
@@ -66,9 +68,10 @@ export type FromWorker =
   /** Something that only a person can change keeps this worker from running; it ends now. */
   | { readonly type: "unusable"; readonly reason: string }
   /** Somebody asked this worker for what all have. */
-  | { readonly type: "ask-list"; readonly what: "clients" | "queues"; readonly id: number }
+  | { readonly type: "ask-list"; readonly what: ListName; readonly id: number }
   | { readonly type: "clients"; readonly id: number; readonly rows: readonly ClientRow[] }
   | { readonly type: "queues"; readonly id: number; readonly rows: readonly QueueRow[] }
+  | { readonly type: "activity"; readonly id: number; readonly rows: readonly WorkerActivity[] }
   /** A CancelRequest whose `processId` names another worker; `id` is the sender's own number. */
   | {
       readonly type: "cancel";
@@ -90,8 +93,12 @@ export type FromWorker =
   | {
       readonly type: "stats";
       readonly clients: ClientCounts;
-      readonly selectCounts: readonly number[];
+      /** See STATISTIC. */
+      readonly statistics: readonly number[];
     };
+
+/** What the supervisor collects from all workers. */
+export type ListName = "clients" | "queues" | "activity";
 
 /** Of one worker, or of all; what is counted since the start is so far as the last tick said. */
 export interface ClientCounts {

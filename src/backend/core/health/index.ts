@@ -3,3 +3,4 @@
  * connection. Read `health-check.ts`.
  */
 export * from "./health-check.ts";
+export * from "./health-statistics.ts";

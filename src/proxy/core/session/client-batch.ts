@@ -1,3 +1,4 @@
+import { STATISTIC } from "../../../wire/ipc/index.ts";
 import {
   FRONTEND,
   HEADER_BYTES,
@@ -30,6 +31,7 @@ export const UNREAD_SQL: SqlClass = {
   clears: 0,
   leavesWhenExecuted: LEAVES.unknown,
   settingNames: null,
+  statistic: STATISTIC.ddl,
   decidedBy: "lexer",
 };
 

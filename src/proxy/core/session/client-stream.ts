@@ -480,7 +480,9 @@ export class ClientStream {
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {
     const first = links[0] as BackendLink;
     if (this.#own.isActive && dropsAll(sql)) this.#own.forgetNames();
-    if (sql.kind === "read") this.#talk.port.readSent(first.backendId);
+    for (let i = 0; i < links.length; i += 1) {
+      this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
+    }
     if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);

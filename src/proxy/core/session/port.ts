@@ -42,8 +42,8 @@ export interface SessionPort {
   answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null;
   /** Of its answer; null when that has no rows. */
   columnsOf(command: OwnCommand): readonly string[] | null;
-  /** A SELECT was sent to this backend. */
-  readSent(backendId: number): void;
+  /** A statement was sent to this backend, and is counted as one of STATISTIC. */
+  statementSent(backendId: number, statistic: number): void;
   /** `backendId` is null when the client's statement came in. Called only when asked for. */
   logStatement(backendId: number | null, text: string): void;
   /** A connection reported an error; FATAL ones announce its end. */

@@ -1,19 +1,17 @@
 import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
-import type { BackendView, ClientRow, ClusterView, QueueRow } from "../../../wire/ipc/index.ts";
+import type { ClientRow, NodeActivity, QueueRow } from "../../../wire/ipc/index.ts";
 import { clientRows } from "./clients.ts";
-import { SHOW_COLUMNS } from "./columns.ts";
+import { showColumns, type Compat } from "./columns.ts";
+import { backendStatsRows, healthStatsRows, nodeRows, type NodeData } from "./nodes.ts";
+import { poolCells, poolRows, processRows, type ProcessData } from "./processes.ts";
 import { queueRows } from "./queues.ts";
 
-export interface ShowData {
-  readonly view: ClusterView;
-  /** This session's. */
-  readonly loadBalanceNode: number | null;
+export interface ShowData extends NodeData, ProcessData {
+  readonly compat: Compat;
   /** `4.7.0 (pgquorum)` */
   readonly version: string;
   /** Rows of SHOW POOL_STATUS, in order. */
   readonly poolStatus: readonly StatusRow[];
-  /** Milliseconds since 1970 -> `YYYY-MM-DD HH:MM:SS`, local time. */
-  readonly formatTime: (wallMs: number) => string;
   /** For the commands that need it; null when it cannot be had. */
   readonly clients: readonly ClientRow[] | null;
   readonly queues: readonly QueueRow[] | null;
@@ -29,77 +27,76 @@ export interface ShowAnswer {
   /** Null: it has no rows. */
   readonly columns: readonly string[] | null;
   readonly rows: readonly (readonly string[])[];
-  /** CommandComplete: `SELECT n`. ReadyForQuery after it is always `I`. */
+  /** Of CommandComplete: `SELECT n`, `SET`. */
   readonly tag: string;
 }
 
 /** What all workers of the node have to be asked for, or null. */
-export function needsList(command: string): "clients" | "queues" | null {
-  if (command === "pool_clients") return "clients";
-  return command === "pool_queues" ? "queues" : null;
-}
-
-/**
- * @param command the `name` of a `show-pool` class: `pool_nodes`.
- * Source: Pgpool-II manual, "SQL type commands"; the columns are the same from 4.3 to 4.7.
- */
-export function answerShow(command: string, data: ShowData): Result<ShowAnswer, Failure> {
-  switch (command) {
-    case "pool_nodes":
-      return rowsOf(command, poolNodes(data));
-    case "pool_version":
-      return rowsOf(command, [[data.version]]);
-    case "pool_status":
-      return rowsOf(
-        command,
-        data.poolStatus.map(({ item, value, description }) => [item, value, description]),
-      );
+export function needsList(name: string): "clients" | "queues" | "activity" | null {
+  switch (name) {
     case "pool_clients":
-      if (data.clients === null) return fail(NO_LIST);
-      return rowsOf(command, clientRows(data.clients, data.formatTime));
+      return "clients";
     case "pool_queues":
-      if (data.queues === null) return fail(NO_LIST);
-      return rowsOf(command, queueRows(data.queues));
+      return "queues";
+    case "pool_nodes":
+    case "pool_processes":
+    case "pool_pools":
+    case "pool_health_check_stats":
+    case "pool_backend_stats":
+      return "activity";
     default:
-      return fail({
-        severity: "ERROR",
-        sqlstate: "0A000",
-        message: `SHOW ${command.toUpperCase()} is not available yet`,
-        hint: "SHOW POOL_NODES, POOL_CLIENTS, POOL_QUEUES, POOL_VERSION and POOL_STATUS are.",
-      });
+      return null;
   }
 }
 
-const NO_LIST: Failure = {
+/**
+ * @param name the `name` of a `show-pool` class: `pool_nodes`.
+ * Source: Pgpool-II manual, "SQL type commands".
+ */
+export function answerShow(name: string, data: ShowData): Result<ShowAnswer, Failure> {
+  const rows = rowsOf(name, data);
+  if (rows === null) return fail(NOT_KNOWN);
+  return succeed({ columns: showColumns(name, data.compat), rows, tag: `SELECT ${rows.length}` });
+}
+
+/** Null: others did not say what is needed. */
+function rowsOf(name: string, data: ShowData): readonly (readonly string[])[] | null {
+  const { activity } = data;
+  switch (name) {
+    case "pool_nodes":
+      return nodeRows(data);
+    case "pool_version":
+      return [[data.version]];
+    case "pool_status":
+      return data.poolStatus.map(({ item, value, description }) => [item, value, description]);
+    case "pool_cache":
+      return [NO_CACHE];
+    case "pool_clients":
+      return data.clients && clientRows(data.clients, data.formatTime);
+    case "pool_queues":
+      return data.queues && queueRows(data.queues);
+    case "pool_processes":
+      return activity && processRows(activity, data);
+    case "pool_pools":
+      return activity && poolsRows(activity, data);
+    case "pool_backend_stats":
+      return activity && backendStatsRows(data, activity);
+    default:
+      return activity && healthStatsRows(data, activity);
+  }
+}
+
+function poolsRows(activity: NodeActivity, data: ShowData): readonly string[][] {
+  const { length } = showColumns("pool_pools", data.compat);
+  return poolRows(activity).map((row) => poolCells(row, data).slice(0, length));
+}
+
+/** As Pgpool-II shows it while memory_cache_enabled is off. */
+const NO_CACHE = ["0", "0", "0.00", "0", "0", "0", "0", "0", "0"];
+
+const NOT_KNOWN: Failure = {
   severity: "ERROR",
   sqlstate: "58000",
   message: "what the other workers have is not known at the moment",
   hint: "The supervisor did not answer; try again, or see the log of the node.",
 };
-
-function rowsOf(command: string, rows: readonly (readonly string[])[]): Result<ShowAnswer, never> {
-  return succeed({ columns: SHOW_COLUMNS[command] ?? [], rows, tag: `SELECT ${rows.length}` });
-}
-
-function poolNodes({ view, loadBalanceNode, formatTime }: ShowData): readonly string[][] {
-  return view.backends.map((backend) => [
-    String(backend.id),
-    backend.hostname,
-    String(backend.port),
-    statusOf(backend),
-    backend.pgStatus,
-    backend.weight.toFixed(6),
-    backend.id === view.primaryId ? "primary" : "standby",
-    backend.pgRole,
-    String(backend.selectCount),
-    String(backend.id === loadBalanceNode),
-    String(backend.id === view.primaryId ? 0 : backend.replicationDelayBytes),
-    backend.replicationState,
-    backend.replicationSyncState,
-    formatTime(backend.stateChangedAt),
-  ]);
-}
-
-function statusOf(backend: BackendView): string {
-  return backend.quarantined ? "quarantine" : backend.state;
-}

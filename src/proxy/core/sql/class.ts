@@ -110,6 +110,8 @@ export interface SqlClass {
    * DEFAULT); empty when there are none.
    */
   readonly settingNames: readonly string[] | null;
+  /** As what it is counted: one of STATISTIC, up to `other`. */
+  readonly statistic: number;
   /**
    * `lexer`: decided from the first words; `functions` is then empty and `relations` names at
    * most the written table, which is enough as such a statement never goes to a standby.

@@ -5,6 +5,7 @@
  */
 import type { SqlClass, SqlKind } from "./class.ts";
 import { TreeLeavings } from "./leaves.ts";
+import { statisticFor, statisticOfNode } from "./statistic.ts";
 import { lexerClass, type Skim } from "./words.ts";
 
 type Node = Readonly<Record<string, unknown>>;
@@ -28,10 +29,19 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
   const [only] = statements;
   if (only === undefined) return { ...base, kind: "empty", destination: "either" };
   // Part of the text may write, and all of it must go one way.
-  if (statements.length > 1) return { ...base, multi: true };
+  const ofNode = isNode(only) ? statisticOfNode(Object.keys(only)[0] ?? "") : null;
+  const statistic = ofNode ?? base.statistic;
+  if (statements.length > 1) return { ...base, multi: true, statistic };
   const { kind, destination } = formOf(only, found);
   const name = child(child(only, "PrepareStmt"), "name");
-  return { ...base, multi: false, kind, destination, name: typeof name === "string" ? name : null };
+  return {
+    ...base,
+    multi: false,
+    kind,
+    destination,
+    statistic: ofNode ?? statisticFor(kind, seen.words[0] ?? ""),
+    name: typeof name === "string" ? name : null,
+  };
 }
 
 function formOf(

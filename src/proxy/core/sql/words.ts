@@ -12,6 +12,7 @@ import {
   type Suspects,
 } from "./leaves.ts";
 import { Lexer } from "./lexer.ts";
+import { statisticFor } from "./statistic.ts";
 
 /** What the first words and a look over the rest told. */
 export interface Skim {
@@ -80,6 +81,7 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     changesSession: false,
     clearsSession: false,
     ...LEAVES_NOTHING,
+    statistic: statisticFor(own.kind, seen.words[0] ?? ""),
     decidedBy: "lexer",
     ...own,
   };

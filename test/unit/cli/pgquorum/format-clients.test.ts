@@ -15,6 +15,7 @@ const CLIENT: ClientRow = {
   connectedAt: 1000,
   state: "idle",
   stateSince: 60_000,
+  loadBalanceNode: null,
   keeps: "LISTEN",
   backends: [{ id: 0, processId: 70 }],
 };

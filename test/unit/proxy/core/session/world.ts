@@ -236,7 +236,7 @@ export class World implements SessionPort {
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
   }
 
-  readSent(): void {
+  statementSent(): void {
     // Not part of a story.
   }
 

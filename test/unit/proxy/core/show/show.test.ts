@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { answerShow, type ShowData } from "../../../../../src/proxy/core/show/index.ts";
-import type { ClientRow, QueueRow } from "../../../../../src/wire/ipc/index.ts";
+import type {
+  ClientRow,
+  ConnectionRow,
+  NodeActivity,
+  QueueRow,
+} from "../../../../../src/wire/ipc/index.ts";
 import { backend, view } from "../routing/context.ts";
 
 function data(own: Partial<ShowData> = {}): ShowData {
@@ -24,6 +29,10 @@ function data(own: Partial<ShowData> = {}): ShowData {
     formatTime: (wallMs) => `at ${wallMs}`,
     clients: null,
     queues: null,
+    activity: null,
+    compat: "4.7",
+    nowMs: 100_000,
+    placesMax: 4,
     ...own,
   };
 }
@@ -69,6 +78,7 @@ const client: ClientRow = {
   connectedAt: 5,
   state: "idle in transaction",
   stateSince: 6,
+  loadBalanceNode: 1,
   keeps: "",
   backends: [
     { id: 0, processId: 70 },
@@ -141,10 +151,129 @@ test("SHOW POOL_STATUS hands on the rows in order", () => {
   });
 });
 
-test("a SHOW that is not there yet says so and names those that are", () => {
-  const answer = answerShow("pool_cache", data());
-  expect(answer).toMatchObject({
+const activity: NodeActivity = {
+  workers: [
+    {
+      worker: 1,
+      workerPid: 100,
+      startedAt: 1,
+      clientsServed: 9,
+      clients: [client, { ...client, state: "waiting for a place", backends: [] }],
+      connections: [
+        connection(0, 70, { usedCount: 3 }),
+        connection(1, 71),
+        connection(0, 72, { leftAt: 4 }),
+      ],
+      statistics: [],
+    },
+    {
+      worker: 2,
+      workerPid: 200,
+      startedAt: 2,
+      clientsServed: 0,
+      clients: [],
+      connections: [],
+      statistics: [],
+    },
+  ],
+  statistics: [12, 10, 30, 0, 2, 30, 0, 0, 1, 99],
+  health: [
+    {
+      backendId: 1,
+      total: 19,
+      succeeded: 12,
+      failed: 1,
+      skipped: 6,
+      retries: 3,
+      retriesMax: 3,
+      durationMax: 83_003,
+      durationMin: 0,
+      durationSum: 83_074,
+      lastAt: 5,
+      lastSucceededAt: 6,
+      lastSkippedAt: 7,
+      lastFailedAt: null,
+    },
+  ],
+};
+
+function connection(
+  backendId: number,
+  processId: number,
+  own: Partial<ConnectionRow> = {},
+): ConnectionRow {
+  return {
+    backendId,
+    processId,
+    user: "alice",
+    database: "shop",
+    openedAt: 3,
+    usedCount: 1,
+    leftAt: null,
+    ...own,
+  };
+}
+
+function shown(name: string, own: Partial<ShowData> = {}): string[] {
+  const answer = answerShow(name, data({ activity, ...own }));
+  if (!answer.ok) throw new Error(answer.error.message);
+  const { columns, rows } = answer.value;
+  for (const row of rows) expect(row).toHaveLength(columns?.length ?? 0);
+  return rows.map((row) => row.join("|"));
+}
+
+test("SHOW POOL_PROCESSES has a row for each place for a client, taken or free", () => {
+  expect(shown("pool_processes")).toEqual([
+    "100|at 1|9|shop|alice|at 3|3|Idle in transaction",
+    "100|at 1|9|||||Wait for connection",
+    "200|at 2|0|||||Wait for connection",
+    "100|at 1|9|||||Wait for connection",
+  ]);
+});
+
+test("SHOW POOL_POOLS lists the server connections with who uses them", () => {
+  expect(shown("pool_pools")).toEqual([
+    "100|at 1|9|0|0|shop|alice|at 3|at 5||99|3|0|3|70|1|Idle in transaction|0|10.0.0.1|50000|",
+    "100|at 1|9|0|1|shop|alice|at 3|at 5||99|3|0|1|71|1|Idle in transaction|1|10.0.0.1|50000|",
+    "100|at 1|9|1|0|shop|alice|at 3||at 4|0|3|0|1|72|0|Wait for connection|0|||",
+  ]);
+});
+
+test.each([
+  ["4.3", "status"],
+  ["4.5", "load_balance_node"],
+  ["4.7", "statement"],
+] as const)("the last column of SHOW POOL_POOLS in %s is %s", (compat, last) => {
+  const answer = answerShow("pool_pools", data({ activity, compat }));
+  expect(answer.ok && answer.value.columns?.at(-1)).toBe(last);
+  expect(shown("pool_pools", { compat })).toHaveLength(3);
+});
+
+test("SHOW POOL_BACKEND_STATS counts by what statements are", () => {
+  expect(shown("pool_backend_stats")).toEqual([
+    "0|h0|5432|up|primary|12|10|30|0|2|30|0|0|1",
+    "1|h1|5432|up|standby|99|0|0|0|0|0|0|0|0",
+    "2|h2|5432|quarantine|standby|0|0|0|0|0|0|0|0|0",
+  ]);
+  expect(shown("pool_nodes")[1]).toContain("|standby|standby|99|true|");
+});
+
+test("SHOW POOL_HEALTH_CHECK_STATS tells how the checks went", () => {
+  const [never, often] = shown("pool_health_check_stats");
+  expect(never).toBe("0|h0|5432|up|primary|at 7|0|0|0|0|0|0.000000|0|0|0|0.000000||||");
+  expect(often).toBe(
+    "1|h1|5432|up|standby|at 0|19|12|1|6|3|0.230769|3|83003|0|6390.307692|at 5|at 6|at 7|",
+  );
+});
+
+test("SHOW POOL_CACHE is what Pgpool-II shows without a cache", () => {
+  expect(shown("pool_cache")).toEqual(["0|0|0.00|0|0|0|0|0|0"]);
+});
+
+test("without the supervisor's answer the counts of before are told, or that there are none", () => {
+  expect(shown("pool_nodes", { activity: null })[0]).toContain("|primary|primary|12|false|");
+  expect(answerShow("pool_processes", data())).toMatchObject({
     ok: false,
-    error: { message: "SHOW POOL_CACHE is not available yet", sqlstate: "0A000" },
+    error: { sqlstate: "58000" },
   });
 });

@@ -1,0 +1,120 @@
+import {
+  STATISTIC,
+  statisticOf,
+  type BackendView,
+  type ClusterView,
+  type HealthRow,
+  type NodeActivity,
+} from "../../../wire/ipc/index.ts";
+
+/** What rows about backends are made of. */
+export interface NodeData {
+  readonly view: ClusterView;
+  /** This session's. */
+  readonly loadBalanceNode: number | null;
+  /** Milliseconds since 1970 -> `YYYY-MM-DD HH:MM:SS`, local time. */
+  readonly formatTime: (wallMs: number) => string;
+  /** Null when it cannot be had. */
+  readonly activity: NodeActivity | null;
+}
+
+/** As SHOW names them. */
+export function statusOf(backend: BackendView): string {
+  return backend.quarantined ? "quarantine" : backend.state;
+}
+
+/** SHOW POOL_NODES. Without the counts of this moment those of a second ago are told. */
+export function nodeRows(data: NodeData): readonly string[][] {
+  const { view, loadBalanceNode, formatTime, activity } = data;
+  return view.backends.map((backend) => [
+    String(backend.id),
+    backend.hostname,
+    String(backend.port),
+    statusOf(backend),
+    backend.pgStatus,
+    backend.weight.toFixed(6),
+    roleOf(backend, view),
+    backend.pgRole,
+    String(
+      activity === null
+        ? backend.selectCount
+        : statisticOf(activity.statistics, backend.id, STATISTIC.select),
+    ),
+    String(backend.id === loadBalanceNode),
+    String(backend.id === view.primaryId ? 0 : backend.replicationDelayBytes),
+    backend.replicationState,
+    backend.replicationSyncState,
+    formatTime(backend.stateChangedAt),
+  ]);
+}
+
+/** SHOW POOL_BACKEND_STATS. */
+export function backendStatsRows(
+  { view }: NodeData,
+  { statistics }: NodeActivity,
+): readonly string[][] {
+  return view.backends.map((backend) => [
+    String(backend.id),
+    backend.hostname,
+    String(backend.port),
+    statusOf(backend),
+    roleOf(backend, view),
+    ...Object.values(STATISTIC).map((which) => String(statisticOf(statistics, backend.id, which))),
+  ]);
+}
+
+/**
+ * SHOW POOL_HEALTH_CHECK_STATS, and the fields of pcp_health_check_stats. Averages are 0 before the
+ * first check, where Pgpool-II prints that it has divided by zero.
+ */
+export function healthStatsRows(data: NodeData, { health }: NodeActivity): readonly string[][] {
+  const { view, formatTime } = data;
+  const at = (wallMs: number | null): string => (wallMs === null ? "" : formatTime(wallMs));
+  return view.backends.map((backend) => {
+    const one = health.find(({ backendId }) => backendId === backend.id) ?? NO_HEALTH;
+    const timed = one.succeeded + one.failed;
+    const average = (sum: number): string => (timed === 0 ? 0 : sum / timed).toFixed(6);
+    return [
+      String(backend.id),
+      backend.hostname,
+      String(backend.port),
+      statusOf(backend),
+      roleOf(backend, view),
+      formatTime(backend.stateChangedAt),
+      String(one.total),
+      String(one.succeeded),
+      String(one.failed),
+      String(one.skipped),
+      String(one.retries),
+      average(one.retries),
+      String(one.retriesMax),
+      String(one.durationMax),
+      String(one.durationMin),
+      average(one.durationSum),
+      at(one.lastAt),
+      at(one.lastSucceededAt),
+      at(one.lastSkippedAt),
+      at(one.lastFailedAt),
+    ];
+  });
+}
+
+const NO_HEALTH: Omit<HealthRow, "backendId"> = {
+  total: 0,
+  succeeded: 0,
+  failed: 0,
+  skipped: 0,
+  retries: 0,
+  retriesMax: 0,
+  durationMax: 0,
+  durationMin: 0,
+  durationSum: 0,
+  lastAt: null,
+  lastSucceededAt: null,
+  lastSkippedAt: null,
+  lastFailedAt: null,
+};
+
+function roleOf({ id }: BackendView, { primaryId }: ClusterView): string {
+  return id === primaryId ? "primary" : "standby";
+}

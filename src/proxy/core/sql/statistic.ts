@@ -1,0 +1,63 @@
+import { STATISTIC } from "../../../wire/ipc/index.ts";
+import type { SqlKind } from "./class.ts";
+
+/**
+ * As what a statement is counted. Source: Pgpool-II manual, "SHOW POOL_BACKEND_STATS"; behaviour of
+ * 4.3.5, for which what it cannot read is a change of the schema, and an empty text a SELECT.
+ *
+ * @param word the first one, in lower case.
+ */
+export function statisticFor(kind: SqlKind, word: string): number {
+  switch (kind) {
+    case "read":
+    case "empty":
+      return STATISTIC.select;
+    case "begin":
+    case "commit":
+    case "rollback":
+    case "savepoint":
+    case "two-phase":
+    case "set":
+    case "show":
+    case "show-pool":
+    case "pgpool":
+    case "discard":
+    case "listen":
+    case "prepare":
+    case "execute":
+    case "deallocate":
+    case "explain":
+      return STATISTIC.other;
+    case "cursor":
+    case "copy-in":
+    case "copy-out":
+    case "write":
+    case "unparsable":
+      return BY_WORD[word] ?? STATISTIC.ddl;
+  }
+}
+
+const BY_WORD: Readonly<Record<string, number | undefined>> = {
+  select: STATISTIC.select,
+  values: STATISTIC.select,
+  table: STATISTIC.select,
+  "(": STATISTIC.select,
+  insert: STATISTIC.insert,
+  update: STATISTIC.update,
+  delete: STATISTIC.delete,
+  checkpoint: STATISTIC.other,
+  load: STATISTIC.other,
+  lock: STATISTIC.other,
+};
+
+/** By the name of its node in the grammar's tree; null: the first word tells. */
+export function statisticOfNode(node: string): number | null {
+  return BY_NODE[node] ?? null;
+}
+
+const BY_NODE: Readonly<Record<string, number | undefined>> = {
+  SelectStmt: STATISTIC.select,
+  InsertStmt: STATISTIC.insert,
+  UpdateStmt: STATISTIC.update,
+  DeleteStmt: STATISTIC.delete,
+};
