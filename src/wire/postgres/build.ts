@@ -137,3 +137,7 @@ export function buildPassword(body: Buffer): Buffer {
 export function buildCloseStatement(name: string): Buffer {
   return buildMessage(FRONTEND.close, Buffer.from(`S${name}\0`));
 }
+
+export function buildDescribeStatement(name: string): Buffer {
+  return buildMessage(FRONTEND.describe, Buffer.from(`S${name}\0`));
+}

@@ -13,7 +13,7 @@ import {
 import { LEAVES } from "../sql/index.ts";
 import { KnownStatements } from "./known-statements.ts";
 import { BatchCopy } from "./batch-copy.ts";
-import { asOutdated, isOutdated, miscountsColumns } from "./outdated-plan.ts";
+import { asOutdated, isOfNobody, isOutdated } from "./outdated-plan.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
@@ -127,6 +127,8 @@ export class BackendLink implements FrameSink {
   readonly #port: LinkPort;
   readonly #sets: ParameterSets;
   readonly #walker = new FrameWalker(this);
+  /** A ParameterDescription that the client gets when no retry can take it back any more. */
+  #early: Buffer | null = null;
   /** The one whose replies come next, and those behind it. */
   readonly #questions: Question[] = [];
 
@@ -217,6 +219,8 @@ export class BackendLink implements FrameSink {
       case BACKEND.ready:
         return this.pending.isHidden ? TAKE.swallow : TAKE.passAndTell;
       case BACKEND.error:
+        if (lengthBytes > HELD_BYTES_MAX) this.#giveEarly();
+        return TAKE.hold;
       case BACKEND.parameterStatus:
         return TAKE.hold;
       case BACKEND.notice:
@@ -224,6 +228,10 @@ export class BackendLink implements FrameSink {
       case BACKEND.notification:
         // It is the answer to nothing, and may come in the middle of what the client must not see.
         return this.speaksForSession ? TAKE.pass : TAKE.swallow;
+      case BACKEND.parameterDescription:
+      case BACKEND.rowDescription:
+      case BACKEND.noData:
+        return this.#takeDescription(type, lengthBytes);
       default:
         return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
     }
@@ -245,20 +253,23 @@ export class BackendLink implements FrameSink {
       return;
     }
     if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
+    if (type !== BACKEND.error) return this.#described(type, frame);
     const question = this.pending.isAsked ? this.#questions[0] : undefined;
-    const isUnanswered = this.copy.isUnanswered(this.pending.count);
-    const { isNewer } = this.pending;
+    const isUnanswered = this.#mayRetry;
+    const wasMadeToFail = this.pending.isOutdated;
     const isStray = this.pending.count === 0 && !this.speaksForSession;
     const hidden = this.pending.replied(type) || isStray;
     const fields = readErrorFields(frame);
     const severity = fields.get("V");
     if (isUnanswered && !hidden && isOutdated(fields) && this.owner.retries(this)) {
+      this.#early = null;
       return this.pending.hideHead();
     }
+    this.#giveEarly();
     if (!hidden) {
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
-      const isNews = isNewer && miscountsColumns(fields);
-      const told = this.owner.errorTold(isNews ? asOutdated(fields) : frame);
+      const isOurs = wasMadeToFail && isOfNobody(fields);
+      const told = this.owner.errorTold(isOurs ? asOutdated(fields) : frame);
       this.owner.relayed(told, 0, told.length);
     }
     if (question !== undefined) question.error ??= fields;
@@ -267,6 +278,34 @@ export class BackendLink implements FrameSink {
 
   passed(input: Buffer, start: number, end: number): void {
     this.owner.relayed(input, start, end);
+  }
+
+  #takeDescription(type: number, lengthBytes: number): Take {
+    const isTypes = type === BACKEND.parameterDescription;
+    if (!isTypes && this.#early !== null) this.#giveEarly();
+    const mayHold = lengthBytes <= HELD_BYTES_MAX;
+    if (mayHold && (this.pending.isLearning || (isTypes && this.#mayRetry))) return TAKE.hold;
+    return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
+  }
+
+  #described(type: number, frame: Buffer): void {
+    if (this.pending.isLearning) this.pending.described(frame);
+    const mayRetry = this.#mayRetry;
+    if (this.pending.replied(type)) return;
+    // Behind the types of the parameters, the server may find its plan outdated.
+    if (mayRetry && type === BACKEND.parameterDescription) this.#early = Buffer.from(frame);
+    else this.owner.relayed(frame, 0, frame.length);
+  }
+
+  /** What is unanswered may have to be sent again. */
+  get #mayRetry(): boolean {
+    return this.copy.isUnanswered(this.pending.count);
+  }
+
+  #giveEarly(): void {
+    const early = this.#early;
+    this.#early = null;
+    if (early !== null) this.owner.relayed(early, 0, early.length);
   }
 
   /** What hidden work changes is told by whoever asked for it. */

@@ -1,4 +1,3 @@
-import { FRONTEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import { SENT } from "./pending-replies.ts";
 import type { SharedStatement } from "./shared-statements.ts";
@@ -54,35 +53,8 @@ export class BatchCopy {
     return this.#statements;
   }
 
-  /** Its client believes to know the columns already: if they are others, only it can act on that. */
-  get reliesOnColumns(): boolean {
-    return this.#bytes !== null && reliesOnColumns(this.#bytes.subarray(0, this.#length));
-  }
-
   /** A copy that stays as it is. */
   get bytes(): Buffer {
     return Buffer.from((this.#bytes ?? Buffer.alloc(0)).subarray(0, this.#length));
   }
-}
-
-/**
- * A Bind among these whole messages gives each result column a format of its own, or the columns
- * are not asked for with Describe: then they are known from an earlier one.
- */
-export function reliesOnColumns(messages: Buffer): boolean {
-  let isDescribed = false;
-  for (let at = 0; at < messages.length; at += 1 + messages.readUInt32BE(at + 1)) {
-    if (messages[at] === FRONTEND.describe) isDescribed = true;
-    if (messages[at] !== FRONTEND.bind) continue;
-    // Portal, statement, parameter formats, parameters, result formats.
-    let pos = messages.indexOf(0, at + HEADER_BYTES) + 1;
-    pos = messages.indexOf(0, pos) + 1;
-    pos += 2 + 2 * messages.readUInt16BE(pos);
-    let parameters = messages.readUInt16BE(pos);
-    for (pos += 2; parameters > 0; parameters -= 1) {
-      pos += 4 + Math.max(0, messages.readInt32BE(pos));
-    }
-    if (messages.readUInt16BE(pos) > 1) return true;
-  }
-  return !isDescribed;
 }

@@ -3,11 +3,20 @@ import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
 import { OutputBuffer } from "./output-buffer.ts";
-import { HIDDEN, INJECTED, NEWER, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
+import {
+  HIDDEN,
+  INJECTED,
+  LEARNS,
+  OUTDATED,
+  SENT,
+  type ReplyWatcher,
+  type Sent,
+} from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
 import { SqlPrepared } from "./sql-prepared.ts";
+import { ShapeLearner, UNKNOWN_SHAPE } from "./statement-shape.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 import { StatementSupply } from "./statement-supply.ts";
 
@@ -48,8 +57,16 @@ export class BatchForwarder {
   #from = 0;
   #end = 0;
   #flags = 0;
-  /** NEWER where the message that is being sent is such a Bind. */
-  #newer = 0;
+  /** Nothing was on its way when the batch was. */
+  #wasIdle = false;
+  /** OUTDATED or LEARNS for the message that is being sent. */
+  #mark = 0;
+  /** The server was given it with the message that is being sent; its client is to know it as it is there. */
+  #parsed: SharedStatement | null = null;
+  /** Of the Bind that is being sent: its Describe follows, and tells the client of other columns than before. */
+  #renewed: PreparedStatement | null = null;
+  /** The message that the last batch was sent up to, as it must be known first what a statement is; or -1. */
+  stoppedAt = -1;
 
   constructor(o: ForwarderOptions) {
     this.#batch = o.batch;
@@ -65,7 +82,8 @@ export class BatchForwarder {
    *
    * @param o.flags HIDDEN for every backend but the first.
    * @param o.continues it goes on with a batch that is unfinished there.
-   * @returns false when the client has too many messages without an answer.
+   * @returns false when the client has too many messages without an answer. The batch may have
+   *   been sent in part: see `stoppedAt`.
    */
   forward(
     link: BackendLink,
@@ -82,6 +100,9 @@ export class BatchForwarder {
     this.#from = o.at;
     this.#end = o.end;
     this.#flags = o.flags;
+    this.stoppedAt = -1;
+    this.#renewed = null;
+    this.#wasIdle = link.pending.isIdle;
     this.#output.clear();
     if (link.pending.isSkipping) {
       link.send(input, o.at, o.end);
@@ -98,10 +119,16 @@ export class BatchForwarder {
     for (let i = 0; i < batch.count; i += 1) {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
-      this.#newer = 0;
+      this.#mark = 0;
+      this.#parsed = null;
       this.#supply.isDescribed = kind === SENT.describe;
       const watcher = this.#send(link, i, start);
-      if (!link.note(kind, o.flags | this.#newer, watcher)) return false;
+      if (this.stoppedAt !== -1) {
+        this.#end = start;
+        break;
+      }
+      if (!link.note(kind, o.flags | this.#mark, watcher)) return false;
+      if (this.#parsed !== null) this.#askOf(link, i, this.#parsed);
     }
     this.#supply.isAborted = false;
     this.#finish(link);
@@ -157,6 +184,7 @@ export class BatchForwarder {
     }
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
     if (statement === null) {
+      if (this.#renewed !== null) return this.#learn(link, this.#renewed);
       if (this.#carrier !== null) this.#hideOurs(link, kind, start);
       return null;
     }
@@ -178,8 +206,7 @@ export class BatchForwarder {
     if (!isKnown && kind !== SENT.parse) return null;
     if (kind === SENT.parse) return this.#parse(link, start, statement);
     if (kind === SENT.close) return this.#isRepeated ? null : this.#close(link, start, statement);
-    this.#use(link, kind, start, statement);
-    return null;
+    return this.#use(link, index, statement);
   }
 
   #parse(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher | null {
@@ -240,7 +267,8 @@ export class BatchForwarder {
     this.#copyUpTo(link, start);
     this.#supply.makeRoom(link, shared, this.#flags);
     this.#rename(start, start + HEADER_BYTES, shared.name);
-    statement.parsedAs = link.known.add(shared);
+    statement.parsedAs = link.known.add(shared, UNKNOWN_SHAPE);
+    this.#parsed = shared;
     return {
       failed: (wasSkipped) => {
         link.known.doubt(shared);
@@ -253,15 +281,60 @@ export class BatchForwarder {
     };
   }
 
-  #use(link: BackendLink, kind: Sent, start: number, statement: PreparedStatement): void {
-    this.#supplyHere(link, start, statement);
+  /** What the client has just prepared: what it is may have to be compared one day. */
+  #askOf(link: BackendLink, index: number, shared: SharedStatement): void {
+    const { count, kinds, statements } = this.#batch;
+    const statement = statements[index] as PreparedStatement;
+    // Or the client asks itself.
+    const next = index + 1;
+    if (next < count && kinds[next] === SENT.describe && statements[next] === statement) return;
+    // A Query on its way may be a COPY, which would read the Parse, and leave the question unanswered.
+    if (!this.#wasIdle && link.pending.reachesBack) return;
+    this.#supply.describe(link, shared, this.#flags, statement);
+  }
+
+  /** The client will know the statement as this Describe says. */
+  #learn(link: BackendLink, statement: PreparedStatement): ReplyWatcher | null {
+    this.#renewed = null;
+    if (statement.shared === null) return null;
+    this.#mark = LEARNS;
+    return new ShapeLearner(link.known, statement.shared, statement);
+  }
+
+  #use(link: BackendLink, index: number, statement: PreparedStatement): ReplyWatcher | null {
+    const kind = this.#batch.kinds[index] as Sent;
+    const start = this.#batch.starts[index] as number;
     const { shared } = statement;
-    if (shared === null) return;
-    if (kind === SENT.bind && link.known.parsedAs(shared) > statement.parsedAs) this.#newer = NEWER;
+    if (shared === null) {
+      this.#supplyHere(link, start, statement);
+      return null;
+    }
+    let { name } = shared;
+    let watcher: ReplyWatcher | null = null;
+    const isBind = kind === SENT.bind;
+    if (!this.#supply.has(link, statement) && !link.pending.isCopyIn) {
+      this.#copyUpTo(link, start);
+      const isRelied = isBind && !this.#batch.asksForColumns(index, this.#input);
+      const how = this.#supply.addAnew(link, statement, this.#flags, isRelied);
+      if (how === "unknown") {
+        this.stoppedAt = index;
+        return null;
+      }
+      if (how === "outdated") {
+        // There is no statement of that name: the server fails where it has to.
+        name = NOBODY_S_NAME;
+        this.#mark = OUTDATED;
+      }
+    }
+    if (this.#supply.isNews(link, statement, shared)) {
+      if (!isBind) watcher = this.#learn(link, statement);
+      else if (this.#batch.asksForColumns(index, this.#input)) this.#renewed = statement;
+    }
     let nameStart = start + HEADER_BYTES;
-    nameStart = kind === SENT.bind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
+    nameStart = isBind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
     this.#copyUpTo(link, start);
-    this.#rename(start, nameStart, shared.name);
+    this.#rename(start, nameStart, name);
+    return watcher;
   }
 
   #close(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher {

@@ -3,6 +3,7 @@ import {
   FRONTEND,
   HEADER_BYTES,
   LARGE_MESSAGE_BYTES_MAX,
+  readString,
   SMALL_MESSAGE_BYTES_MAX,
 } from "../../../wire/postgres/index.ts";
 import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
@@ -10,6 +11,7 @@ import { NameReader } from "./name-reader.ts";
 import { SENT, type Sent } from "./pending-replies.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
+import { countsColumns } from "./statement-shape.ts";
 
 /** Extended messages that are held back until it is known which backend may have them all. */
 export const BATCH_BYTES_MAX = 256 * 1024;
@@ -166,6 +168,18 @@ export class ClientBatch {
   /** The message that was noted last is not for a server. */
   dropLast(): void {
     this.count -= 1;
+  }
+
+  /** A Describe follows that tells the columns of this Bind, which does not count on any. */
+  asksForColumns(index: number, input: Buffer): boolean {
+    const next = index + 1;
+    if (next >= this.count || this.kinds[next] !== SENT.describe) return false;
+    const start = this.starts[next] as number;
+    const bind = input.subarray(this.starts[index], start);
+    const isOfPortal = input[start + HEADER_BYTES] === 0x50; // P
+    const described = readString(input, start + HEADER_BYTES + 1, input.length);
+    const portal = readString(bind, HEADER_BYTES, bind.length);
+    return isOfPortal && portal === described && !countsColumns(bind);
   }
 
   #readParse(bytes: Buffer, start: number, end: number, isWhole: boolean): PreparedStatement {

@@ -438,7 +438,6 @@ export class ClientStream {
     this.#own.isOpen = false;
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
-    this.#logBatch(links);
     const outcome = this.#outcomeOf(links, null);
     const isFirst = this.#o.carrier !== null && !continues && !this.#talk.isInTransaction;
     for (let i = 0; i < links.length; i += 1) {
@@ -450,19 +449,37 @@ export class ClientStream {
       how.flags = flags;
       how.continues = continues;
       const wasIdle = link.pending.isIdle;
+      const isForwarded = this.#forwarder.forward(link, input, how);
+      if (this.#forwarder.stoppedAt !== -1) return this.#sentPartly(link, links);
       const isSent =
-        this.#forwarder.forward(link, input, how) &&
+        isForwarded &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
       if (isFirst && wasIdle && endsWith === "sync") {
         link.copy.keep(this.#batch, input, at, end, link.pending.count);
       } else link.copy.forget();
     }
+    this.#sent(links);
+    return end;
+  }
+
+  /** The rest of the batch waits until the server has said what one of its statements is. */
+  #sentPartly(link: BackendLink, links: readonly BackendLink[]): number {
+    link.copy.forget();
+    this.#talk.batchLink = link;
+    this.#batch.count = this.#forwarder.stoppedAt;
+    this.#sent(links);
+    this.#talk.waitFlushed(link);
+    return this.#batch.starts[this.#batch.count] as number;
+  }
+
+  /** What the batch says was sent there. */
+  #sent(links: readonly BackendLink[]): void {
+    this.#logBatch(links);
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
       if (this.#batch.kinds[i] === SENT.bind && statement) this.#executed(statement.sql, links);
     }
-    return end;
   }
 
   // ---- sending ----

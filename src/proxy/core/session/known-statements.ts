@@ -1,8 +1,9 @@
 import type { SharedStatement } from "./shared-statements.ts";
+import { isOfShape, type StatementShape } from "./statement-shape.ts";
 
 const NO_BATCH = -1;
 
-interface Entry {
+interface Entry extends StatementShape {
   readonly statement: SharedStatement;
   /** The server surely has it; else it may have it. */
   isSure: boolean;
@@ -10,8 +11,6 @@ interface Entry {
   batch: number;
   /** Since the hand came by last. */
   wasUsed: boolean;
-  /** `SharedStatement.parses` when it was given to the server. */
-  parsedAs: number;
   /** `KnownStatements.changes` when something was sent about it last. */
   changedAt: number;
 }
@@ -46,12 +45,28 @@ export class KnownStatements {
     return this.#clock.length;
   }
 
-  /** It can be used there. */
-  has(statement: SharedStatement): boolean {
+  /** @param shape as its client knows it; null: it will not be executed. @returns whether it can be used there. */
+  has(statement: SharedStatement, shape: StatementShape | null): boolean {
     const entry = this.#byStatement.get(statement);
     if (entry === undefined || (!entry.isSure && entry.batch !== this.#batch)) return false;
     entry.wasUsed = true;
-    return true;
+    return shape === null || isOfShape(entry, shape);
+  }
+
+  isOfShape(statement: SharedStatement, shape: StatementShape): boolean {
+    const entry = this.#byStatement.get(statement);
+    return entry !== undefined && isOfShape(entry, shape);
+  }
+
+  /** It was prepared there in this batch, and what it is has been told. */
+  isFresh(statement: SharedStatement): boolean {
+    const entry = this.#byStatement.get(statement);
+    return entry?.batch === this.#batch && entry.columns !== null;
+  }
+
+  /** To be written by whoever learns it. */
+  shapeOf(statement: SharedStatement): StatementShape | undefined {
+    return this.#byStatement.get(statement);
   }
 
   /** A name that may be taken must be closed before it is given again. */
@@ -59,8 +74,13 @@ export class KnownStatements {
     return this.#byStatement.has(statement);
   }
 
-  /** It is being prepared there. @returns the new `SharedStatement.parses`. */
-  add(statement: SharedStatement): number {
+  /**
+   * It is being prepared there.
+   *
+   * @param shape what is known of it beforehand.
+   * @returns the new `SharedStatement.parses`.
+   */
+  add(statement: SharedStatement, shape: Pick<StatementShape, "columns" | "parameters">): number {
     const entry = this.#enter(statement);
     entry.isSure = false;
     entry.batch = this.#batch;
@@ -69,12 +89,9 @@ export class KnownStatements {
     entry.changedAt = this.#changes;
     statement.parses += 1;
     entry.parsedAs = statement.parses;
+    entry.columns = shape.columns;
+    entry.parameters = shape.parameters;
     return statement.parses;
-  }
-
-  /** `SharedStatement.parses` when it was given to the server; 0 when it was not. */
-  parsedAs(statement: SharedStatement): number {
-    return this.#byStatement.get(statement)?.parsedAs ?? 0;
   }
 
   /** It was prepared there. */
@@ -127,13 +144,15 @@ export class KnownStatements {
   #enter(statement: SharedStatement): Entry {
     const known = this.#byStatement.get(statement);
     if (known !== undefined) return known;
-    const entry = {
+    const entry: Entry = {
       statement,
       isSure: false,
       batch: NO_BATCH,
       wasUsed: true,
       parsedAs: 0,
       changedAt: 0,
+      columns: null,
+      parameters: null,
     };
     this.#byStatement.set(statement, entry);
     this.#clock.push(entry);

@@ -26,8 +26,10 @@ export const HIDDEN = 0x80;
 export const INJECTED = 0x40;
 /** Somebody waits for the outcome. */
 const WATCHED = 0x20;
-/** A Bind of a statement that the server was given later than the client prepared it. */
-export const NEWER = 0x10;
+/** A Bind that is made to fail, as its statement is not any more what the client prepared. */
+export const OUTDATED = 0x10;
+/** A Describe whose watcher wants to see the answer. */
+export const LEARNS = 0x10;
 const KIND = 0x0f;
 
 /** A client that has more unanswered messages than this is a runaway: the session ends. */
@@ -99,9 +101,19 @@ export class PendingReplies {
     return this.#count > 0 && (this.#head() & KIND) === SENT.ask;
   }
 
-  /** The reply that is coming now is that of a Bind whose client may know other columns. */
-  get isNewer(): boolean {
-    return this.#count > 0 && (this.#head() & NEWER) !== 0;
+  /** The reply that is coming now is that of a Bind that was made to fail. */
+  get isOutdated(): boolean {
+    return this.#count > 0 && (this.#head() & (KIND | OUTDATED)) === (SENT.bind | OUTDATED);
+  }
+
+  /** A description that is coming now is wanted by the watcher of what it answers. */
+  get isLearning(): boolean {
+    return this.#count > 0 && (this.#head() & (KIND | LEARNS)) === (SENT.describe | LEARNS);
+  }
+
+  /** While `isLearning`. */
+  described(frame: Buffer): void {
+    this.#watchers.first?.described?.(frame);
   }
 
   /** The client shall not see what is answered next either. */
@@ -166,10 +178,12 @@ export class PendingReplies {
       case BACKEND.closeComplete:
         if (kind === SENT.close) this.#drop();
         return hidden || (head & INJECTED) !== 0;
+      case BACKEND.parameterDescription:
+        return hidden || (head & INJECTED) !== 0;
       case BACKEND.rowDescription:
       case BACKEND.noData:
         if (kind === SENT.describe) this.#drop();
-        return hidden;
+        return hidden || (kind === SENT.describe && (head & INJECTED) !== 0);
       case BACKEND.commandComplete:
       case BACKEND.emptyQuery:
       case BACKEND.portalSuspended:

@@ -1,6 +1,7 @@
 import type { SqlClass } from "../sql/index.ts";
 import type { ReplyWatcher } from "./pending-replies.ts";
 import type { SharedStatement } from "./shared-statements.ts";
+import type { StatementShape } from "./statement-shape.ts";
 
 /** Longer Parse messages are not kept: the class of such a text sends it to the primary. */
 export const PARSE_BYTES_KEPT_MAX = 256 * 1024;
@@ -15,7 +16,7 @@ export interface ParseWatcher {
 }
 
 /** A statement that the client has prepared. */
-export class PreparedStatement implements ReplyWatcher {
+export class PreparedStatement implements ReplyWatcher, StatementShape {
   readonly name: string;
   sql: SqlClass;
   text: string;
@@ -26,8 +27,10 @@ export class PreparedStatement implements ReplyWatcher {
   unsureBatch = -1;
   /** Server connections have it under this one's name; null: under the client's own name. */
   shared: SharedStatement | null = null;
-  /** `SharedStatement.parses` when the client prepared it. */
+  /** As its client knows it; only of those that are shared. */
   parsedAs = 0;
+  columns: string | null = null;
+  parameters: string | null = null;
   /** PREPARE made it. */
   isFromSql = false;
   readonly #watcher: ParseWatcher;

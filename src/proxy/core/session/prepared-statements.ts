@@ -174,13 +174,6 @@ export class PreparedStatements implements ParseWatcher {
     return null;
   }
 
-  /** `SharedStatement.parses` when this session's client prepared it; 0 when it has not. */
-  parsedAs(shared: SharedStatement): number {
-    const name = this.#namesOfShared.get(shared);
-    const statement = name === undefined ? undefined : this.#byName.get(name);
-    return statement?.shared === shared ? statement.parsedAs : 0;
-  }
-
   /**
    * Has a statement be one that sessions share. One that this session has under another name is
    * not taken: errors tell by the shared name which one is meant.

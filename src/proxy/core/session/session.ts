@@ -295,14 +295,8 @@ export class Session implements LinkOwner {
 
   /** What was prepared there is outdated: the table looks different now. It is prepared anew. */
   retries(link: BackendLink): boolean {
-    const { statements } = this.#talk;
-    // What the client prepared after that was prepared here, it knows as it is by now.
-    let isNews = false;
-    for (const shared of link.copy.statements) {
-      isNews ||= statements.parsedAs(shared) <= link.known.parsedAs(shared);
-      link.known.doubt(shared);
-    }
-    if (this.#retryCount >= RETRIES_MAX || (isNews && link.copy.reliesOnColumns)) return false;
+    for (const shared of link.copy.statements) link.known.doubt(shared);
+    if (this.#retryCount >= RETRIES_MAX) return false;
     this.#retryCount += 1;
     this.#retries = link;
     if (!this.#talk.isWaiting) this.#talk.wait("carried");

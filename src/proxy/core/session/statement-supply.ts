@@ -1,13 +1,20 @@
-import { buildCloseStatement, FRONTEND, HEADER_BYTES, SYNC } from "../../../wire/postgres/index.ts";
+import {
+  buildCloseStatement,
+  buildDescribeStatement,
+  FRONTEND,
+  HEADER_BYTES,
+  SYNC,
+} from "../../../wire/postgres/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ForwarderOptions } from "./batch-forwarder.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
-import { HIDDEN, INJECTED, SENT } from "./pending-replies.ts";
+import { HIDDEN, INJECTED, LEARNS, SENT } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { SharedStatement } from "./shared-statements.ts";
+import { NO_COLUMNS, parseWithTypes, ShapeLearner } from "./statement-shape.ts";
 import { standInFor } from "./stand-in.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
@@ -35,7 +42,7 @@ export class StatementSupply {
 
   has(link: BackendLink, statement: PreparedStatement): boolean {
     const { shared } = statement;
-    if (shared !== null) return link.known.has(shared);
+    if (shared !== null) return link.known.has(shared, this.isAborted ? null : statement);
     if ((statement.backends & link.bit) === 0) return false;
     return (statement.unsure & link.bit) === 0 || statement.unsureBatch === link.known.batch;
   }
@@ -51,12 +58,60 @@ export class StatementSupply {
       link.note(SENT.parse, INJECTED | flags);
       return this.#output.add(standIn);
     }
-    this.#output.add(shared.parse);
+    this.#output.add(parseWithTypes(shared.parse, statement.parameters));
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => link.known.doubt(shared),
       ended: () => link.known.confirm(shared),
     });
-    link.known.add(shared);
+    // What has no columns gets none by any change of a table.
+    const columns = statement.columns === NO_COLUMNS ? NO_COLUMNS : null;
+    link.known.add(shared, { columns, parameters: statement.parameters });
+  }
+
+  /**
+   * For one that the server does not have, or not as the client knows it.
+   *
+   * @param isRelied a Bind needs it whose client believes to know the columns.
+   * @returns "unknown": what it is now must be told before the client's message may be sent;
+   *   "outdated": it is something else than the client believes, and would go on to believe.
+   */
+  addAnew(
+    link: BackendLink,
+    statement: PreparedStatement,
+    flags: number,
+    isRelied: boolean,
+  ): "given" | "unknown" | "outdated" {
+    const { shared, columns } = statement;
+    const mayDiffer = columns !== null && columns !== NO_COLUMNS;
+    const isCompared = isRelied && mayDiffer && !this.isAborted && shared !== null;
+    const isFresh = shared !== null && link.known.isFresh(shared);
+    if (isFresh && isCompared) return "outdated";
+    if (!isFresh) this.add(link, statement, flags);
+    if (!isCompared) return "given";
+    this.describe(link, shared, flags, null);
+    return "unknown";
+  }
+
+  /** The client will know more, or something else, when it is told what this is there. */
+  isNews(link: BackendLink, statement: PreparedStatement, shared: SharedStatement): boolean {
+    if (this.isAborted) return false;
+    return statement.columns === null || !link.known.isOfShape(shared, statement);
+  }
+
+  /**
+   * Asks the server what a statement is that it was given just now; the client does not see that.
+   *
+   * @param learner who else is to know.
+   */
+  describe(
+    link: BackendLink,
+    shared: SharedStatement,
+    flags: number,
+    learner: PreparedStatement | null,
+  ): void {
+    this.#output.add(buildDescribeStatement(shared.name.toString("latin1")));
+    const watcher = new ShapeLearner(link.known, shared, learner);
+    link.note(SENT.describe, INJECTED | LEARNS | flags, watcher);
   }
 
   /** For a Parse of a shared statement. */
@@ -70,7 +125,8 @@ export class StatementSupply {
   /** The server gets it by the client's own name, which SQL may use; the session keeps the link. */
   addByName(link: BackendLink, statement: PreparedStatement, flags: number): void {
     if (statement.shared !== null) {
-      statement.parse = withName(statement.shared.parse, statement.shared.name, statement.name);
+      const parse = parseWithTypes(statement.shared.parse, statement.parameters);
+      statement.parse = withName(parse, statement.shared.name, statement.name);
       statement.backends = 0;
       this.#statements.unshare(statement);
       this.keep(link);

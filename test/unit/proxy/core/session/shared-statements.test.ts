@@ -4,6 +4,7 @@ import {
   restoreNames,
   SharedStatements,
 } from "../../../../../src/proxy/core/session/shared-statements.ts";
+import { UNKNOWN_SHAPE } from "../../../../../src/proxy/core/session/statement-shape.ts";
 import { buildError } from "../../../../../src/wire/postgres/index.ts";
 import { say } from "../../../../support/raw-client.ts";
 import { says, World } from "./world.ts";
@@ -14,8 +15,9 @@ const RUN = [say.execute(), say.sync()];
 /** A session that shares one connection, with statement s of it prepared as pgquorum/1. */
 function prepared(): World {
   const world = new World({ isSharing: true, backends: [0] });
-  world.client(say.parse("s", WRITE), say.sync()).backend(0, says.parsed, says.ready());
-  expect(world.story()).toBe("take 0\n>0 P(pgquorum/1) S\n>client 1 ZI\nrelease 0");
+  world.client(say.parse("s", WRITE), say.sync());
+  world.backend(0, says.parsed, says.noRows, says.ready());
+  expect(world.story()).toBe("take 0\n>0 P(pgquorum/1) D S\n>client 1\n>client ZI\nrelease 0");
   return world;
 }
 
@@ -60,14 +62,14 @@ describe("a named statement of a session that shares its connections", () => {
     world.backend(0, says.closed, says.ready());
     world.story();
     world.client(say.parse("other", WRITE), say.sync());
-    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) S");
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) D S");
     world.backend(0, says.closed, says.parsed, says.ready());
     expect(world.story()).toBe(">client 1 ZI\nrelease 0");
   });
 
   test("is not shared with one of the same client, so that errors tell them apart", () => {
     const world = prepared().client(say.parse("other", WRITE), say.sync());
-    expect(world.story()).toBe("take 0\n>0 P(pgquorum/2) S");
+    expect(world.story()).toBe("take 0\n>0 P(pgquorum/2) D S");
   });
 
   test("makes the server refuse its name the second time", () => {
@@ -81,7 +83,7 @@ describe("a named statement of a session that shares its connections", () => {
     world.backend(0, says.closed, says.error("26000"), says.ready());
     expect(world.story()).toBe(">client 3\n>client E(26000)\n>client ZI\nrelease 0");
     world.client(say.parse("s", WRITE), say.sync());
-    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) S");
+    expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) D S");
   });
 
   test("stays when its Close is skipped after an error", () => {
@@ -107,8 +109,8 @@ describe("a named statement of a session that shares its connections", () => {
       world.backend(0, ...(name === "u" ? [says.closed] : []), says.parsed, says.ready());
     }
     expect(world.story()).toBe(
-      "take 0\n>0 P(pgquorum/2) S\n>client 1 ZI\nrelease 0\n" +
-        "take 0\n>0 C P(pgquorum/3) S\n>client 1 ZI\nrelease 0",
+      "take 0\n>0 P(pgquorum/2) D S\n>client 1 ZI\nrelease 0\n" +
+        "take 0\n>0 C P(pgquorum/3) D S\n>client 1 ZI\nrelease 0",
     );
     world.client(say.bind("", "s"), ...RUN);
     expect(world.story()).toBe("take 0\n>0 C P(pgquorum/1) B(pgquorum/1) E S");
@@ -213,10 +215,10 @@ describe("shared statements", () => {
     const shared = new SharedStatements(10);
     const known = new KnownStatements();
     const all = [1, 2, 3].flatMap((n) => shared.use(text(n), "") ?? []);
-    for (const one of all) known.add(one);
+    for (const one of all) known.add(one, UNKNOWN_SHAPE);
     expect(known.evict(4)).toBeNull();
     expect(known.evict(3)).toBe(all[0]);
-    expect(all.map((one) => known.has(one))).toEqual([false, true, true]);
+    expect(all.map((one) => known.has(one, null))).toEqual([false, true, true]);
     expect(known.size).toBe(2);
   });
 

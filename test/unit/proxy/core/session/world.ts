@@ -290,6 +290,15 @@ export const says = {
   bound: bare("2"),
   closed: bare("3"),
   rows: Buffer.concat([bare("T", "\0\0"), bare("D", "\0\0")]),
+  /** Of a statement without parameters that gives no rows. */
+  noRows: Buffer.concat([bare("t", "\0\0"), bare("n")]),
+  /** Of a statement without parameters: the names of its columns, all of one type. */
+  columns(...names: readonly string[]): Buffer {
+    const columns = names.flatMap((name) => [Buffer.from(`${name}\0`), Buffer.alloc(18)]);
+    const body = Buffer.concat([Buffer.from([0, names.length]), ...columns]);
+    return buildMessage("T".codePointAt(0) ?? 0, body);
+  },
+  noParameters: bare("t", "\0\0"),
   row(...values: readonly (string | null)[]): Buffer {
     const parts = [Buffer.from([0, values.length])];
     for (const value of values) {
