@@ -95,8 +95,9 @@ export function judge(
   const [theirs, ours] = [form(one.pgpool2.place), form(one.pgquorum.place)];
   const expected = differences.find((each) => covers(each, one));
   if (expected === undefined) {
-    if (theirs === ours) return { kind: "equal" };
-    return { kind: "wrong", why: `Pgpool-II ${theirs}, pgquorum ${ours}` };
+    if (theirs !== ours) return { kind: "wrong", why: `Pgpool-II ${theirs}, pgquorum ${ours}` };
+    const isWorse = one.pgpool2.outcome === "ok" && one.pgquorum.outcome !== "ok";
+    return isWorse ? { kind: "wrong", why: "fails with pgquorum only" } : { kind: "equal" };
   }
   if (roleOf(theirs) === expected.pgpool2 && roleOf(ours) === expected.pgquorum) {
     return { kind: "documented", difference: expected };

@@ -1,15 +1,15 @@
 /** `npm run test:routing`: prints statements compared, equal and documented, for each rule. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { judge, placesOf, type Compared } from "./compare.ts";
-import { CONFIGURATIONS, type Configuration } from "./configurations.ts";
-import { parseCorpus, textOf, type Unit } from "./corpus.ts";
+import { judge, type Compared } from "./compare.ts";
+import { CONFIGURATIONS } from "./configurations.ts";
+import { parseCorpus, type Unit } from "./corpus.ts";
 import { DIFFERENCES } from "./differences.ts";
 import { HELP, parseOptions, type Options } from "./options.ts";
-import { play, type Played } from "./replay.ts";
 import { formatLog, formatTable, formatWrong, vanished, type Judged } from "./report.ts";
 import { ServerLogs } from "./server-logs.ts";
-import { Stage, type Lane, type ProductName } from "./stage.ts";
+import { Stage } from "./stage.ts";
+import { compareUnder } from "./suite.ts";
 
 /** @returns the exit code. */
 export async function main(words: readonly string[], root: string): Promise<number> {
@@ -26,12 +26,21 @@ export async function main(words: readonly string[], root: string): Promise<numb
   const stage = await Stage.start(root);
   const stopped = stopOnSignal(stage);
   const judged: Judged[] = [];
+  let failed = 0;
   try {
     const logs = new ServerLogs(stage.postgres);
     for (const configuration of CONFIGURATIONS) {
       if (!options.configurations.includes(configuration.name)) continue;
       const started = performance.now();
-      const compared = await compare({ stage, logs, options, units, configuration });
+      let compared: readonly Compared[] = [];
+      try {
+        compared = await compareUnder(configuration, { stage, logs, options, units });
+      } catch (error) {
+        failed += 1;
+        say(
+          `FAILED ${configuration.name}: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
       judged.push(
         ...compared.map((one) => ({
           compared: one,
@@ -46,7 +55,7 @@ export async function main(words: readonly string[], root: string): Promise<numb
     await stage.stop();
   }
   if (options.log !== null) writeFileSync(options.log, formatLog(judged));
-  return report(options, judged);
+  return failed > 0 ? Math.max(1, report(options, judged)) : report(options, judged);
 }
 
 function readCorpus(directory: string): readonly Unit[] {
@@ -56,65 +65,6 @@ function readCorpus(directory: string): readonly Unit[] {
     return [name.replace(/\.sql$/, ""), text] as const;
   });
   return parseCorpus(new Map(texts));
-}
-
-interface Part {
-  readonly stage: Stage;
-  readonly logs: ServerLogs;
-  readonly options: Options;
-  readonly units: readonly Unit[];
-  readonly configuration: Configuration;
-}
-
-async function compare(part: Part): Promise<readonly Compared[]> {
-  const { stage, logs, options, configuration } = part;
-  const units = part.units.filter((unit) => isWanted(unit, configuration, options));
-  return stage.during(configuration, options.protocols, async (lanes) => {
-    await logs.read(); // What was before is nobody's.
-    const played = new Map<Lane, Map<Unit, readonly Played[]>>();
-    await Promise.all(
-      lanes.map(async (lane) => {
-        const own = new Map<Unit, readonly Played[]>();
-        played.set(lane, own);
-        for (const unit of units) {
-          if (!unit.protocols.includes(lane.protocol)) continue;
-          own.set(unit, await play(lane, unit, () => stage.postgres.caughtUp()));
-        }
-      }),
-    );
-    const seen = await logs.read();
-    const found = new Map(
-      [...played].map(([lane, own]) => [lane, placesOf(lane, own, seen)] as const),
-    );
-    return options.protocols.flatMap((protocol) => {
-      const laneOf = (product: ProductName): Lane | undefined =>
-        lanes.find((lane) => lane.product === product && lane.protocol === protocol);
-      const [theirs, ours] = [laneOf("pgpool2"), laneOf("pgquorum")];
-      if (theirs === undefined || ours === undefined) return [];
-      const ranAt = (lane: Lane, unit: Unit, index: number): Compared["pgpool2"] => ({
-        place: found.get(lane)?.(unit, index) ?? "none",
-        outcome: played.get(lane)?.get(unit)?.[index]?.outcome ?? "closed",
-      });
-      return units
-        .filter((unit) => unit.protocols.includes(protocol))
-        .flatMap((unit) =>
-          unit.steps.flatMap((step, index): Compared[] => {
-            if (step.kind === "settle") return [];
-            const text = step.kind === "run" ? `@run ${step.name}` : (textOf(unit, index) ?? "");
-            const [pgpool2, pgquorum] = [ranAt(theirs, unit, index), ranAt(ours, unit, index)];
-            const common = { configuration: configuration.name, protocol, unit, index, text };
-            return [{ ...common, pgpool2, pgquorum }];
-          }),
-        );
-    });
-  });
-}
-
-function isWanted(unit: Unit, { files }: Configuration, { only }: Options): boolean {
-  if (!files.includes(unit.file)) return false;
-  if (only === null) return true;
-  const texts = unit.steps.map((_, index) => textOf(unit, index) ?? "");
-  return [unit.rule, unit.title ?? "", ...texts].some((text) => text.includes(only));
 }
 
 function report(options: Options, judged: readonly Judged[]): number {

@@ -32,11 +32,7 @@ export async function play(
       outcome = "ok";
     } else {
       try {
-        client ??= await RawClient.login(lane.port, {
-          user: USER,
-          database: lane.database,
-          application_name: application,
-        });
+        client ??= await open(lane, application);
         outcome = await playStep(client, lane, { unit, index });
       } catch {
         outcome = client?.isClosed === false ? "silent" : "closed";
@@ -50,6 +46,21 @@ export async function play(
     await client.closed();
   }
   return played;
+}
+
+/**
+ * A session in which one read was answered: a new process of Pgpool-II asks for the version of PostgreSQL
+ * then, and doing so within the client's first statement it would spoil a BEGIN ISOLATION LEVEL.
+ */
+async function open(lane: Lane, application: string): Promise<RawClient> {
+  const client = await RawClient.login(lane.port, {
+    user: USER,
+    database: lane.database,
+    application_name: application,
+  });
+  client.send(say.query("select from t limit 0"));
+  await client.ready();
+  return client;
 }
 
 async function playStep(
@@ -76,7 +87,8 @@ function isAnswered(client: RawClient): boolean {
 
 function messagesOf(lane: Lane, unit: Unit, index: number): readonly Buffer[] {
   const step = unit.steps[index];
-  const text = textOf(unit, index) ?? "";
+  // What has one name in the whole cluster, such as a prepared transaction, is named after the lane.
+  const text = (textOf(unit, index) ?? "").replaceAll("{lane}", lane.database);
   if (step?.kind === "parse") return [say.parse(step.name, text), say.sync()];
   if (step?.kind === "run") return executing(step.name, [markOf(unit, index)]);
   return lane.protocol === "simple"

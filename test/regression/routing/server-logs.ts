@@ -12,6 +12,7 @@ export const LOG_SETTINGS = [
   "log_rotation_age = 0",
   "log_rotation_size = 0",
   "log_statement = 'all'",
+  "max_prepared_transactions = 20",
   // A text that cannot be parsed is only named by its error.
   "log_min_messages = 'error'",
   "log_min_error_statement = 'error'",

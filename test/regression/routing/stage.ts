@@ -29,7 +29,16 @@ export interface Lane {
 export const USER = "postgres";
 /** Two standbys, so that it matters which of them is chosen. */
 const STANDBYS = 2;
-const CHILDREN = 6;
+const CHILDREN = 12;
+/**
+ * Pgpool-II's processes keep what they once read in the catalogs, and a process that was first asked for
+ * a function with a schema looks for all others in that one: a new process for each session answers
+ * alike in each run.
+ */
+const OWN_LINES: Readonly<Record<ProductName, readonly string[]>> = {
+  pgpool2: ["child_max_connections = 1", "enable_shared_relcache = off"],
+  pgquorum: ["num_workers = 1"],
+};
 const BASE = "routing_base";
 
 export class Stage {
@@ -116,11 +125,13 @@ export class Stage {
     const directory = await mkdtemp(join(this.#directory, `${product}-`));
     const [port = 0, pcpPort = 0] = await freePorts(2);
     const file = (name: string): string => join(directory, name);
+    const isStreaming = configuration.roles === undefined;
     const lines = [
       ...this.#commonLines({ directory, port, pcpPort }),
       ...configuration.weights.map((weight, id) => `backend_weight${id} = ${weight}`),
       ...configuration.lines,
-      ...(product === "pgquorum" ? ["num_workers = 1"] : []),
+      ...(isStreaming ? ["backend_clustering_mode = 'streaming_replication'"] : []),
+      ...OWN_LINES[product],
     ];
     await writeFile(file("pgpool.conf"), `${lines.join("\n")}\n`);
     for (const name of ["pool_hba.conf", "pcp.conf"]) await writeFile(file(name), "");
@@ -134,9 +145,12 @@ export class Stage {
       stopSignal: "SIGINT",
     });
     servers.push(server);
-    await until(`${product} knows its primary and standbys`, async () => {
+    const expected = configuration.roles ?? ["primary", "standby", "standby"];
+    await until(`${product} serves, and knows its ${expected.join()}`, async () => {
       if (!server.isAlive) throw new Error(`${product} ended: ${server.lastWords()}`);
-      return (await rolesAt(port)).join() === "primary,standby,standby";
+      const roles = await rolesAt(port);
+      if (!isStreaming && product === "pgquorum") return roles.length > 0;
+      return roles.join() === expected.join();
     });
     return port;
   }
@@ -153,7 +167,6 @@ export class Stage {
       `logdir = '${o.directory}'`,
       `work_dir = '${o.directory}'`,
       "pool_passwd = ''",
-      "backend_clustering_mode = 'streaming_replication'",
       `num_init_children = ${CHILDREN}`,
       "max_pool = 1",
       // Each session has server processes of its own, so nothing of the one before is left.
