@@ -12,6 +12,7 @@ import { failure } from "../base/index.ts";
 import { formatFinding, liveBackends, showPoolStatus, type Config } from "../config/index.ts";
 import {
   logOptionsFor,
+  monotonicNowMs,
   openLog,
   type OpenLog,
   type ServerHandle,
@@ -30,6 +31,7 @@ import type {
   WorkerActivity,
 } from "../wire/ipc/index.ts";
 import { idleLifeMs } from "./core/pool/index.ts";
+import { Catalogs } from "./core/routing/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
@@ -121,6 +123,10 @@ const shared = new SharedConnections(
 );
 const statistics: number[] = [];
 const startedAt = Date.now();
+const catalogs = new Catalogs({
+  namesMax: config.relcache_size,
+  lifeMs: config.relcache_expire * 1000,
+});
 const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
@@ -158,6 +164,11 @@ const listener = new Listener({
       settings.config.pgpool_compat_version,
       liveBackends(view.backends),
     ),
+  catalogs,
+  catalogChanged: (database) => {
+    catalogs.drop(database);
+    tell({ type: "catalog-changed", database });
+  },
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 });
 
@@ -204,6 +215,8 @@ function onMessage(message: ToWorker, handle: unknown): void {
     case "places-refused":
     case "places-scarce":
       return placesTold(message);
+    case "catalog-changed":
+      return catalogs.drop(message.database);
     case "list":
       return list(message.what, message.id);
     case "all-clients":
@@ -235,6 +248,7 @@ function viewChanged(next: ClusterView): void {
     pool.dropBackend(backend.id);
     shared.dropBackend(backend.id);
   }
+  if (next.primaryId !== before.primaryId) catalogs.dropAll();
   listener.viewChanged(next);
   if (next.index !== before.index) tell({ type: "applied", index: next.index });
 }
@@ -296,6 +310,7 @@ function end(): void {
 function tick(): void {
   pool.resize(connectionsFor(listener.placesCount));
   pool.expire();
+  catalogs.expire(monotonicNowMs());
   shared.expire();
   pauses.look();
   listener.lookAtClients();

@@ -13,6 +13,8 @@ export const ROUTING: RoutingConfig = {
   user_redirect_preference_list: "",
   database_redirect_preference_list: "",
   app_name_redirect_preference_list: "",
+  check_temp_table: "catalog",
+  check_unlogged_table: true,
   delay_threshold: 0,
   prefer_lower_delay_standby: false,
 };

@@ -124,7 +124,7 @@ export const CACHE = {
     max: Number.MAX_SAFE_INTEGER,
     context: "init",
     since: "3.1",
-    acts: false,
+    acts: true,
     about: "Looks into the catalogs again after this time; 0 never.",
   },
   relcache_size: {
@@ -132,7 +132,7 @@ export const CACHE = {
     initial: 256,
     context: "init",
     since: "3.2",
-    acts: false,
+    acts: true,
     about: "Entries of the catalog cache, for each kind of question.",
   },
   check_temp_table: {
@@ -151,7 +151,7 @@ export const CACHE = {
     initial: true,
     context: "session",
     since: "3.4",
-    acts: false,
+    acts: true,
     about: "Looks up whether a SELECT reads an unlogged table, which no standby has.",
   },
   enable_shared_relcache: {
@@ -160,6 +160,7 @@ export const CACHE = {
     context: "init",
     since: "4.1",
     acts: false,
+    hasNoMeaning: true,
     about: "Shares what was learnt from the catalogs between processes.",
   },
   relcache_query_target: {
@@ -169,6 +170,7 @@ export const CACHE = {
     context: "reload",
     since: "4.1",
     acts: false,
+    hasNoMeaning: true,
     about: "Server that is asked about the catalogs.",
   },
 } as const satisfies ParameterRows;

@@ -90,6 +90,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       view: o.context.view(),
       loadBalanceNode: o.loadBalanceNode,
       client: o.client,
+      catalog: o.context.catalogs.of(o.client.database),
       sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
       logsStatements: config.log_statement,
@@ -327,6 +328,10 @@ export class ClientSession implements SessionPort, ConnectionUser {
         context.askForActivity((activity) => told({ activity }));
         return null;
     }
+  }
+
+  catalogChanged(): void {
+    this.#o.context.catalogChanged(this.#o.client.database);
   }
 
   statementSent(backendId: number, statistic: number): void {

@@ -9,7 +9,7 @@ import type {
   QueueRow,
 } from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
-import type { RoutingRules } from "../core/routing/index.ts";
+import type { Catalogs, RoutingRules } from "../core/routing/index.ts";
 import type { KnownStates } from "../core/session/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPauses } from "./backend-pauses.ts";
@@ -51,6 +51,9 @@ export interface WorkerContext {
   readonly askForQueues: (done: (list: NodeList<QueueRow> | null) => void) => void;
   readonly gate: TimedGate;
   readonly pauses: BackendPauses;
+  readonly catalogs: Catalogs;
+  /** DDL has passed in this database. */
+  readonly catalogChanged: (database: string) => void;
   /** Of sessions whose connections are shared. */
   readonly known: KnownStates;
   readonly tell: (message: FromWorker) => void;

@@ -235,6 +235,9 @@ export class Workers {
       case "backend-paused":
         this.#options.onBackendPaused(slot.number, message);
         return;
+      case "catalog-changed":
+        for (const other of this.#slots.values()) if (other !== slot) send(other.worker, message);
+        return;
       case "unusable":
         slot.unusable = message.reason;
         return;

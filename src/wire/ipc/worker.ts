@@ -26,6 +26,8 @@ export type ToWorker =
    */
   | { readonly type: "pause-backend"; readonly backendId: number; readonly round: number }
   | { readonly type: "resume-backend"; readonly backendId: number }
+  /** DDL has passed in another worker: what was looked up in this database is void. */
+  | { readonly type: "catalog-changed"; readonly database: string }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
   /** Answered by the message of that name. */
@@ -63,6 +65,8 @@ export type FromWorker =
       readonly round: number;
       readonly running: number;
     }
+  /** DDL has passed here; the other workers are told. */
+  | { readonly type: "catalog-changed"; readonly database: string }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

@@ -76,6 +76,7 @@ export class World implements SessionPort {
       view: VIEW,
       loadBalanceNode: 1,
       client: CLIENT,
+      catalog: null,
       sharing: null,
       nextRandom: () => 0,
       logsStatements: false,
@@ -211,6 +212,10 @@ export class World implements SessionPort {
 
   answerOwn(): ReturnType<SessionPort["answerOwn"]> {
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
+  }
+
+  catalogChanged(): void {
+    // Not part of a story.
   }
 
   statementSent(): void {

@@ -188,11 +188,15 @@ memory_cache_enabled = off
 port = 5433
 disable_load_balance_on_write = off
 wd_lifecheck_method = heartbeat
-relcache_size = 1000
+memqcache_expire = 1000
 serialize_accept = on
 `);
   expect(withoutMeaning(config)).toEqual(["serialize_accept"]);
-  expect(notActingYet(config)).toEqual(["disable_load_balance_on_write", "relcache_size", "ssl"]);
+  expect(notActingYet(config)).toEqual([
+    "disable_load_balance_on_write",
+    "memqcache_expire",
+    "ssl",
+  ]);
 });
 
 test("an included file is read in place, relative to the including one", () => {

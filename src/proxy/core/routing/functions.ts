@@ -102,6 +102,17 @@ export function isWritingBuiltin(name: string): boolean {
 
 const WRITING = /^(?:nextval|setval|currval|lastval|set_config|txid_\w+|lo_\w+|pg_\w+)$/;
 
+/** Not volatile, but a standby refuses it, or has another answer. */
+export function isBoundToPrimary(name: string): boolean {
+  return BOUND_TO_PRIMARY.has(withoutCatalog(name));
+}
+
+const BOUND_TO_PRIMARY: ReadonlySet<string> = new Set(
+  `txid_current txid_current_if_assigned txid_status pg_current_xact_id
+  pg_current_xact_id_if_assigned pg_xact_status pg_backend_pid pg_listening_channels
+  pg_my_temp_schema pg_is_other_temp_schema`.split(/\s+/),
+);
+
 /** For tests: all names, to be compared with PostgreSQL's own catalog. */
 export function harmlessBuiltins(): readonly string[] {
   return [...HARMLESS];

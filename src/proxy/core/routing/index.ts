@@ -8,6 +8,15 @@ export {
   type RoutingConfig,
   type RoutingRules,
 } from "./rules.ts";
+export {
+  Catalog,
+  Catalogs,
+  RELATION,
+  type CatalogFacts,
+  type CatalogNames,
+  type CatalogSettings,
+} from "./catalog.ts";
+export type { Judge } from "./judge.ts";
 export { reasonText, remedyText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
 export {
   courseOf,

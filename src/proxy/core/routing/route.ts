@@ -19,11 +19,14 @@ import {
   livePrimary,
   type Preference,
 } from "./balance.ts";
+import type { Judge } from "./judge.ts";
 import { REASON, type NodeChoice, type Reason } from "./reason.ts";
 import type { RoutingRules } from "./rules.ts";
 
 export interface RoutingContext {
   readonly rules: RoutingRules;
+  /** Of these rules, for the client's database. */
+  readonly judge: Judge;
   readonly view: ClusterView;
   /** What the redirect lists say of the client, the strongest first. */
   readonly preferences: readonly Preference[];
@@ -57,7 +60,7 @@ export interface Route {
 export function route(sql: SqlClass, context: RoutingContext): Route {
   const nodes = nodesOf(context);
   const course = courseOf(sql, context, nodes);
-  const writes = course !== "here" && context.rules.mayWrite(sql);
+  const writes = course !== "here" && context.judge.mayWrite(sql);
   const coversRead = nodes.read === nodes.primary;
   const reason = reasonForPrimary(sql, context);
   switch (course) {
@@ -105,8 +108,10 @@ export type Course = "here" | "nowhere" | "primary" | "both" | "read";
 /** The same decision as that of `route`, without an object for it: most statements need no more. */
 export function courseOf(sql: SqlClass, context: RoutingContext, nodes: SessionNodes): Course {
   if (sql.kind === "show-pool" || sql.kind === "pgpool") return "here";
-  if (reasonForPrimary(sql, context) !== null)
-    return nodes.primary === null ? "nowhere" : "primary";
+  const reason = reasonForPrimary(sql, context);
+  if (reason !== null && nodes.primary !== null) return "primary";
+  // Without a primary nobody can be asked, and a standby may well have the answer.
+  if (reason !== null && reason !== REASON.catalogUnknown) return "nowhere";
   if (sql.destination === "both") return nodes.session.length === 0 ? "nowhere" : "both";
   return nodes.read === null ? "nowhere" : "read";
 }
@@ -121,9 +126,9 @@ export function nextPinned(pinned: boolean, sql: SqlClass, route: Route): boolea
 }
 
 function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null {
-  const { rules, tempRelations } = context;
+  const { rules, judge, tempRelations } = context;
   if (context.inTransaction) return REASON.transaction;
-  const reason = rules.reasonForPrimary(sql);
+  const reason = judge.reasonForPrimary(sql);
   if (reason !== null || sql.destination === "both") return reason;
   if (context.pinned) return REASON.pinned;
   if (context.writeSeen && rules.config.disable_load_balance_on_write === "always") {

@@ -501,6 +501,7 @@ export class ClientStream {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }
     if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
+    if (sql.changesCatalog) this.#talk.changesCatalog = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);

@@ -8,10 +8,13 @@ import type { SharedStatements } from "./shared-statements.ts";
 
 /** What the client's next message waits for. */
 export type Waiting =
-  "nothing" | "drained" | "flushed" | "opened" | "carried" | "probed" | "gate" | "answer";
+  "nothing" | "drained" | "flushed" | "opened" | "carried" | "probed" | "known" | "gate" | "answer";
 
 /** While it waits for one of ours, a client is read until it has said so much. */
 const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
+
+/** Waited for without the client having to be silent, where connections are shared. */
+const OURS = new Set<Waiting>(["opened", "carried", "probed", "known"]);
 
 /** What the parts of a session share: its links, its place in the protocol, how it waits and ends. */
 export class Conversation {
@@ -36,6 +39,8 @@ export class Conversation {
   isTouched = false;
   /** Of the transaction, as the client was told last. */
   status: number = READY.idle;
+  /** DDL was sent, and what it changes is not in effect yet, as far as is known. */
+  changesCatalog = false;
   hasEnded = false;
 
   constructor(port: SessionPort, shared: SharedStatements | null) {
@@ -106,7 +111,7 @@ export class Conversation {
   wait(what: Waiting): "wait" {
     this.waitsFor = what;
     // Who waits for a shared connection is read on, so that it is seen to leave.
-    const isOurs = what === "opened" || what === "carried" || what === "probed";
+    const isOurs = OURS.has(what);
     if (!isOurs || !this.isSharing) this.port.pauseClient();
     return "wait";
   }

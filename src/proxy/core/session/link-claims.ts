@@ -1,7 +1,9 @@
 import { failure, type Failure } from "../../../base/index.ts";
 import { buildError, buildReady, READY } from "../../../wire/postgres/index.ts";
+import type { Catalog, CatalogNames } from "../routing/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
+import { CatalogLookUp } from "./catalog-look-up.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
 import type { StateCarrier } from "./state-carrier.ts";
@@ -22,6 +24,7 @@ export class LinkClaims {
   readonly #talk: Conversation;
   readonly #routing: SessionRouting;
   readonly #carrier: StateCarrier | null;
+  readonly lookUp: CatalogLookUp;
   #openFailure: Failure | null = null;
   /** Standbys that could not be had, until the next view. */
   readonly #without = new Set<number>();
@@ -32,8 +35,15 @@ export class LinkClaims {
   /** One array for all claims of one link. */
   readonly #single: BackendLink[] = [];
 
-  constructor(talk: Conversation, routing: SessionRouting, carrier: StateCarrier | null) {
+  constructor(o: {
+    readonly talk: Conversation;
+    readonly routing: SessionRouting;
+    readonly carrier: StateCarrier | null;
+    readonly catalog: Catalog | null;
+  }) {
+    const { talk, routing, carrier } = o;
     this.#talk = talk;
+    this.lookUp = new CatalogLookUp(talk, o.catalog);
     this.#carrier = carrier;
     this.#routing = routing;
   }
@@ -63,7 +73,12 @@ export class LinkClaims {
       this.#routing.notRouted();
       return this.#only(talk.batchLink);
     }
-    const links = shut ?? this.#claim(this.#routing.ofStatement(sql, text, talk.isInTransaction));
+    const { isInTransaction } = talk;
+    const links =
+      shut ??
+      this.#lookUp(this.#routing.openNames(sql, isInTransaction)) ??
+      this.#claim(this.#routing.ofStatement(sql, text, isInTransaction));
+    if (links !== "wait") this.lookUp.routed();
     if (links === "failed") talk.tellClient(buildReady(talk.status));
     return links;
   }
@@ -88,7 +103,31 @@ export class LinkClaims {
     if (batch.count === 0 && active !== null && !active.pending.isIdle) return this.#only(active);
     if (!endsWithSync && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
     if (talk.isBusy && this.#dependsOnReplies(batch)) return talk.wait("drained");
-    return this.#claim(this.#routing.ofBatch(batch, endsWithSync, talk.isInTransaction));
+    const { isInTransaction } = talk;
+    // A query of ours would drop the statement of before that it names.
+    const mayAsk = endsWithSync && !batch.usesOlderUnnamed;
+    const open = mayAsk ? this.#routing.openNamesOfBatch(batch, isInTransaction) : null;
+    const links =
+      this.#lookUp(open) ??
+      this.#claim(this.#routing.ofBatch(batch, endsWithSync, isInTransaction));
+    if (links !== "wait") this.lookUp.routed();
+    return links;
+  }
+
+  /** Null: the statement can be routed now. */
+  #lookUp(names: CatalogNames | null): "wait" | "failed" | null {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    if (names === null || primaryId === null || !this.lookUp.mayAsk(names)) return null;
+    if (talk.isBusy) return talk.wait("drained");
+    const claimed = talk.isSharing ? this.#share(primaryId) : talk.primary;
+    if (claimed === "wait" || claimed === "failed") return claimed;
+    const link = Array.isArray(claimed) ? (claimed[0] ?? null) : claimed;
+    if (link === null || link.backendId !== primaryId || link.status !== READY.idle) return null;
+    talk.active = link;
+    talk.wait("known");
+    this.lookUp.ask(link, names);
+    return "wait";
   }
 
   /** What has not reached a server yet is canceled here. */

@@ -44,6 +44,8 @@ export interface SessionPort {
   columnsOf(command: OwnCommand): readonly string[] | null;
   /** A statement was sent to this backend, and is counted as one of STATISTIC. */
   statementSent(backendId: number, statistic: number): void;
+  /** DDL of this session has taken effect: what was looked up in the database's catalogs is void. */
+  catalogChanged(): void;
   /** `backendId` is null when the client's statement came in. Called only when asked for. */
   logStatement(backendId: number | null, text: string): void;
   /** A connection reported an error; FATAL ones announce its end. */

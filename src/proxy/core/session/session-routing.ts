@@ -7,6 +7,8 @@ import {
   nodesOf,
   reasonText,
   route,
+  type Catalog,
+  type CatalogNames,
   type ClientIdentity,
   type Course,
   type Reason,
@@ -45,6 +47,8 @@ export class SessionRouting {
 
   constructor(o: {
     readonly rules: RoutingRules;
+    /** Of the client's database; null: nothing is looked up. */
+    readonly catalog: Catalog | null;
     readonly view: ClusterView;
     readonly loadBalanceNode: number | null;
     readonly client: ClientIdentity;
@@ -54,6 +58,7 @@ export class SessionRouting {
     this.#perStatement = o.rules.config.statement_level_load_balance;
     this.#context = {
       rules: o.rules,
+      judge: o.rules.judgeFor(o.catalog),
       view: o.view,
       preferences: o.rules.preferencesOf(o.client),
       text: "",
@@ -89,9 +94,28 @@ export class SessionRouting {
     if (this.#context.loadBalanceNode === backendId) this.#context.loadBalanceNode = null;
   }
 
+  /** What has to be looked up before the statement is routed; null when nothing has. */
+  openNames(sql: SqlClass, inTransaction: boolean): CatalogNames | null {
+    if (inTransaction || !this.#context.judge.isOpen(sql) || !this.#hasChoice) return null;
+    return this.#context.judge.namesToAsk(sql);
+  }
+
+  /** The same for a batch. */
+  openNamesOfBatch(batch: ClientBatch, inTransaction: boolean): CatalogNames | null {
+    if (inTransaction) return null;
+    let names: CatalogNames | null = null;
+    for (let i = 0; i < batch.count; i += 1) {
+      const sql = batch.statements[i]?.sql ?? null;
+      if (sql === null || batch.kinds[i] === SENT.close) continue;
+      const more = this.openNames(sql, false);
+      if (more !== null) names = names === null ? more : joined(names, more);
+    }
+    return names;
+  }
+
   ofStatement(sql: SqlClass, text: string, inTransaction: boolean): Destination {
     const course = this.#courseOf(sql, text, inTransaction);
-    this.#writes = this.#context.rules.mayWrite(sql);
+    this.#writes = this.#context.judge.mayWrite(sql);
     const { toPrimary, toRead, toAll } = this.#nodes();
     const destination = course === "both" ? toAll : course === "read" ? toRead : toPrimary;
     if (course === "nowhere" || course === "here" || destination === null) {
@@ -113,7 +137,7 @@ export class SessionRouting {
       routed = statement;
       const { sql } = statement;
       const course = this.#courseOf(sql, statement.text, inTransaction);
-      this.#writes ||= this.#context.rules.mayWrite(sql);
+      this.#writes ||= this.#context.judge.mayWrite(sql);
       if (course === "nowhere" || course === "here") return this.#nowhere(sql);
       if (course === "primary") onPrimary += 1;
       else if (course === "read" || this.#nodes().nodes.session.length === 1) onRead += 1;
@@ -164,6 +188,14 @@ export class SessionRouting {
     return courseOf(sql, context, this.#nodes().nodes);
   }
 
+  /** Reads may go elsewhere than to the primary. */
+  get #hasChoice(): boolean {
+    const { nodes } = this.#nodes();
+    const { pinned, view } = this.#context;
+    if (pinned || view.primaryId === null) return false;
+    return this.#perStatement || nodes.read !== nodes.primary;
+  }
+
   #nodes(): KnownNodes {
     const { view, loadBalanceNode } = this.#context;
     const place = loadBalanceNode === null ? 0 : loadBalanceNode + 1;
@@ -174,6 +206,13 @@ export class SessionRouting {
     const detail = sql === null ? {} : { detail: reasonText(route(sql, this.#context).reason) };
     return { kind: "nowhere", failure: failure("no-primary", detail) };
   }
+}
+
+function joined(left: CatalogNames, right: CatalogNames): CatalogNames {
+  return {
+    relations: [...new Set([...left.relations, ...right.relations])],
+    functions: [...new Set([...left.functions, ...right.functions])],
+  };
 }
 
 /** Destinations that are made once. */

@@ -1,7 +1,7 @@
 import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
-import type { ClientIdentity, RoutingRules } from "../routing/index.ts";
+import type { Catalog, ClientIdentity, RoutingRules } from "../routing/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
 import type { BackendLink, LinkOwner } from "./backend-link.ts";
@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly port: SessionPort;
   readonly classify: ClassifyBytes;
   readonly rules: RoutingRules;
+  /** Of the client's database; null: nothing is looked up. */
+  readonly catalog: Catalog | null;
   readonly view: ClusterView;
   readonly loadBalanceNode: number | null;
   readonly client: ClientIdentity;
@@ -67,7 +69,12 @@ export class Session implements LinkOwner {
     };
     this.#routing = new SessionRouting(o);
     this.#carrier = o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing);
-    this.#claims = new LinkClaims(this.#talk, this.#routing, this.#carrier);
+    this.#claims = new LinkClaims({
+      talk: this.#talk,
+      routing: this.#routing,
+      carrier: this.#carrier,
+      catalog: o.catalog,
+    });
     this.#stream = new ClientStream({
       talk: this.#talk,
       routing: this.#routing,
@@ -181,8 +188,13 @@ export class Session implements LinkOwner {
 
   /** An answer to `SessionPort.openLink`. */
   linkOpened(link: BackendLink): void {
-    if (this.#adopt(link)) this.#resume();
-    else this.#talk.waitsFor = "carried";
+    if (!this.#adopt(link)) {
+      this.#talk.waitsFor = "carried";
+      return;
+    }
+    this.#resume();
+    // What it was wanted for, to ask the catalogs, another session may have done meanwhile.
+    if (this.#carrier !== null && !this.#talk.hasEnded) this.#releaseWhenOver(link);
   }
 
   linkFailed(backendId: number, why: Failure): void {
@@ -199,7 +211,8 @@ export class Session implements LinkOwner {
   linkLost(link: BackendLink, why: string): void {
     const talk = this.#talk;
     if (talk.hasEnded || !talk.links.has(link)) return;
-    const isBusy = link === talk.active && !link.pending.isIdle;
+    const isLookUp = talk.isSharing && talk.waitsFor === "known" && link.pending.isAsked;
+    const isBusy = link === talk.active && !link.pending.isIdle && !isLookUp;
     const isNeeded = talk.isSharing
       ? talk.status !== READY.idle || link.isKept
       : link === talk.primary || talk.links.size === 1;
@@ -212,6 +225,7 @@ export class Session implements LinkOwner {
       this.#routing.forgetBackend(link.backendId);
       this.#claims.lost(link.backendId);
     }
+    if (isLookUp) this.#claims.lookUp.over();
     this.#resumeWhenDrained();
   }
 
@@ -286,6 +300,7 @@ export class Session implements LinkOwner {
   ready(link: BackendLink, hidden: boolean): void {
     if (hidden) return;
     this.#talk.status = link.status;
+    if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     this.#retryCount = 0;
   }
 
@@ -305,6 +320,13 @@ export class Session implements LinkOwner {
 
   told(name: string, value: string): void {
     this.#carrier?.told(name, value);
+  }
+
+  /** A DDL, or one of several on their way, has taken effect. */
+  #catalogChanged(): void {
+    const talk = this.#talk;
+    talk.changesCatalog = talk.isBusy;
+    talk.port.catalogChanged();
   }
 
   // ---- helpers ----------------------------------------------------------------------------

@@ -77,8 +77,9 @@ export interface SqlClass {
   readonly destination: "either" | "primary" | "both";
   /** Functions called anywhere, as PostgreSQL folds the names: `lower`, `s.f`. */
   readonly functions: readonly string[];
-  /** Relations named anywhere, without names of CTEs: `t`, `s.t`. */
+  /** Relations named anywhere: `t`, `s.t`. A name of a CTE may stand for a relation elsewhere. */
   readonly relations: readonly string[];
+  readonly cteNames: readonly string[];
   /**
    * The pool_* name of SHOW POOL_*, the parameter of SET, SHOW and RESET, the name of a prepared
    * statement, cursor, savepoint or channel. Null when there is none (or for ALL).
@@ -86,6 +87,8 @@ export interface SqlClass {
   readonly name: string | null;
   /** Temporary tables, views and sequences that the statement makes, without a schema. */
   readonly createsTemp: readonly string[];
+  /** May change what the catalogs say of functions and relations: DDL, DO, what was not read. */
+  readonly changesCatalog: boolean;
   /** More than one statement in the text. */
   readonly multi: boolean;
   /** The text starts with a comment, after white space if any. */

@@ -21,8 +21,10 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
     kind: "write",
     functions: [...found.functions],
     relations: [...found.relations],
+    cteNames: [...found.cteNames],
     createsTemp: [...found.createsTemp],
     changesSession: found.changesSession,
+    changesCatalog: statements.some(changesCatalog),
     ...found.leavings.result(),
     decidedBy: "parser",
   });
@@ -67,9 +69,26 @@ function formOf(
   return { kind: isExplain ? "explain" : "write", destination: "primary" };
 }
 
+/** Statements that leave the catalogs as they are; whatever is new counts as DDL. */
+const NO_DDL = new Set(
+  `SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt CopyStmt ExplainStmt PrepareStmt ExecuteStmt
+  DeallocateStmt DeclareCursorStmt FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt
+  VariableShowStmt DiscardStmt LockStmt ListenStmt UnlistenStmt NotifyStmt VacuumStmt CheckPointStmt
+  TruncateStmt CallStmt LoadStmt ClusterStmt ReindexStmt ConstraintsSetStmt RefreshMatViewStmt
+  CommentStmt GrantStmt GrantRoleStmt`.split(/\s+/),
+);
+
+function changesCatalog(statement: unknown): boolean {
+  if (!isNode(statement)) return true;
+  const [type = ""] = Object.keys(statement);
+  if (type === "SelectStmt") return child(child(statement, type), "intoClause") !== undefined;
+  return !NO_DDL.has(type);
+}
+
 interface Findings {
   readonly functions: Set<string>;
   readonly relations: Set<string>;
+  readonly cteNames: Set<string>;
   readonly createsTemp: Set<string>;
   /** Locks rows, makes a table, or has a data-modifying CTE. */
   modifies: boolean;
@@ -84,6 +103,7 @@ function survey(roots: readonly unknown[]): Findings {
   const found: Findings = {
     functions: new Set(),
     relations: new Set(),
+    cteNames: new Set(),
     createsTemp: new Set(),
     modifies: false,
     changesSession: false,
@@ -107,6 +127,7 @@ function survey(roots: readonly unknown[]): Findings {
 function noteNode(node: Node, found: Findings): void {
   found.leavings.noteNode(node);
   if (typeof node["relname"] === "string") noteRelation(node, node["relname"], found);
+  if (typeof node["ctename"] === "string") found.cteNames.add(node["ctename"]);
   if (Array.isArray(node["funcname"])) noteFunction(node, found);
   if ("lockingClause" in node || "intoClause" in node) found.modifies = true;
   if (MODIFYING.some((key) => key in node)) found.modifies = true;

@@ -73,8 +73,10 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     destination: "primary",
     functions: [],
     relations: [],
+    cteNames: [],
     name: null,
     createsTemp: [],
+    changesCatalog: false,
     multi: seen.multi,
     leadingComment: seen.leadingComment,
     leadingWhiteSpace: seen.leadingWhiteSpace,
@@ -90,7 +92,7 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
 /** A class of which nothing is known but its kind: it may leave anything. */
 export function unreadClass(seen: Skim, kind: "write" | "unparsable"): SqlClass {
   const changesSession = seen.mayChangeSession || seen.multi;
-  return lexerClass(seen, { kind, changesSession, ...LEAVES_UNKNOWN });
+  return lexerClass(seen, { kind, changesSession, changesCatalog: true, ...LEAVES_UNKNOWN });
 }
 
 /** Null when the grammar has to decide. Only for a single statement. */

@@ -47,8 +47,10 @@ export function context(
   own: Partial<RoutingContext> = {},
   ownConfig: Partial<RoutingConfig> = {},
 ): RoutingContext {
+  const rules = compileRules(config(ownConfig));
   return {
-    rules: compileRules(config(ownConfig)),
+    rules,
+    judge: rules.judgeFor(null),
     view: view(),
     preferences: [],
     text: "",

@@ -137,9 +137,14 @@ describe("functions", () => {
   const pick = (own: Partial<RoutingConfig>, text = some) => targets(text, {}, own)[0];
 
   test("on read_only_function_list are reads, in any case and with their schema as written", () => {
-    expect(pick({ read_only_function_list: ["GET_.*", "s\\.get_b"] })).toBe(1);
-    expect(pick({ read_only_function_list: ["get_.*"] })).toBe(0);
-    expect(pick({ read_only_function_list: ["et_.*", "s\\.get_b"] })).toBe(0);
+    expect(pick({ read_only_function_list: ["GET_.*", "s\\.get_b", "count"] })).toBe(1);
+    expect(pick({ read_only_function_list: ["get_.*", "count"] })).toBe(0);
+    expect(pick({ read_only_function_list: ["et_.*", "s\\.get_b", "count"] })).toBe(0);
+  });
+
+  test("are all to be listed when there is a read_only_function_list, PostgreSQL's own as well", () => {
+    expect(pick({ read_only_function_list: ["get_.*"] }, "select count(*) from t")).toBe(0);
+    expect(pick({ read_only_function_list: ["count"] }, "select count(*) from t")).toBe(1);
   });
 
   test("not on write_function_list are reads when that is the only list", () => {

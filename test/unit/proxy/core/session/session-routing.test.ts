@@ -21,6 +21,7 @@ function routingOf(at: RoutingContext): SessionRouting {
     view: at.view,
     loadBalanceNode: at.loadBalanceNode,
     client: CLIENT,
+    catalog: null,
     nextRandom: () => at.randomUnit,
   });
 }
@@ -114,6 +115,7 @@ describe("a statement goes", () => {
       view: view(),
       loadBalanceNode: 0,
       client: CLIENT,
+      catalog: null,
       nextRandom,
     });
     const sql = classifier.classify("select 1");

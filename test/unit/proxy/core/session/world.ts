@@ -6,7 +6,7 @@ import { loadModule, parseSync } from "libpg-query";
 import { failure, succeed, type Failure } from "../../../../../src/base/index.ts";
 import type { OwnCommand } from "../../../../../src/proxy/core/show/index.ts";
 import { CLIENT, ROUTING } from "../../../../support/routing.ts";
-import { compileRules } from "../../../../../src/proxy/core/routing/index.ts";
+import { compileRules, type Catalog } from "../../../../../src/proxy/core/routing/index.ts";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
   BackendLink,
@@ -75,6 +75,7 @@ export class World implements SessionPort {
       readonly view?: ClusterView;
       readonly backends?: readonly number[];
       readonly isSharing?: boolean;
+      readonly catalog?: Catalog;
     } = {},
   ) {
     this.session = new Session({
@@ -84,6 +85,7 @@ export class World implements SessionPort {
       view: o.view ?? VIEW,
       loadBalanceNode: 1,
       client: CLIENT,
+      catalog: o.catalog ?? null,
       sharing:
         o.isSharing === true
           ? {
@@ -234,6 +236,10 @@ export class World implements SessionPort {
     }
     if (name !== "pool_version") return { ok: false, error: failure("no-primary") };
     return succeed({ columns: ["v"], rows: [["1"]], tag: "SELECT 1" });
+  }
+
+  catalogChanged(): void {
+    // Not part of a story.
   }
 
   statementSent(): void {
