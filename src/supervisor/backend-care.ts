@@ -422,6 +422,7 @@ export class BackendCare {
       seen: this.#seen,
       selectCounts: this.#selectCounts,
       refusal: this.#options.refusal(),
+      isStreaming: this.#config.backend_clustering_mode === "streaming_replication",
     });
   }
 }

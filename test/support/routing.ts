@@ -2,6 +2,7 @@ import type { ClientIdentity, RoutingConfig } from "../../src/proxy/core/routing
 
 /** The initial values, but that reads are spread. */
 export const ROUTING: RoutingConfig = {
+  backend_clustering_mode: "streaming_replication",
   load_balance_mode: true,
   statement_level_load_balance: false,
   disable_load_balance_on_write: "transaction",

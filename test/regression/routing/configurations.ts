@@ -98,7 +98,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: "patterns",
     weights: FIRST_STANDBY,
     lines: [
-      "primary_routing_query_pattern_list = 'select id from patterned;.*quoted.*;select \\* from t where id = [0-9]+;select .prefix. as a;table child;show.*;copy child.*;with .*7.*;select 1 \\+ 1;set work_mem = .5MB.;.*a\\;b.*;select .A. as \"lower\";.*named.*'",
+      "primary_routing_query_pattern_list = 'select id from patterned;.*quoted.*;select \\* from t where id = [0-9]+;select .prefix. as a;table child;show.*;copy child.*;with .*7.*;select 1 \\+ 1;set work_mem = .5MB.;.*a\\;b.*;.*named.*'",
     ],
     files: ["lists", "sample"],
     rules: ["Patterns of whole texts"],
@@ -121,7 +121,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: "applications",
     weights: FIRST_STANDBY,
     lines: [
-      "app_name_redirect_preference_list = 'reports.u.*:primary,second.*:2,first.*:1,ninth.*:9,standbys.*:standby,primaries.*:primary(1.0),never.*:2(0.0)'",
+      "app_name_redirect_preference_list = 'reports.u.*:primary,second.*:2,first.*:1,standbys.*:standby,primaries.*:primary(1.0),never.*:2(0.0)'",
     ],
     files: ["lists"],
     rules: ["Applications that are sent elsewhere"],

@@ -4,7 +4,7 @@
  */
 import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
 import type { BackendConfig } from "../../../config/index.ts";
-import type { BackendStatus, ClusterState } from "./cluster-state.ts";
+import { liveIds, type BackendStatus, type ClusterState } from "./cluster-state.ts";
 
 export interface LocalMarks {
   /** Down for this node alone: the cluster could not agree on a failover. */
@@ -59,9 +59,13 @@ export function makeClusterView(facts: {
   readonly seen: ReadonlyMap<number, BackendSeen>;
   readonly selectCounts: ReadonlyMap<number, number>;
   readonly refusal: string | null;
+  /** One server is the primary and says so; in the other modes it is the live one of the lowest id. */
+  readonly isStreaming: boolean;
 }): ClusterView {
-  const { index, refusal } = facts;
-  const { epoch, primaryId, intent, backends: statuses } = withMarks(facts.state, facts.marks);
+  const { index, refusal, isStreaming } = facts;
+  const state = withMarks(facts.state, facts.marks);
+  const { epoch, intent, backends: statuses } = state;
+  const primaryId = state.primaryId ?? (isStreaming ? null : (liveIds(state)[0] ?? null));
   const weightSum = facts.backends.reduce((sum, { weight }) => sum + weight, 0);
   const backends = facts.backends.map((backend): BackendView => {
     const status = statuses.find(({ id }) => id === backend.id);

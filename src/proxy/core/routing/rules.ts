@@ -13,6 +13,7 @@ import type { Reason } from "./reason.ts";
 /** The parameters that routing acts on; a Config will do. */
 export type RoutingConfig = Pick<
   Config,
+  | "backend_clustering_mode"
   | "load_balance_mode"
   | "statement_level_load_balance"
   | "disable_load_balance_on_write"
@@ -58,7 +59,9 @@ export interface RoutingRules {
 }
 
 export function compileRules(config: RoutingConfig): RoutingRules {
-  return new CompiledRules(config);
+  // Servers that nothing replicates have different data: all goes to one of them.
+  const isBalanced = config.load_balance_mode && config.backend_clustering_mode !== "raw";
+  return new CompiledRules({ ...config, load_balance_mode: isBalanced });
 }
 
 class CompiledRules implements RoutingRules {

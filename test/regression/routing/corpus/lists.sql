@@ -23,8 +23,6 @@
 @bare insert into child values (91, 1)
 @bare explain select count(*) from child
 @bare select 1\n+ 2
-@bare select 'A' as "lower"
-@bare select 'a' as "LOWER"
 
 > patterns in a transaction
 begin
@@ -97,7 +95,6 @@ commit
 @app=second set work_mem = '4MB'
 @app=second show work_mem
 @app=first select 1
-@app=ninth select 1
 @app=standbys select 1
 @app=primaries select 1
 @app=never select 1

@@ -150,7 +150,7 @@ describe("what a node adds for itself", () => {
         connectTimeout: 0,
       },
     });
-    const view = makeClusterView({
+    const facts = {
       state,
       index: 7,
       marks: NO_MARKS,
@@ -158,12 +158,31 @@ describe("what a node adds for itself", () => {
       seen: new Map(),
       selectCounts: new Map([[1, 7]]),
       refusal: null,
-    });
+      isStreaming: true,
+    };
+    const view = makeClusterView(facts);
     expect([view.index, view.awaitsPrimary]).toEqual([7, false]);
     expect(view.backends.map((one) => [one.weight, one.selectCount, one.state])).toEqual([
       [0.25, 0, "waiting"],
       [0.75, 7, "down"],
     ]);
+  });
+
+  it("takes the lowest live server for the primary where none says that it is one", () => {
+    const facts = {
+      state: { ...first, primaryId: null },
+      index: 1,
+      marks: NO_MARKS,
+      backends: [],
+      seen: new Map(),
+      selectCounts: new Map(),
+      refusal: null,
+      isStreaming: false,
+    };
+    const quarantined = { ...NO_MARKS, quarantinedIds: new Set([0]) };
+    expect(makeClusterView(facts).primaryId).toBe(0);
+    expect(makeClusterView({ ...facts, marks: quarantined }).primaryId).toBe(3);
+    expect(makeClusterView({ ...facts, isStreaming: true }).primaryId).toBeNull();
   });
 });
 
