@@ -34,6 +34,13 @@ export { notActingYet, withoutMeaning } from "./inactive.ts";
 export { settingText } from "./setting-text.ts";
 export { reloadChanges } from "./reload.ts";
 export type { ReloadChanges } from "./reload.ts";
+export {
+  changeForSession,
+  changedForSession,
+  isParameterGroup,
+  showParameter,
+} from "./show-parameter.ts";
+export type { ParameterFault, ShownParameter } from "./show-parameter.ts";
 export { liveBackends, showPoolStatus } from "./show.ts";
 export type { LiveStatus, StatusRow } from "./show.ts";
 export { parametersMarkdown, sampleConfig } from "./documents.ts";

@@ -115,7 +115,8 @@ function enumNumber(row: ParameterRow & { type: "enum" }, value: string): string
   return String(row.ordinals?.[index] ?? index + 1);
 }
 
-function plainText(row: ParameterRow): string {
+/** Without the marks of the documentation. */
+export function plainText(row: ParameterRow): string {
   return row.about.replaceAll("`", "");
 }
 

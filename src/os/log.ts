@@ -19,6 +19,13 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export interface LogDetails {
   readonly detail?: string;
   readonly hint?: string;
+  /** Of a session that has SET these for itself, instead of those of the process. */
+  readonly own?:
+    | {
+        readonly minLevel: LogLevel;
+        readonly errorVerbosity: "terse" | "default" | "verbose";
+      }
+    | undefined;
   /** Set on lines about a client's session, for `%a`, `%u` and `%d` of the line prefix. */
   readonly client?: {
     readonly application: string;

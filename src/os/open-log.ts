@@ -47,7 +47,8 @@ class NamedLog implements OpenLog {
   }
 
   write(level: LogLevel, message: string, details?: LogDetails): void {
-    if (this.#core.isOn(level)) this.#core.write(this.#application, level, message, details);
+    if (this.#core.isOn(level, details))
+      this.#core.write(this.#application, level, message, details);
   }
 
   named(application: string): Log {
@@ -82,8 +83,9 @@ class LogCore {
     this.change(options);
   }
 
-  isOn(level: LogLevel): boolean {
-    return rankOf(level) >= this.#minRank;
+  isOn(level: LogLevel, details: LogDetails | undefined): boolean {
+    const own = details?.own;
+    return rankOf(level) >= (own === undefined ? this.#minRank : rankOf(own.minLevel));
   }
 
   change(options: LogOptions): void {
@@ -120,7 +122,7 @@ class LogCore {
     };
     const text = formatLogLines(this.#options.linePrefix, facts, level, message, {
       ...details,
-      terse: this.#options.errorVerbosity === "terse",
+      terse: verbosityOf(this.#options, details) === "terse",
     });
     this.#syslog?.write(text, level);
     if (this.#isText) this.#stderr.write(text, level);
@@ -138,6 +140,13 @@ class LogCore {
       });
     });
   }
+}
+
+function verbosityOf(
+  options: LogOptions,
+  details: LogDetails | undefined,
+): LogOptions["errorVerbosity"] {
+  return details?.own?.errorVerbosity ?? options.errorVerbosity;
 }
 
 function rankOf(level: LogLevel): number {
@@ -172,7 +181,7 @@ function writeJson(
   message: string,
   details: LogDetails | undefined,
 ): void {
-  const isTerse = options.errorVerbosity === "terse";
+  const isTerse = verbosityOf(options, details) === "terse";
   const fields: Record<string, string> = {
     application: details?.client?.application ?? application,
   };

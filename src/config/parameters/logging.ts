@@ -54,7 +54,7 @@ export const LOGGING = {
     initial: "notice",
     context: "session",
     since: "3.4",
-    acts: false,
+    acts: true,
     about: "Least important level that is sent to clients.",
   },
   log_min_messages: {
@@ -134,7 +134,7 @@ export const LOGGING = {
     initial: false,
     context: "session",
     since: "4.5",
-    acts: false,
+    acts: true,
     about: "Tells the client, as a NOTICE, to which server each statement was sent.",
   },
   log_client_messages: {
@@ -142,7 +142,7 @@ export const LOGGING = {
     initial: false,
     context: "session",
     since: "4.0",
-    acts: false,
+    acts: true,
     about: "Logs each protocol message of clients.",
   },
   log_backend_messages: {
@@ -151,7 +151,7 @@ export const LOGGING = {
     initial: "none",
     context: "session",
     since: "4.6",
-    acts: false,
+    acts: true,
     about: "Logs protocol messages of servers: none, short or in full.",
   },
   log_standby_delay: {

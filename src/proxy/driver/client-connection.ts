@@ -127,6 +127,11 @@ export class ClientConnection implements SocketEvents {
     this.#presence?.look(this.#state(), this.#inputsCount, nowMs);
   }
 
+  /** As its session was told, in seconds; null: as all others. */
+  get idleLimit(): number | null {
+    return this.#session?.ownIdleLimit ?? null;
+  }
+
   idleMs(nowMs: Ms): Ms {
     return this.#presence?.idleMs(nowMs) ?? 0;
   }

@@ -1,4 +1,6 @@
-import { fail, failure, type Failure, type Result } from "../../base/index.ts";
+import { failure, succeed, type Failure, type Result } from "../../base/index.ts";
+import { changedForSession, type Config } from "../../config/index.ts";
+import { compileRules } from "../core/routing/index.ts";
 import {
   STATISTIC,
   STATISTICS_COUNT,
@@ -13,15 +15,19 @@ import {
   type FirstState,
   type SessionPort,
   type StartedClient,
+  type StatementLogging,
 } from "../core/session/index.ts";
 import {
+  answerParameter,
   answerShow,
   columnsOf,
   needsList,
   type OwnCommand,
+  type ParameterCommand,
   type ShowAnswer,
   type ShowData,
 } from "../core/show/index.ts";
+import type { LogDetails } from "../../os/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import { sendCancel } from "./cancel.ts";
@@ -76,6 +82,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
   readonly #o: ClientSessionOptions;
   readonly #session: Session;
   readonly #connections: BackendConnection[] = [];
+  /** What holds in this session. */
+  #config: Config;
+  /** Where its lines of the log are to be otherwise than those of others. */
+  #ownIdleLimit: number | null = null;
+  #logOptions: LogDetails["own"] = undefined;
   /** Connections that said goodbye themselves: their closing is no news. */
   #announced: WeakSet<BackendConnection> | null = null;
   #isOver = false;
@@ -83,6 +94,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   constructor(o: ClientSessionOptions) {
     this.#o = o;
     const { config, rules } = o.context.settings();
+    this.#config = config;
     this.#session = new Session({
       port: this,
       classify: o.context.classify,
@@ -93,8 +105,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
       catalog: o.context.catalogs.of(o.client.database),
       sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
-      logsStatements: config.log_statement,
-      logsPerNode: config.log_per_node_statement,
+      logging: loggingOf(config),
     });
     for (const connection of o.connections) {
       this.#use(connection);
@@ -155,6 +166,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
   /** Why it keeps its connections between transactions; "" when it does not. */
   get keeps(): string {
     return this.#session.reasonsToKeep.join(", ");
+  }
+
+  /** PGPOOL SET client_idle_limit, in seconds; null: it was not set. */
+  get ownIdleLimit(): number | null {
+    return this.#ownIdleLimit;
   }
 
   get loadBalanceNode(): number | null {
@@ -295,10 +311,43 @@ export class ClientSession implements SessionPort, ConnectionUser {
   }
 
   answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null {
-    if (command.kind !== "show-pool") return fail(NO_PGPOOL_COMMAND);
+    switch (command.kind) {
+      case "show-pool":
+        return this.#answerShow(command.name);
+      case "show-parameter":
+      case "set":
+      case "reset":
+        return this.#answerParameter(command);
+      case "explain-route":
+      case "deallocate":
+      case "wrong":
+        throw new Error("the session answers it itself");
+    }
+  }
+
+  #answerParameter(command: ParameterCommand): Result<ShowAnswer, Failure> {
+    const file = this.#o.context.settings().config;
+    const answered = answerParameter(command, this.#config, file);
+    if (!answered.ok) return answered;
+    const { answer, config } = answered.value;
+    if (config !== this.#config) this.#configure(config, file);
+    return succeed(answer);
+  }
+
+  /** What the client has SET holds for its session; all else as the files say. */
+  #configure(config: Config, file: Config): void {
+    this.#config = config;
+    this.#logOptions = logOptionsOf(config, file);
+    const { client_idle_limit: idleLimit } = config;
+    this.#ownIdleLimit = idleLimit === file.client_idle_limit ? null : idleLimit;
+    const isOwn = changedForSession(config, file).length > 0;
+    const rules = isOwn ? compileRules(config) : this.#o.context.settings().rules;
+    this.#session.configure({ logging: loggingOf(config), rules });
+  }
+
+  #answerShow(name: string): Result<ShowAnswer, Failure> | null {
     const { context } = this.#o;
     const { config } = context.settings();
-    const { name } = command;
     const data: ShowData = {
       view: context.view(),
       loadBalanceNode: this.#session.loadBalanceNode,
@@ -342,8 +391,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
     statistics[place] = (statistics[place] as number) + 1;
   }
 
-  logStatement(backendId: number | null, text: string): void {
-    if (backendId === null) return this.#log("log", `statement: ${text}`);
+  log(message: string, detail?: string): void {
+    this.#log("log", message, detail);
+  }
+
+  logSent(backendId: number, text: string): void {
     const connection = this.#connections.find((one) => one.target.backendId === backendId);
     const pid = connection?.processId ?? 0;
     this.#log("log", `DB node id: ${backendId} backend pid: ${pid} statement: ${text}`);
@@ -432,15 +484,36 @@ export class ClientSession implements SessionPort, ConnectionUser {
   #log(level: "log" | "fatal", message: string, detail?: string): void {
     const { applicationName: application, user, database } = this.#o.client;
     this.#o.context.log.write(level, message, {
+      own: this.#logOptions,
       ...(detail === undefined ? {} : { detail }),
       client: { application, user, database },
     });
   }
 }
 
-const NO_PGPOOL_COMMAND: Failure = {
-  severity: "ERROR",
-  sqlstate: "0A000",
-  message: "PGPOOL SHOW, PGPOOL SET and PGPOOL RESET are not available",
-  hint: "SHOW POOL_STATUS lists the parameters.",
-};
+function logOptionsOf(config: Config, file: Config): LogDetails["own"] {
+  const { log_min_messages: minLevel, log_error_verbosity: errorVerbosity } = config;
+  const isSame = minLevel === file.log_min_messages && errorVerbosity === file.log_error_verbosity;
+  return isSame ? undefined : { minLevel, errorVerbosity };
+}
+
+function loggingOf(config: Config): StatementLogging {
+  return {
+    statements: config.log_statement,
+    perNode: config.log_per_node_statement,
+    notices: config.notice_per_node_statement && NOTICE_LEVELS.has(config.client_min_messages),
+    clientMessages: config.log_client_messages,
+    backendMessages: config.log_backend_messages,
+  };
+}
+
+/** Of client_min_messages, with which a NOTICE is told. */
+const NOTICE_LEVELS: ReadonlySet<string> = new Set([
+  "debug5",
+  "debug4",
+  "debug3",
+  "debug2",
+  "debug1",
+  "info",
+  "notice",
+]);

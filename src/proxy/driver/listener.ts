@@ -171,9 +171,10 @@ export class Listener implements ClientHost {
   /** Once a second: who has been idle for too long has to go. */
   lookAtClients(): void {
     const nowMs = monotonicNowMs();
-    const { client_idle_limit: seconds } = this.#context.settings().config;
+    const { client_idle_limit: usual } = this.#context.settings().config;
     for (const connection of this.#connections) {
       connection.look(nowMs);
+      const seconds = connection.idleLimit ?? usual;
       if (seconds === 0 || connection.idleMs(nowMs) < seconds * 1000) continue;
       const detail = `child connection forced to terminate due to client_idle_limit:${seconds} is reached`;
       connection.shutDown(failure("client-idle", { detail }));

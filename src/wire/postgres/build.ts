@@ -35,6 +35,11 @@ export function buildErrorFields(fields: ReadonlyMap<string, string>): Buffer {
   return buildMessage(BACKEND.error, Buffer.from(`${text}\0`));
 }
 
+export function buildNotice(message: string): Buffer {
+  const text = `SNOTICE\0VNOTICE\0C00000\0M${message}\0\0`;
+  return buildMessage(BACKEND.notice, Buffer.from(text));
+}
+
 /** @param body what follows the method number. */
 export function buildAuthentication(method: number, body: Buffer = Buffer.alloc(0)): Buffer {
   const word = Buffer.alloc(4);

@@ -79,8 +79,13 @@ export class World implements SessionPort {
       catalog: null,
       sharing: null,
       nextRandom: () => 0,
-      logsStatements: false,
-      logsPerNode: false,
+      logging: {
+        statements: false,
+        perNode: false,
+        notices: false,
+        clientMessages: false,
+        backendMessages: "none",
+      },
     });
     for (const id of [0, 1]) {
       this.session.addLink(this.#newLink(id));
@@ -222,7 +227,11 @@ export class World implements SessionPort {
     // Not judged.
   }
 
-  logStatement(): void {
+  log(): void {
+    // Off.
+  }
+
+  logSent(): void {
     // Off.
   }
 

@@ -124,6 +124,8 @@ export class BackendLink implements FrameSink {
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
   owner: LinkOwner = NOBODY;
+  /** Told of each frame that begins, when that is logged. */
+  watcher: ((type: number) => void) | null = null;
   readonly #port: LinkPort;
   readonly #sets: ParameterSets;
   readonly #walker = new FrameWalker(this);
@@ -157,6 +159,7 @@ export class BackendLink implements FrameSink {
   /** No session uses it any more. */
   letGo(): void {
     this.owner = NOBODY;
+    this.watcher = null;
     this.speaksForSession = false;
     this.isUnnamedForeign = true;
     this.keeps = 0;
@@ -209,6 +212,7 @@ export class BackendLink implements FrameSink {
   }
 
   frameBegan(type: number, lengthBytes: number): Take {
+    if (this.watcher !== null) this.watcher(type);
     switch (type) {
       case BACKEND.dataRow:
         if (!this.pending.isHidden) return TAKE.pass;

@@ -113,14 +113,14 @@ export class ClientBatch {
   #madeUnnamed: PreparedStatement | null = null;
   readonly #registry: PreparedStatements;
   readonly #classify: ClassifyBytes;
-  readonly #readsText: boolean;
+  /** Keep the texts; else they are read once and forgotten. */
+  readsText: boolean;
   readonly #names = new NameReader();
 
-  /** @param readsText keep the texts; else they are read once and forgotten. */
   constructor(registry: PreparedStatements, classify: ClassifyBytes, readsText: boolean) {
     this.#registry = registry;
     this.#classify = classify;
-    this.#readsText = readsText;
+    this.readsText = readsText;
   }
 
   get beginsWithUnnamedParse(): boolean {
@@ -190,7 +190,7 @@ export class ClientBatch {
     const textEnd = isWhole && name !== null ? bytes.indexOf(0, textStart) : -1;
     const isRead = textEnd !== -1 && textEnd < end;
     const sql = isRead ? this.#classify(bytes, textStart, textEnd) : UNREAD_SQL;
-    const text = isRead && this.#readsText ? bytes.toString("utf8", textStart, textEnd) : "";
+    const text = isRead && this.readsText ? bytes.toString("utf8", textStart, textEnd) : "";
     const statement = this.#registry.make(name ?? "", sql, text);
     if (statement.name === "") this.#madeUnnamed = statement;
     else {

@@ -28,6 +28,7 @@ import { HIDDEN, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { SessionRouting } from "./session-routing.ts";
 import { NOBODY_S_NAME } from "./shared-statements.ts";
+import type { StatementLog } from "./statement-log.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
 /** A server refuses it, and with it all that it did since the last Sync. */
@@ -41,6 +42,8 @@ function dropsAll(sql: SqlClass): boolean {
   return sql.clearsSession || (sql.kind === "deallocate" && sql.name === null);
 }
 
+const TYPE_OF_END = { sync: FRONTEND.sync, flush: FRONTEND.flush } as const;
+
 export interface ClientStreamOptions {
   readonly talk: Conversation;
   readonly routing: SessionRouting;
@@ -48,10 +51,9 @@ export interface ClientStreamOptions {
   /** Null where connections are not shared. */
   readonly carrier: StateCarrier | null;
   readonly classify: ClassifyBytes;
-  /** The texts of statements are logged, or decide where they go; else no string is made of them. */
+  /** The texts of statements decide where they go. */
   readonly readsText: boolean;
-  readonly logsStatements: boolean;
-  readonly logsPerNode: boolean;
+  readonly log: StatementLog;
   /** A statement failed there that did not on the link with the visible reply, or the other way. */
   readonly divergent: (link: BackendLink) => void;
 }
@@ -94,7 +96,7 @@ export class ClientStream {
       answer: (command) => port.answerOwn(command),
       columnsOf: (command) => port.columnsOf(command),
     });
-    const batch = new ClientBatch(statements, o.classify, o.readsText);
+    const batch = new ClientBatch(statements, o.classify, o.readsText || o.log.isOn);
     this.#batch = batch;
     this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
   }
@@ -107,6 +109,11 @@ export class ClientStream {
   /** @param bytes valid during the call, and longer where a port stopped their source. */
   push(bytes: Buffer): void {
     this.#take(this.#held.join(bytes));
+  }
+
+  /** What is logged, or decides by the text, has changed. */
+  configure(readsText: boolean): void {
+    this.#batch.readsText = readsText || this.#o.log.isOn;
   }
 
   /** Takes a batch again that had been sent already, before all else. */
@@ -164,6 +171,7 @@ export class ClientStream {
     }
     const stop = at + 1 + lengthBytes;
     if (type === FRONTEND.terminate) {
+      this.#o.log.plain(type);
       this.#talk.hasEnded = true;
       this.#talk.port.terminated();
       return end;
@@ -212,14 +220,14 @@ export class ClientStream {
     if (!isWhole && end - at < BATCH_BYTES_MAX) return at;
     const from = at + HEADER_BYTES;
     const sql = isWhole ? this.#o.classify(input, from, stop - 1) : UNREAD_SQL;
-    const text = isWhole && this.#o.readsText ? input.toString("utf8", from, stop - 1) : "";
+    const text = isWhole && this.#batch.readsText ? input.toString("utf8", from, stop - 1) : "";
     if (isWhole && this.#talk.batchLink === null && this.#own.isOwn(sql)) {
       if (this.#talk.isBusy) {
         this.#talk.wait("drained");
         return at;
       }
       const ownText = input.toString("utf8", from, stop - 1);
-      this.#logStatement(ownText);
+      this.#o.log.query(ownText);
       if (this.#own.query(sql, ownText) === "waits") this.#talk.wait("answer");
       return stop;
     }
@@ -237,7 +245,7 @@ export class ClientStream {
     const links = this.#claims.forStatement(sql, text);
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
-    this.#logStatement(text);
+    this.#o.log.query(text);
     if (this.#own.isActive) this.#own.queried();
     if (unfinished?.pending.isSkipping === true) {
       unfinished.send(input, at, Math.min(stop, end));
@@ -255,7 +263,7 @@ export class ClientStream {
     const outcome = this.#outcomeOf(links, query.watcher);
     for (let i = 0; i < links.length; i += 1) {
       const link = links[i] as BackendLink;
-      if (this.#o.logsPerNode) this.#talk.port.logStatement(link.backendId, text);
+      this.#o.log.sent(link.backendId, text);
       const watcher = outcome?.watcher(i) ?? query.watcher;
       if (!link.note(SENT.query, i === 0 ? 0 : HIDDEN, watcher)) this.#runaway();
       if (query.replacement === null) link.send(input, at, Math.min(stop, end));
@@ -270,6 +278,7 @@ export class ClientStream {
     const links = this.#claims.forStatement(UNREAD_SQL, "");
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
+    this.#o.log.plain(FRONTEND.functionCall);
     const link = links[0] as BackendLink;
     if (!link.note(SENT.functionCall)) this.#runaway();
     link.send(input, at, Math.min(stop, end));
@@ -291,6 +300,7 @@ export class ClientStream {
       const lengthBytes = input.readUInt32BE(pos + 1);
       // The caller names the complaint when it comes to this message.
       if (pos > at && headerComplaint(type, lengthBytes) !== null) break;
+      this.#o.log.plain(type);
       if (!isData) link?.note(SENT.copyEnd);
       pos = this.#stream(link, pos + 1 + lengthBytes, end);
     }
@@ -380,7 +390,6 @@ export class ClientStream {
     assert(statement !== null, "a Parse of ours was looked at");
     const textStart = input.indexOf(0, start + HEADER_BYTES) + 1;
     const text = readString(input, textStart, stop) ?? "";
-    this.#logStatement(text);
     const { name, sql } = statement;
     if (name === "" || this.#talk.statements.get(name) === undefined) {
       return this.#own.parse(name, sql, text);
@@ -450,7 +459,7 @@ export class ClientStream {
       how.continues = continues;
       const wasIdle = link.pending.isIdle;
       const isForwarded = this.#forwarder.forward(link, input, how);
-      if (this.#forwarder.stoppedAt !== -1) return this.#sentPartly(link, links);
+      if (this.#forwarder.stoppedAt !== -1) return this.#sentPartly(input, link, links);
       const isSent =
         isForwarded &&
         (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
@@ -459,23 +468,24 @@ export class ClientStream {
         link.copy.keep(this.#batch, input, at, end, link.pending.count);
       } else link.copy.forget();
     }
-    this.#sent(links);
+    this.#sent(input, end, links);
+    if (endsWith !== "other") this.#o.log.plain(TYPE_OF_END[endsWith]);
     return end;
   }
 
   /** The rest of the batch waits until the server has said what one of its statements is. */
-  #sentPartly(link: BackendLink, links: readonly BackendLink[]): number {
+  #sentPartly(input: Buffer, link: BackendLink, links: readonly BackendLink[]): number {
     link.copy.forget();
     this.#talk.batchLink = link;
     this.#batch.count = this.#forwarder.stoppedAt;
-    this.#sent(links);
+    this.#sent(input, input.length, links);
     this.#talk.waitFlushed(link);
     return this.#batch.starts[this.#batch.count] as number;
   }
 
   /** What the batch says was sent there. */
-  #sent(links: readonly BackendLink[]): void {
-    this.#logBatch(links);
+  #sent(input: Buffer, end: number, links: readonly BackendLink[]): void {
+    this.#o.log.batch(this.#batch, input, end, links);
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
       if (this.#batch.kinds[i] === SENT.bind && statement) this.#executed(statement.sql, links);
@@ -505,23 +515,6 @@ export class ClientStream {
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
-  }
-
-  #logStatement(text: string): void {
-    if (this.#o.logsStatements) this.#talk.port.logStatement(null, text);
-  }
-
-  #logBatch(links: readonly BackendLink[]): void {
-    if (!this.#o.logsStatements && !this.#o.logsPerNode) return;
-    for (let i = 0; i < this.#batch.count; i += 1) {
-      const statement = this.#batch.statements[i];
-      const kind = this.#batch.kinds[i];
-      if (!statement || (kind !== SENT.parse && kind !== SENT.bind)) continue;
-      const text = `${kind === SENT.parse ? "Parse" : "Bind"}: ${statement.text}`;
-      if (kind === SENT.bind) this.#logStatement(statement.text);
-      if (!this.#o.logsPerNode) continue;
-      for (const link of links) this.#talk.port.logStatement(link.backendId, text);
-    }
   }
 
   #runaway(): void {

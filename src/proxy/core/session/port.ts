@@ -46,8 +46,9 @@ export interface SessionPort {
   statementSent(backendId: number, statistic: number): void;
   /** DDL of this session has taken effect: what was looked up in the database's catalogs is void. */
   catalogChanged(): void;
-  /** `backendId` is null when the client's statement came in. Called only when asked for. */
-  logStatement(backendId: number | null, text: string): void;
+  /** A line of the log about this client, and one about a statement that goes to a backend. */
+  log(message: string, detail?: string): void;
+  logSent(backendId: number, text: string): void;
   /** A connection reported an error; FATAL ones announce its end. */
   backendFailed(link: BackendLink, fields: ReadonlyMap<string, string>): void;
 }

@@ -71,6 +71,11 @@ export class SessionRouting {
     };
   }
 
+  set rules(rules: RoutingRules) {
+    this.#context.rules = rules;
+    this.#known.length = 0;
+  }
+
   get view(): ClusterView {
     return this.#context.view;
   }

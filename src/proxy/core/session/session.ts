@@ -12,12 +12,16 @@ import type { SessionPort } from "./port.ts";
 import { SessionRouting } from "./session-routing.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
+import { StatementLog, type StatementLogging } from "./statement-log.ts";
 import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
 /** A table may change again while a statement is prepared anew. */
 const RETRIES_MAX = 3;
+
+/** That wait for the end of a message. */
+const NOTICES_MAX = 1000;
 
 export interface SessionOptions {
   readonly port: SessionPort;
@@ -32,8 +36,7 @@ export interface SessionOptions {
   readonly sharing: (KnownStates & FirstState) | null;
   /** 0 <= r < 1. */
   readonly nextRandom: () => number;
-  readonly logsStatements: boolean;
-  readonly logsPerNode: boolean;
+  readonly logging: StatementLogging;
 }
 
 /**
@@ -56,6 +59,10 @@ export class Session implements LinkOwner {
   readonly #claims: LinkClaims;
   readonly #stream: ClientStream;
   readonly #carrier: StateCarrier | null;
+  readonly #log: StatementLog;
+  #isRelaying = false;
+  /** They came when the client may have had but a part of a message. */
+  readonly #notices: Buffer[] = [];
   /** Where a batch that failed is sent again. */
   #retries: BackendLink | null = null;
   /** How often in a row. */
@@ -68,6 +75,14 @@ export class Session implements LinkOwner {
       if (this.#talk.waitsFor === what) this.#resume();
     };
     this.#routing = new SessionRouting(o);
+    this.#log = new StatementLog(
+      {
+        log: (message, detail) => o.port.log(message, detail),
+        logSent: (backendId, text) => o.port.logSent(backendId, text),
+        tellNotice: (notice) => this.#tellNotice(notice),
+      },
+      o.logging,
+    );
     this.#carrier = o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing);
     this.#claims = new LinkClaims({
       talk: this.#talk,
@@ -81,9 +96,8 @@ export class Session implements LinkOwner {
       claims: this.#claims,
       carrier: this.#carrier,
       classify: o.classify,
-      readsText: o.logsStatements || o.logsPerNode || o.rules.readsText,
-      logsStatements: o.logsStatements,
-      logsPerNode: o.logsPerNode,
+      readsText: o.rules.readsText,
+      log: this.#log,
       divergent: (link) => {
         // It may have been lost for another reason before all had answered.
         if (!this.#talk.links.has(link)) return;
@@ -162,7 +176,10 @@ export class Session implements LinkOwner {
 
   linkBytes(link: BackendLink, bytes: Buffer): void {
     if (this.#talk.hasEnded) return;
+    this.#isRelaying = true;
     const complaint = link.push(bytes);
+    this.#isRelaying = false;
+    if (this.#notices.length > 0) this.#flushNotices();
     if (complaint !== null) {
       this.#port.dropLink(link, complaint);
       this.linkLost(link, complaint);
@@ -232,6 +249,14 @@ export class Session implements LinkOwner {
   /** It is over: nobody will use what it has prepared. */
   leftStatements(): void {
     this.#talk.statements.releaseAll();
+  }
+
+  /** What the client has SET for the session, or RESET. */
+  configure(o: { readonly logging: StatementLogging; readonly rules: RoutingRules }): void {
+    this.#log.change(o.logging);
+    this.#routing.rules = o.rules;
+    this.#stream.configure(o.rules.readsText);
+    for (const link of this.links) link.watcher = this.#log.watcherOf(link.backendId);
   }
 
   /** Ends it from our side. */
@@ -333,7 +358,19 @@ export class Session implements LinkOwner {
 
   #adopt(link: BackendLink): boolean {
     link.owner = this;
+    link.watcher = this.#log.watcherOf(link.backendId);
     return this.#claims.take(link);
+  }
+
+  #tellNotice(notice: Buffer): void {
+    const isBetween = !this.#isRelaying && this.#talk.active?.isInPassedFrame !== true;
+    if (isBetween) this.#talk.tellClient(notice);
+    else if (this.#notices.length < NOTICES_MAX) this.#notices.push(notice);
+  }
+
+  #flushNotices(): void {
+    if (this.#talk.active?.isInPassedFrame === true) return;
+    for (const notice of this.#notices.splice(0)) this.#talk.tellClient(notice);
   }
 
   /** Gives a shared connection back when nothing of this session is left in it. */

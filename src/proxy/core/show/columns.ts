@@ -1,3 +1,4 @@
+import { isParameterGroup } from "../../../config/index.ts";
 import type { OwnCommand } from "./command.ts";
 
 /** Release of Pgpool-II whose layout is spoken: `4.3` to `4.7`. */
@@ -54,6 +55,7 @@ export function columnsOf(command: OwnCommand, compat: Compat): readonly string[
     case "show-pool":
       return showColumns(command.name, compat);
     case "show-parameter":
+      return isParameterGroup(command.name) ? ["item", "value", "description"] : [command.name];
     case "explain-route":
       return ["item", "value", "description"];
     case "set":

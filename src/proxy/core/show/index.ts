@@ -4,4 +4,5 @@
  */
 export { isOwnKind, parseOwnCommand, type OwnCommand } from "./command.ts";
 export { columnsOf } from "./columns.ts";
+export { answerParameter, type ParameterCommand } from "./parameters.ts";
 export { answerShow, needsList, type ShowAnswer, type ShowData } from "./show.ts";

@@ -10,4 +10,5 @@ export {
   type ClassifierOptions,
   type ClassifyBytes,
 } from "./classifier.ts";
+export { withoutPasswords } from "./passwords.ts";
 export { Lexer } from "./lexer.ts";

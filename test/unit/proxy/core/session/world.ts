@@ -96,8 +96,13 @@ export class World implements SessionPort {
             }
           : null,
       nextRandom: () => 0,
-      logsStatements: false,
-      logsPerNode: false,
+      logging: {
+        statements: false,
+        perNode: false,
+        notices: false,
+        clientMessages: false,
+        backendMessages: "none",
+      },
     });
     for (const id of o.backends ?? [0, 1]) {
       if (o.isSharing === true) this.idle.push(this.#newLink(id));
@@ -246,7 +251,11 @@ export class World implements SessionPort {
     // Not part of a story.
   }
 
-  logStatement(): void {
+  log(): void {
+    // Off.
+  }
+
+  logSent(): void {
     // Off.
   }
 

@@ -132,3 +132,97 @@ test("a client is seen among the processes and pools, with num_init_children row
   expect(own.map(({ pool_backendpid }) => Number(pool_backendpid))).toContain(pid);
   await client.end();
 });
+
+test("PGPOOL SHOW, SET and RESET act for the session, in both protocols", async () => {
+  const client = await node.client();
+  const show = async (): Promise<unknown> =>
+    (await client.query("pgpool show client_idle_limit")).rows[0]?.client_idle_limit;
+  expect(await show()).toBe("0");
+  expect((await client.query("pgpool set client_idle_limit to '2min'")).command).toBe("SET");
+  expect(await show()).toBe("2min");
+  expect((await extended("pgpool show client_idle_limit")).rows).toEqual([
+    { client_idle_limit: "0" },
+  ]);
+  expect((await client.query("pgpool reset all")).command).toBe("RESET");
+  expect(await show()).toBe("0");
+  expect((await extended("pgpool show backend")).rows[0]).toMatchObject({
+    item: "backend_hostname0",
+  });
+  for (const [text, code, message] of [
+    [
+      "pgpool set port to 3",
+      "55P02",
+      'invalid Context, value for parameter "port" cannot be changed',
+    ],
+    ["pgpool show nosuch", "42704", 'config variable "nosuch" not found'],
+    ["pgpool reset nosuch", "42704", 'unrecognized configuration parameter "nosuch"'],
+    [
+      "pgpool set client_idle_limit to foo",
+      "22023",
+      'invalid value for parameter "client_idle_limit": "foo"',
+    ],
+  ] as const) {
+    await expect(client.query(text)).rejects.toMatchObject({ code, message });
+    await expect(extended(text)).rejects.toMatchObject({ code, message });
+  }
+  await client.end();
+});
+
+test("PGPOOL SET client_idle_limit ends this session when it is idle, and no other", async () => {
+  const [client, other] = [await node.client(), await node.client()];
+  const ended = new Promise((resolve) => {
+    client.once("end", resolve);
+  });
+  await client.query("pgpool set client_idle_limit to 1");
+  await ended;
+  expect((await other.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+  await other.end();
+});
+
+test("statements and messages are logged as Pgpool-II logs them, for one session", async () => {
+  const client = await node.client({ application_name: "logged" });
+  const notices: string[] = [];
+  client.on("notice", ({ message }) => notices.push(message ?? ""));
+  for (const name of ["log_statement", "log_per_node_statement", "notice_per_node_statement"]) {
+    await client.query(`pgpool set ${name} to on`);
+  }
+  await client.query("pgpool set log_client_messages to on");
+  await client.query("pgpool set log_backend_messages to terse");
+  await client.query("create temp table shown (a int)");
+  await client.query({ name: "n1", text: "select $1::int as a from shown", values: [1] });
+  await client.end();
+  await until("the end is logged", () => Promise.resolve(node.log.includes("Terminate message")));
+  const lines = node.log
+    .split("\n")
+    .filter((line) => line.includes("logged pid") && !line.includes("pgpool set"))
+    .map((line) => line.replace(/^.*?pid \d+: /, "").replace(/backend pid: \d+/, "backend pid: N"));
+  const start = lines.findIndex((line) => line.includes("create temp table"));
+  expect(lines.slice(start)).toEqual([
+    'DETAIL:  query: "create temp table shown (a int)"',
+    "LOG:  statement: create temp table shown (a int)",
+    "LOG:  DB node id: 0 backend pid: N statement: create temp table shown (a int)",
+    "LOG:  CommandComplete message from backend 0",
+    "LOG:  ReadyForQuery message from backend 0",
+    "LOG:  Parse message from frontend.",
+    'DETAIL:  statement: "n1", query: "select $1::int as a from shown"',
+    "LOG:  DB node id: 0 backend pid: N statement: Parse: select $1::int as a from shown",
+    "LOG:  Bind message from frontend.",
+    'DETAIL:  portal: "", statement: "n1"',
+    "LOG:  DB node id: 0 backend pid: N statement: Bind: select $1::int as a from shown",
+    "LOG:  Describe message from frontend.",
+    'DETAIL:  portal: ""',
+    "LOG:  DB node id: 0 backend pid: N statement: D message",
+    "LOG:  Execute message from frontend.",
+    'DETAIL:  portal: ""',
+    "LOG:  statement: select $1::int as a from shown",
+    "LOG:  DB node id: 0 backend pid: N statement: Execute: select $1::int as a from shown",
+    "LOG:  Sync message from frontend.",
+    "LOG:  ParseComplete message from backend 0",
+    "LOG:  BindComplete message from backend 0",
+    "LOG:  RowDescription message from backend 0",
+    "LOG:  CommandComplete message from backend 0",
+    "LOG:  ReadyForQuery message from backend 0",
+    "LOG:  Terminate message from frontend.",
+  ]);
+  expect(notices).toContain("DB node id: 0 statement: create temp table shown (a int)");
+});
