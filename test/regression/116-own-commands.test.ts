@@ -226,3 +226,16 @@ test("statements and messages are logged as Pgpool-II logs them, for one session
   ]);
   expect(notices).toContain("DB node id: 0 statement: create temp table shown (a int)");
 });
+
+test("PGPOOL EXPLAIN ROUTE says where a statement would go, and why, in both protocols", async () => {
+  const client = await node.client();
+  const items = (rows: pg.QueryResult["rows"]): Record<string, string> =>
+    Object.fromEntries(rows.map(({ item, value }) => [item, value]));
+  const text = "pgpool explain route insert into t values (1)";
+  expect(items((await client.query(text)).rows)).toMatchObject({ rule: "kind", node: "0" });
+  expect(items((await extended(text)).rows)).toMatchObject({ rule: "kind", node: "0" });
+  await client.query("begin");
+  const inside = await client.query("pgpool explain route select 1");
+  expect(items(inside.rows)).toMatchObject({ rule: "transaction" });
+  await client.end();
+});

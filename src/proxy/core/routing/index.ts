@@ -28,5 +28,6 @@ export {
   type RoutingContext,
   type SessionNodes,
 } from "./route.ts";
+export { explainRoute, type ExplainedItem } from "./explanation.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode, type Preference } from "./balance.ts";

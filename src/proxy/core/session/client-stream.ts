@@ -1,4 +1,4 @@
-import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
+import { assert, fail, failure, succeed, type Failure, type Result } from "../../../base/index.ts";
 import {
   buildMessage,
   buildReady,
@@ -41,6 +41,13 @@ const FAILING = buildMessage(
 function dropsAll(sql: SqlClass): boolean {
   return sql.clearsSession || (sql.kind === "deallocate" && sql.name === null);
 }
+
+const NOTHING_TO_EXPLAIN: Failure = {
+  severity: "ERROR",
+  sqlstate: "42601",
+  message: "there is no statement to explain",
+  hint: "Write it behind the words, as in PGPOOL EXPLAIN ROUTE SELECT 1.",
+};
 
 const TYPE_OF_END = { sync: FRONTEND.sync, flush: FRONTEND.flush } as const;
 
@@ -93,7 +100,8 @@ export class ClientStream {
       get status() {
         return talk.status;
       },
-      answer: (command) => port.answerOwn(command),
+      answer: (command) =>
+        command.kind === "explain-route" ? this.#explain(command.text) : port.answerOwn(command),
       columnsOf: (command) => port.columnsOf(command),
     });
     const batch = new ClientBatch(statements, o.classify, o.readsText || o.log.isOn);
@@ -395,6 +403,15 @@ export class ClientStream {
       return this.#own.parse(name, sql, text);
     }
     return this.#own.refuse("42P05", `prepared statement "${name}" already exists`);
+  }
+
+  /** PGPOOL EXPLAIN ROUTE: nothing is sent anywhere. */
+  #explain(text: string): Result<ShowAnswer, Failure> {
+    if (text === "") return fail(NOTHING_TO_EXPLAIN);
+    const bytes = Buffer.from(text);
+    const sql = this.#o.classify(bytes, 0, bytes.length);
+    const rows = this.#routing.explain(sql, text, this.#talk.isInTransaction);
+    return succeed({ columns: ["item", "value"], rows, tag: `SELECT ${rows.length}` });
   }
 
   /** All up to Sync is skipped; what a server did in the same batch must not be committed. */

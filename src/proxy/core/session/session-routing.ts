@@ -3,6 +3,7 @@ import type { ClusterView } from "../../../wire/ipc/index.ts";
 import {
   chooseLoadBalanceNode,
   courseOf,
+  explainRoute,
   nextPinned,
   nodesOf,
   reasonText,
@@ -11,6 +12,7 @@ import {
   type CatalogNames,
   type ClientIdentity,
   type Course,
+  type ExplainedItem,
   type Reason,
   type Route,
   type RoutingContext,
@@ -127,6 +129,12 @@ export class SessionRouting {
       return this.#nowhere(sql);
     }
     return destination;
+  }
+
+  /** Where a statement would go if it came now. */
+  explain(sql: SqlClass, text: string, inTransaction: boolean): readonly ExplainedItem[] {
+    const context = { ...this.#context, text, inTransaction };
+    return explainRoute(sql, route(sql, context), context.view);
   }
 
   /** One destination for all messages of a batch: a standby only when all of it may go there. */

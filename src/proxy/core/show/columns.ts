@@ -57,7 +57,7 @@ export function columnsOf(command: OwnCommand, compat: Compat): readonly string[
     case "show-parameter":
       return isParameterGroup(command.name) ? ["item", "value", "description"] : [command.name];
     case "explain-route":
-      return ["item", "value", "description"];
+      return ["item", "value"];
     case "set":
     case "reset":
     case "deallocate":

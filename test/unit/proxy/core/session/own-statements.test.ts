@@ -163,6 +163,13 @@ describe("statements of ours in the extended protocol", () => {
   });
 });
 
+test("EXPLAIN ROUTE tells where a statement would go, and sends it nowhere", () => {
+  const world = new World().client(say.query("pgpool explain route select a from t"));
+  expect(world.story()).toMatch(/^>client T( D)+ C ZI$/);
+  world.client(say.query("pgpool explain route"));
+  expect(world.story()).toBe(tell("E(42601) ZI"));
+});
+
 /** What is told together stands between two commas. */
 function tell(words: string): string {
   return words
