@@ -10,19 +10,20 @@ import { startWorker, type WorkerHarness } from "../support/worker-harness.ts";
 
 let postgres: PostgresCluster;
 let worker: WorkerHarness;
+/** Reads go to the standby, and every client has its own connections. */
+let balanced: WorkerHarness;
 let roles = 0;
 
 beforeAll(async () => {
-  postgres = await startPostgres({ standbys: 0 });
+  postgres = await startPostgres({ standbys: 1 });
   await postgres.query(0, "create database bench");
-  worker = await startWorker({
-    postgres,
-    config: ["pool_mode = transaction", "pool_size = 4", "num_init_children = 100"],
-  });
+  const sharing = ["pool_mode = transaction", "pool_size = 4", "num_init_children = 100"];
+  worker = await startWorker({ postgres, weights: [1, 0], config: sharing });
+  balanced = await startWorker({ postgres, weights: [0, 1] });
 });
 
 afterAll(async () => {
-  await worker?.stop();
+  await Promise.all([worker?.stop(), balanced?.stop()]);
   await postgres?.stop();
 });
 
@@ -284,6 +285,97 @@ describe.each(PLACES)("on %s", (place) => {
       }
       await scene.end();
     }
+  });
+});
+
+describe("a statement without a name", () => {
+  const prepare = [say.parse("", "select * from t"), say.describe("S", ""), say.sync()];
+  const use = [say.bind("", ""), say.execute(), say.sync()];
+
+  test.each([
+    ["alter table t add c int", "E(0A000 RevalidateCachedQuery cached plan must not change"],
+    ["create index on t (a)", "2 D(1 x) C ZI"],
+  ])("is what its client was told, on another connection as well: %s", async (sql, answer) => {
+    for (const isMoved of [false, true]) {
+      const scene = await Scene.open(worker.port);
+      expect(await ask(scene.client, ...prepare)).toBe("1 t() T(a:23 b:25) ZI");
+      await scene.alter(sql);
+      if (isMoved) await scene.block();
+      expect(await ask(scene.client, ...use)).toContain(answer);
+      expect(await ask(scene.client, ...prepare)).toMatch(/^1 t\(\) T\(.*\) ZI$/);
+      expect(await ask(scene.client, ...use)).toMatch(/^2 D\(1 x.*\) C ZI$/);
+      await scene.end();
+    }
+  });
+});
+
+describe("in session mode, on a server that gets the statement after the change", () => {
+  /** A transaction that has written reads from the primary. */
+  async function written(sql: string): Promise<Scene> {
+    const scene = await Scene.open(balanced.port);
+    await postgres.caughtUp();
+    const prepare = [say.parse("s", "select * from t where b = 'x'"), say.describe("S", "s")];
+    expect(await ask(scene.client, ...prepare, say.sync())).toBe("1 t() T(a:23 b:25) ZI");
+    await scene.alter(sql);
+    expect(await ask(scene.client, say.query("begin; insert into t (a) values (7)"))).toBe(
+      "C C ZT",
+    );
+    return scene;
+  }
+
+  test.each(HARMLESS.slice(1, 3))("nobody notices that %s", async (_, sql) => {
+    for (const messages of Object.values(WAYS)) {
+      const scene = await written(sql);
+      expect(await ask(scene.client, ...messages)).toMatch(/D\(1 x\) C ZT$/);
+      expect(await ask(scene.client, ...messages)).toMatch(/D\(1 x\) C ZT$/);
+      await scene.end();
+    }
+  });
+
+  test("a client that relies on the columns is refused", async () => {
+    for (const way of ["Bind and Execute", "a format for each column"] as const) {
+      const scene = await written("alter table t add c int default 5");
+      const refused = "E(0A000 RevalidateCachedQuery cached plan must not change result type) ZE";
+      expect(await ask(scene.client, ...WAYS[way])).toBe(refused);
+      await ask(scene.client, say.query("rollback"));
+      await postgres.caughtUp();
+      expect(await ask(scene.client, ...WAYS[way])).toBe(refused.replace("ZE", "ZI"));
+      await scene.end();
+    }
+  });
+
+  test("a client that asks for the columns is told, and knows them from then on", async () => {
+    for (const way of ["a Describe each time", "another Describe first"] as const) {
+      const scene = await written("alter table t add c int default 5");
+      expect(await ask(scene.client, ...WAYS[way])).toMatch(
+        /T\(a:23 b:25 c:23\) .*D\(1 x 5\) C ZT$/,
+      );
+      expect(await ask(scene.client, ...WAYS["Bind and Execute"])).toBe("2 D(1 x 5) C ZT");
+      await ask(scene.client, say.query("rollback"));
+      await postgres.caughtUp();
+      // The standby has the plan from before: it is given the statement once more.
+      expect(await ask(scene.client, ...WAYS["Bind and Execute"])).toBe("2 D(1 x 5) C ZI");
+      await scene.end();
+    }
+  });
+
+  test("one without a name is refused as well", async () => {
+    const scene = await Scene.open(balanced.port);
+    const prepare = [say.parse("", "select * from t"), say.describe("S", ""), say.sync()];
+    await postgres.caughtUp();
+    expect(await ask(scene.client, ...prepare)).toBe("1 t() T(a:23 b:25) ZI");
+    await scene.alter("alter table t add c int default 5");
+    const write = [
+      say.parse("i", "insert into t (b) values ('y')"),
+      say.bind("", "i"),
+      say.execute(),
+    ];
+    const begin = [say.parse("b", "begin"), say.bind("", "b"), say.execute(), say.sync()];
+    expect(await ask(scene.client, ...begin)).toBe("1 2 C ZT");
+    expect(await ask(scene.client, ...write, say.sync())).toBe("1 2 C ZT");
+    const use = [say.bind("", ""), say.execute(), say.sync()];
+    expect(await ask(scene.client, ...use)).toContain("E(0A000");
+    await scene.end();
   });
 });
 

@@ -10,6 +10,8 @@ export const TAKE = {
   swallow: 2,
   /** Gather the whole frame and give it to `frameHeld`; bounded by `HELD_BYTES_MAX`. */
   hold: 3,
+  /** As `pass`, after `frameShown`, where it has come whole; else as `hold`. */
+  show: 4,
 } as const;
 export type Take = (typeof TAKE)[keyof typeof TAKE];
 
@@ -19,6 +21,8 @@ export interface FrameSink {
   frameEnded(type: number, lastByte: number): void;
   /** The frame with its header; a view that is valid only during the call. */
   frameHeld(type: number, frame: Buffer): void;
+  /** A whole frame that will be handed on; a view that is valid only during the call. */
+  frameShown?(type: number, frame: Buffer): void;
   /** Bytes to hand on, in order; a view of the input that is valid only during the call. */
   passed(input: Buffer, start: number, end: number): void;
 }
@@ -127,7 +131,8 @@ export class FrameWalker {
     }
     this.#type = type;
     this.#take = this.#sink.frameBegan(type, lengthBytes);
-    if (this.#take === TAKE.hold && lengthBytes > HELD_BYTES_MAX) this.#take = TAKE.passAndTell;
+    const mayHold = this.#take === TAKE.hold || this.#take === TAKE.show;
+    if (mayHold && lengthBytes > HELD_BYTES_MAX) this.#take = TAKE.passAndTell;
     this.#remaining = lengthBytes - 4;
     return null;
   }
@@ -164,6 +169,15 @@ export class FrameWalker {
         this.#remaining -= stop - offset;
         if (isLast) this.#sink.frameEnded(this.#type, input[stop - 1] as number);
         break;
+      case TAKE.show:
+        if (isLast) {
+          this.#extend(offset, stop);
+          this.#remaining = 0;
+          this.#sink.frameShown?.(this.#type, input.subarray(offset, stop));
+          break;
+        }
+        this.#take = TAKE.hold;
+        return this.#continueFrame(input, offset, end);
       case TAKE.hold:
         this.flush();
         this.#spanStart = this.#spanEnd = stop;

@@ -287,9 +287,18 @@ export class BackendLink implements FrameSink {
   #takeDescription(type: number, lengthBytes: number): Take {
     const isTypes = type === BACKEND.parameterDescription;
     if (!isTypes && this.#early !== null) this.#giveEarly();
-    const mayHold = lengthBytes <= HELD_BYTES_MAX;
-    if (mayHold && (this.pending.isLearning || (isTypes && this.#mayRetry))) return TAKE.hold;
+    const { isLearning, isOurs } = this.pending;
+    const mayRetry = isTypes && this.#mayRetry;
+    if (lengthBytes <= HELD_BYTES_MAX && (isLearning || mayRetry)) {
+      return isOurs || mayRetry ? TAKE.hold : TAKE.show;
+    }
     return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
+  }
+
+  /** A description that the client sees. */
+  frameShown(type: number, frame: Buffer): void {
+    this.pending.described(frame);
+    this.pending.replied(type);
   }
 
   #described(type: number, frame: Buffer): void {
@@ -332,6 +341,6 @@ export class BackendLink implements FrameSink {
   }
 
   #isOurs(): boolean {
-    return this.pending.isHidden || (this.pending.count === 0 && !this.speaksForSession);
+    return this.pending.isOurs || (this.pending.count === 0 && !this.speaksForSession);
   }
 }

@@ -57,12 +57,13 @@ export class BatchForwarder {
   #from = 0;
   #end = 0;
   #flags = 0;
+  #isAlone = true;
   /** Nothing was on its way when the batch was. */
   #wasIdle = false;
   /** OUTDATED or LEARNS for the message that is being sent. */
   #mark = 0;
-  /** The server was given it with the message that is being sent; its client is to know it as it is there. */
-  #parsed: SharedStatement | null = null;
+  /** The message that is being sent is the Parse of a shared statement. */
+  #isNew = false;
   /** Of the Bind that is being sent: its Describe follows, and tells the client of other columns than before. */
   #renewed: PreparedStatement | null = null;
   /** The message that the last batch was sent up to, as it must be known first what a statement is; or -1. */
@@ -93,6 +94,8 @@ export class BatchForwarder {
       readonly end: number;
       readonly flags: number;
       readonly continues: boolean;
+      /** No other backend gets the batch. */
+      readonly isAlone: boolean;
     },
   ): boolean {
     const batch = this.#batch;
@@ -100,6 +103,7 @@ export class BatchForwarder {
     this.#from = o.at;
     this.#end = o.end;
     this.#flags = o.flags;
+    this.#isAlone = o.isAlone;
     this.stoppedAt = -1;
     this.#renewed = null;
     this.#wasIdle = link.pending.isIdle;
@@ -120,7 +124,7 @@ export class BatchForwarder {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
       this.#mark = 0;
-      this.#parsed = null;
+      this.#isNew = false;
       this.#supply.isDescribed = kind === SENT.describe;
       const watcher = this.#send(link, i, start);
       if (this.stoppedAt !== -1) {
@@ -128,7 +132,7 @@ export class BatchForwarder {
         break;
       }
       if (!link.note(kind, o.flags | this.#mark, watcher)) return false;
-      if (this.#parsed !== null) this.#askOf(link, i, this.#parsed);
+      if (this.#isNew) this.#askOf(link, i);
     }
     this.#supply.isAborted = false;
     this.#finish(link);
@@ -268,7 +272,7 @@ export class BatchForwarder {
     this.#supply.makeRoom(link, shared, this.#flags);
     this.#rename(start, start + HEADER_BYTES, shared.name);
     statement.parsedAs = link.known.add(shared, UNKNOWN_SHAPE);
-    this.#parsed = shared;
+    this.#isNew = true;
     return {
       failed: (wasSkipped) => {
         link.known.doubt(shared);
@@ -282,7 +286,7 @@ export class BatchForwarder {
   }
 
   /** What the client has just prepared: what it is may have to be compared one day. */
-  #askOf(link: BackendLink, index: number, shared: SharedStatement): void {
+  #askOf(link: BackendLink, index: number): void {
     const { count, kinds, statements } = this.#batch;
     const statement = statements[index] as PreparedStatement;
     // Or the client asks itself.
@@ -290,31 +294,28 @@ export class BatchForwarder {
     if (next < count && kinds[next] === SENT.describe && statements[next] === statement) return;
     // A Query on its way may be a COPY, which would read the Parse, and leave the question unanswered.
     if (!this.#wasIdle && link.pending.reachesBack) return;
-    this.#supply.describe(link, shared, this.#flags, statement);
+    this.#supply.describe(link, statement, this.#flags, true);
   }
 
   /** The client will know the statement as this Describe says. */
-  #learn(link: BackendLink, statement: PreparedStatement): ReplyWatcher | null {
+  #learn(link: BackendLink, statement: PreparedStatement): ReplyWatcher {
     this.#renewed = null;
-    if (statement.shared === null) return null;
     this.#mark = LEARNS;
-    return new ShapeLearner(link.known, statement.shared, statement);
+    return new ShapeLearner(link, statement, true);
   }
 
   #use(link: BackendLink, index: number, statement: PreparedStatement): ReplyWatcher | null {
     const kind = this.#batch.kinds[index] as Sent;
     const start = this.#batch.starts[index] as number;
-    const { shared } = statement;
-    if (shared === null) {
-      this.#supplyHere(link, start, statement);
-      return null;
-    }
-    let { name } = shared;
+    // As the server knows it; null: as the client does.
+    let name = statement.shared?.name ?? null;
     let watcher: ReplyWatcher | null = null;
     const isBind = kind === SENT.bind;
-    if (!this.#supply.has(link, statement) && !link.pending.isCopyIn) {
+    const isLacking = !this.#supply.has(link, statement) && !link.pending.isCopyIn;
+    if (isLacking) {
       this.#copyUpTo(link, start);
-      const isRelied = isBind && !this.#batch.asksForColumns(index, this.#input);
+      // What all servers get is not compared.
+      const isRelied = isBind && this.#isAlone && !this.#batch.asksForColumns(index, this.#input);
       const how = this.#supply.addAnew(link, statement, this.#flags, isRelied);
       if (how === "unknown") {
         this.stoppedAt = index;
@@ -326,10 +327,14 @@ export class BatchForwarder {
         this.#mark = OUTDATED;
       }
     }
-    if (this.#supply.isNews(link, statement, shared)) {
+    if (this.#isAlone && this.#supply.isNews(link, statement, isLacking)) {
       if (!isBind) watcher = this.#learn(link, statement);
-      else if (this.#batch.asksForColumns(index, this.#input)) this.#renewed = statement;
+      // Most statements without a name are executed once.
+      else if (isLacking || statement.name !== "") {
+        if (this.#batch.asksForColumns(index, this.#input)) this.#renewed = statement;
+      }
     }
+    if (name === null) return watcher;
     let nameStart = start + HEADER_BYTES;
     nameStart = isBind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
     this.#copyUpTo(link, start);

@@ -78,7 +78,7 @@ export class ClientStream {
   readonly #forwarder: BatchForwarder;
   readonly #held = new HeldInput();
   /** One for all batches. */
-  readonly #how = { at: 0, end: 0, flags: 0, continues: false };
+  readonly #how = { at: 0, end: 0, flags: 0, continues: false, isAlone: true };
   /** The rest of a message whose beginning was handled already; no link: it is dropped. */
   #bodyBytes = 0;
   #bodyLink: BackendLink | null = null;
@@ -474,6 +474,7 @@ export class ClientStream {
       how.end = end;
       how.flags = flags;
       how.continues = continues;
+      how.isAlone = links.length === 1;
       const wasIdle = link.pending.isIdle;
       const isForwarded = this.#forwarder.forward(link, input, how);
       if (this.#forwarder.stoppedAt !== -1) return this.#sentPartly(input, link, links);

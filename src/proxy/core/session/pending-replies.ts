@@ -96,6 +96,11 @@ export class PendingReplies {
     return this.#count > 0 && (this.#head() & HIDDEN) !== 0;
   }
 
+  /** The client shall not see the reply that is coming now, unless it is an error of its own. */
+  get isOurs(): boolean {
+    return this.#count > 0 && (this.#head() & (HIDDEN | INJECTED)) !== 0;
+  }
+
   /** The reply that is coming now answers a query of ours. */
   get isAsked(): boolean {
     return this.#count > 0 && (this.#head() & KIND) === SENT.ask;

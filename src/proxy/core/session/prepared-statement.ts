@@ -27,10 +27,13 @@ export class PreparedStatement implements ReplyWatcher, StatementShape {
   unsureBatch = -1;
   /** Server connections have it under this one's name; null: under the client's own name. */
   shared: SharedStatement | null = null;
-  /** As its client knows it; only of those that are shared. */
+  /** As its client knows it. */
   parsedAs = 0;
   columns: string | null = null;
   parameters: string | null = null;
+  /** Where it was compared with that last, and in which batch. */
+  #comparedBit = 0;
+  #comparedBatch = -1;
   /** PREPARE made it. */
   isFromSql = false;
   readonly #watcher: ParseWatcher;
@@ -56,6 +59,35 @@ export class PreparedStatement implements ReplyWatcher, StatementShape {
   set parse(parse: Buffer | null) {
     this.#parse = parse;
     this.#keptBytes = 0;
+  }
+
+  /** It is used for another statement. */
+  renew(sql: SqlClass, text: string): void {
+    this.sql = sql;
+    this.text = text;
+    this.parse = null;
+    this.backends = 0;
+    this.unsure = 0;
+    this.columns = null;
+    this.parameters = null;
+    this.#comparedBit = 0;
+  }
+
+  /** What those backends have is not what the client knows. */
+  mistrust(bits: number): void {
+    this.unsure |= bits;
+    if (bits !== 0) this.unsureBatch = -1;
+  }
+
+  /** What that backend was given in this batch was compared with what the client knows. */
+  compared(bit: number, batch: number, isSame: boolean): void {
+    this.#comparedBit = bit;
+    this.#comparedBatch = batch;
+    if (!isSame) this.mistrust(bit);
+  }
+
+  wasCompared(bit: number, batch: number): boolean {
+    return this.#comparedBit === bit && this.#comparedBatch === batch;
   }
 
   /** Copies the Parse message from `start` to `stop` into bytes that the next one uses again. */

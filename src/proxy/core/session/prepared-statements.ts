@@ -125,11 +125,7 @@ export class PreparedStatements implements ParseWatcher {
   make(name: string, sql: SqlClass, text: string): PreparedStatement {
     const spare = name === "" ? this.#spares.pop() : undefined;
     if (spare === undefined) return new PreparedStatement(this, name, sql, text);
-    spare.sql = sql;
-    spare.text = text;
-    spare.parse = null;
-    spare.backends = 0;
-    spare.unsure = 0;
+    spare.renew(sql, text);
     return spare;
   }
 

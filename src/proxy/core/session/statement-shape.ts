@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { BACKEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
-import type { KnownStatements } from "./known-statements.ts";
+import type { BackendLink } from "./backend-link.ts";
+import type { PreparedStatement } from "./prepared-statement.ts";
 import type { SharedStatement } from "./shared-statements.ts";
 import type { ReplyWatcher } from "./watcher-queue.ts";
 
@@ -95,23 +96,23 @@ export function countsColumns(bind: Buffer): boolean {
 
 /** Waits for the answer to a Describe that tells what a statement is on one server connection. */
 export class ShapeLearner implements ReplyWatcher {
-  readonly #known: KnownStatements;
-  readonly #shared: SharedStatement;
+  readonly #link: BackendLink;
+  readonly #statement: PreparedStatement;
+  readonly #shared: SharedStatement | null;
   readonly #parsedAs: number;
-  /** Its client gets to know as well; null: only the connection does. */
-  readonly #statement: StatementShape | null;
+  readonly #batch: number;
+  /** Its client gets to know as well; else only the connection does. */
+  readonly #isClients: boolean;
   #columns: string | null = null;
   #parameters: string | null = null;
 
-  constructor(
-    known: KnownStatements,
-    shared: SharedStatement,
-    statement: StatementShape | null = null,
-  ) {
-    this.#known = known;
-    this.#shared = shared;
-    this.#parsedAs = known.shapeOf(shared)?.parsedAs ?? 0;
+  constructor(link: BackendLink, statement: PreparedStatement, isClients: boolean) {
+    this.#link = link;
     this.#statement = statement;
+    this.#shared = statement.shared;
+    this.#parsedAs = (this.#shared && link.known.shapeOf(this.#shared)?.parsedAs) ?? 0;
+    this.#batch = link.known.batch;
+    this.#isClients = isClients;
   }
 
   /** @param frame a ParameterDescription, and then a RowDescription or NoData; of a portal without the first. */
@@ -125,10 +126,18 @@ export class ShapeLearner implements ReplyWatcher {
   }
 
   ended(): void {
+    const statement = this.#statement;
     if (this.#columns === null) return;
-    const shape = this.#known.shapeOf(this.#shared);
-    if (shape?.parsedAs === this.#parsedAs) this.#tell(shape);
-    if (this.#statement !== null) this.#tell(this.#statement);
+    if (this.#shared !== null) {
+      const shape = this.#link.known.shapeOf(this.#shared);
+      if (shape?.parsedAs === this.#parsedAs) this.#tell(shape);
+    } else {
+      const isOther = statement.columns !== null && statement.columns !== this.#columns;
+      const { bit } = this.#link;
+      if (this.#isClients && isOther) statement.mistrust(statement.backends & ~bit);
+      if (!this.#isClients) statement.compared(bit, this.#batch, !isOther);
+    }
+    if (this.#isClients) this.#tell(statement);
   }
 
   #tell(shape: StatementShape): void {

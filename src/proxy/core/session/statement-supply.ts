@@ -83,34 +83,46 @@ export class StatementSupply {
   ): "given" | "unknown" | "outdated" {
     const { shared, columns } = statement;
     const mayDiffer = columns !== null && columns !== NO_COLUMNS;
-    const isCompared = isRelied && mayDiffer && !this.isAborted && shared !== null;
-    const isFresh = shared !== null && link.known.isFresh(shared);
+    const isCompared = isRelied && mayDiffer && !this.isAborted;
+    const isFresh =
+      shared === null
+        ? statement.wasCompared(link.bit, link.known.batch)
+        : link.known.isFresh(shared);
     if (isFresh && isCompared) return "outdated";
     if (!isFresh) this.add(link, statement, flags);
     if (!isCompared) return "given";
-    this.describe(link, shared, flags, null);
+    this.describe(link, statement, flags, false);
     return "unknown";
   }
 
-  /** The client will know more, or something else, when it is told what this is there. */
-  isNews(link: BackendLink, statement: PreparedStatement, shared: SharedStatement): boolean {
+  /**
+   * The client will know more, or something else, when it is told what this is there.
+   *
+   * @param wasGiven the server has got it for this very message.
+   */
+  isNews(link: BackendLink, statement: PreparedStatement, wasGiven: boolean): boolean {
     if (this.isAborted) return false;
-    return statement.columns === null || !link.known.isOfShape(shared, statement);
+    const { shared, columns } = statement;
+    if (shared !== null) return columns === null || !link.known.isOfShape(shared, statement);
+    if (wasGiven) return true;
+    // Where there is no other server it will never be compared.
+    return columns === null && (this.#carrier !== null || this.#links.size > 1);
   }
 
   /**
    * Asks the server what a statement is that it was given just now; the client does not see that.
    *
-   * @param learner who else is to know.
+   * @param isClients the client has prepared it just now.
    */
   describe(
     link: BackendLink,
-    shared: SharedStatement,
+    statement: PreparedStatement,
     flags: number,
-    learner: PreparedStatement | null,
+    isClients: boolean,
   ): void {
-    this.#output.add(buildDescribeStatement(shared.name.toString("latin1")));
-    const watcher = new ShapeLearner(link.known, shared, learner);
+    const name = statement.shared?.name.toString("latin1") ?? statement.name;
+    this.#output.add(buildDescribeStatement(name));
+    const watcher = new ShapeLearner(link, statement, isClients);
     link.note(SENT.describe, INJECTED | LEARNS | flags, watcher);
   }
 
@@ -170,7 +182,8 @@ export class StatementSupply {
       link.note(SENT.close, INJECTED | flags);
       this.#output.add(buildCloseStatement(statement.name));
     }
-    const standIn = this.#standInFor(statement, statement.parse);
+    const parse = parseWithTypes(statement.parse, statement.parameters);
+    const standIn = this.#standInFor(statement, parse);
     link.note(SENT.parse, INJECTED | flags, {
       failed: () => {
         statement.unsureBatch = -1;
@@ -181,7 +194,7 @@ export class StatementSupply {
     });
     if (statement.name === "") link.mayHaveUnnamed = true;
     else if (this.#carrier !== null) this.keep(link);
-    this.#output.add(standIn ?? statement.parse);
+    this.#output.add(standIn ?? parse);
     statement.backends |= bit;
     statement.unsure |= bit;
     statement.unsureBatch = standIn === null ? known.batch : -1;

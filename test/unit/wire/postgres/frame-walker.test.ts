@@ -34,6 +34,10 @@ class Recorder implements FrameSink {
     this.calls.push("held");
   }
 
+  frameShown(_type: number, frame: Buffer): void {
+    this.calls.push(`shown ${frame.toString("utf8", 5)}`);
+  }
+
   passed(input: Buffer, start: number, end: number): void {
     this.passedBytes.push(...input.subarray(start, end));
     this.calls.push(`passed ${end - start}`);
@@ -93,6 +97,24 @@ describe("a frame walker", () => {
     const held = buildMessage(HOLD, Buffer.alloc(3));
     new FrameWalker(recorder).push(Buffer.concat([row, row, held, row]));
     expect(recorder.calls).toEqual(["passed 20", "held", "passed 10"]);
+  });
+
+  test("shows what lies whole and hands it on with its neighbours, and holds what does not", () => {
+    const recorder = new Recorder(new Map([[HOLD, TAKE.show]]));
+    const row = buildMessage(PASS, Buffer.alloc(5));
+    const shown = buildMessage(HOLD, Buffer.from("abc"));
+    const walker = new FrameWalker(recorder);
+    const stream = Buffer.concat([row, shown, row]);
+    walker.push(stream);
+    expect(recorder.calls).toEqual(["shown abc", "passed 28"]);
+    for (let at = row.length + 1; at < row.length + shown.length; at += 1) {
+      recorder.calls.length = 0;
+      recorder.held.length = 0;
+      walker.push(stream.subarray(0, at));
+      walker.push(stream.subarray(at));
+      expect(recorder.calls).toEqual(["passed 10", "held", "passed 10"]);
+      expect(recorder.held).toEqual([shown]);
+    }
   });
 
   test("refuses a length that no message can have", () => {
