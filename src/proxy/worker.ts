@@ -44,6 +44,7 @@ import {
   NodeListQuestions,
   readSettings,
   SharedConnections,
+  StandbyWatch,
   sharedSettings,
   sharedSizes,
   TimedGate,
@@ -76,6 +77,8 @@ process.title = `pgpool: worker ${workerId}`;
 
 const first = await readFirstSettings();
 let { settings } = first;
+/** As the supervisor sees it, and as sessions do: without standbys that give no sign of life. */
+let wholeView = NO_VIEW;
 let view = NO_VIEW;
 let isStopping = false;
 const log: OpenLog = openLog(logOptionsFor(settings.config, "child", isDebugging));
@@ -119,7 +122,7 @@ const shared = new SharedConnections(
   sharedSizes(config, workersOf(config)),
   sharedSettings(config),
   known,
-  (backendId, message) => tell({ type: "backend-error", backendId, cause: "connect", message }),
+  (backendId, message) => report({ type: "backend-error", backendId, cause: "connect", message }),
 );
 const statistics: number[] = [];
 const startedAt = Date.now();
@@ -140,6 +143,17 @@ const pauses = new BackendPauses({
 const allClients = new NodeListQuestions<NodeList<ClientRow>>("clients", tell);
 const allQueues = new NodeListQuestions<NodeList<QueueRow>>("queues", tell);
 const allActivity = new NodeListQuestions<NodeActivity>("activity", tell);
+const standbys = new StandbyWatch({
+  io,
+  sets: known.sets,
+  log,
+  login: () => {
+    const { sr_check_user: user, sr_check_database: database } = settings.config;
+    return { user: user === "" ? "postgres" : user, database };
+  },
+  silenceMs: () => settings.config.standby_silence_timeout,
+  changed: takeView,
+});
 const listener = new Listener({
   workerId,
   log,
@@ -148,11 +162,13 @@ const listener = new Listener({
   shared,
   known,
   statistics,
-  tell,
+  tell: report,
+  awaited: (backendId) => standbys.awaited(backendId),
   passClient,
   classify: (input, start, end) => classifier.classifyBytes(input, start, end),
   settings: () => settings,
   view: () => view,
+  wholeView: () => wholeView,
   askForClients: (done) => allClients.ask(done),
   askForQueues: (done) => allQueues.ask(done),
   askForActivity: (done) => allActivity.ask(done),
@@ -237,20 +253,26 @@ function onMessage(message: ToWorker, handle: unknown): void {
 }
 
 function viewChanged(next: ClusterView): void {
-  const before = view;
-  view = next;
+  const before = wholeView;
+  wholeView = next;
   gate.viewTaken(next);
+  if (next.primaryId !== before.primaryId) catalogs.dropAll();
+  takeView();
+  if (next.index !== before.index) tell({ type: "applied", index: next.index });
+}
+
+function takeView(): void {
+  const before = view;
+  view = standbys.take(wholeView);
   for (const backend of before.backends) {
-    const now = next.backends.find((one) => one.id === backend.id);
+    const now = view.backends.find((one) => one.id === backend.id);
     const isUp = now?.state === "up" || now?.state === "waiting";
     const isElsewhere = now?.hostname !== backend.hostname || now.port !== backend.port;
     if (isUp && !isElsewhere) continue;
     pool.dropBackend(backend.id);
     shared.dropBackend(backend.id);
   }
-  if (next.primaryId !== before.primaryId) catalogs.dropAll();
-  listener.viewChanged(next);
-  if (next.index !== before.index) tell({ type: "applied", index: next.index });
+  listener.viewChanged(view);
 }
 
 function openDoor(door: ServerHandle, name: string, path: string | null): void {
@@ -376,6 +398,12 @@ function placesTold(message: PlacesToWorker): void {
 /** Places move between workers, and with them the right to keep connections. */
 function connectionsFor(places: number): number {
   return Math.max(1, config.max_pool) * places;
+}
+
+/** What sessions say. */
+function report(message: FromWorker): void {
+  if (message.type === "backend-error") standbys.suspect(message.backendId);
+  tell(message);
 }
 
 function tell(message: FromWorker): void {

@@ -107,6 +107,16 @@ export const OWN = {
     about:
       "In transaction mode, prepared statements kept on one server connection; the one that was not used for longest makes room.",
   },
+  standby_silence_timeout: {
+    type: "int",
+    unit: "ms",
+    initial: 2000,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How long a read may wait on a standby before that is asked for a sign of life, and how long it has for one; then its reads go elsewhere. 0 lets reads wait.",
+  },
   pgpool_compat_version: {
     type: "enum",
     values: ["4.3", "4.4", "4.5", "4.6", "4.7"],

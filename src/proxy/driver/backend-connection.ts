@@ -233,13 +233,15 @@ export class BackendConnection implements SocketEvents {
   // ---- socket events ----------------------------------------------------------------------
 
   connected(): void {
-    this.#clearTimer();
+    // A server that hangs is connected by its kernel all the same: its first word counts.
     this.#login?.start(this.#startUp);
   }
 
   received(bytes: Buffer): void {
-    if (this.#login !== null) this.#login.push(bytes);
-    else this.#user?.received(this, bytes);
+    if (this.#login !== null) {
+      this.#clearTimer();
+      this.#login.push(bytes);
+    } else this.#user?.received(this, bytes);
   }
 
   drained(): void {

@@ -136,6 +136,13 @@ export class ClientConnection implements SocketEvents {
     return this.#presence?.idleMs(nowMs) ?? 0;
   }
 
+  /** The standby that lets it wait for longer than this, as it was looked at last; or null. */
+  waitsForStandby(nowMs: Ms, longerThanMs: Ms): number | null {
+    const presence = this.#presence;
+    if (presence === null || nowMs - presence.sinceMs < longerThanMs) return null;
+    return this.#session?.awaitedStandby ?? null;
+  }
+
   /** As it was looked at last; null before its start-up packet. */
   row(nowMs: Ms, nowWallMs: number): ClientRow | null {
     const client = this.#client;

@@ -89,6 +89,8 @@ export class ClientSession implements SessionPort, ConnectionUser {
   #logOptions: LogDetails["own"] = undefined;
   /** Connections that said goodbye themselves: their closing is no news. */
   #announced: WeakSet<BackendConnection> | null = null;
+  /** A connection was asked for that is not there yet. */
+  #awaitsLink = false;
   #isOver = false;
 
   constructor(o: ClientSessionOptions) {
@@ -163,6 +165,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
     return this.#session.activity;
   }
 
+  /** The standby that has said nothing yet to a read of this session; null when there is none. */
+  get awaitedStandby(): number | null {
+    return this.#session.awaitedStandby;
+  }
+
   /** Why it keeps its connections between transactions; "" when it does not. */
   get keeps(): string {
     return this.#session.reasonsToKeep.join(", ");
@@ -190,7 +197,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     let open = busy.length;
     if (open === 0) {
       if (this.#session.waitsCancelably) {
-        this.#o.links.giveUp();
+        this.giveUpLink();
         this.#session.cancelWaiting();
       }
       return done();
@@ -224,15 +231,22 @@ export class ClientSession implements SessionPort, ConnectionUser {
 
   openLink(backendId: number): BackendLink | null {
     const connection = this.#o.links.open(backendId, this);
+    this.#awaitsLink = connection === null;
     if (connection === null) return null;
     this.#use(connection);
     connection.link.owner = this.#session;
     return connection.link;
   }
 
+  giveUpLink(): void {
+    this.#awaitsLink = false;
+    this.#o.links.giveUp();
+  }
+
   /** The answer to `LinkSource.open` that came later. */
   opened(connection: BackendConnection): void {
-    if (this.#isOver) return this.#o.links.release(connection, false);
+    if (this.#isOver || !this.#awaitsLink) return this.#o.links.release(connection, false);
+    this.#awaitsLink = false;
     if (connection.isClosed) {
       const { backendId } = connection.target;
       return this.#session.linkFailed(backendId, failure("backend-lost", { severity: "ERROR" }));
@@ -242,6 +256,8 @@ export class ClientSession implements SessionPort, ConnectionUser {
   }
 
   notOpened(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
+    if (!this.#awaitsLink) return;
+    this.#awaitsLink = false;
     const why =
       result.kind === "failed" ? result.failure : failure("no-primary", { detail: "refused" });
     this.#session.linkFailed(backendId, { ...why, severity: "ERROR" });
@@ -349,7 +365,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const { context } = this.#o;
     const { config } = context.settings();
     const data: ShowData = {
-      view: context.view(),
+      view: context.wholeView(),
       loadBalanceNode: this.#session.loadBalanceNode,
       version: context.version(),
       poolStatus: name === "pool_status" ? context.poolStatus() : [],
@@ -389,6 +405,11 @@ export class ClientSession implements SessionPort, ConnectionUser {
     // Without holes: it goes to the supervisor as it is.
     while (statistics.length <= place) statistics.push(0);
     statistics[place] = (statistics[place] as number) + 1;
+  }
+
+  readMoved(backendId: number, why: string): void {
+    const message = `a read failed on backend ${backendId} and is sent to another server`;
+    this.#log("warning", message, why);
   }
 
   log(message: string, detail?: string): void {
@@ -481,7 +502,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
     this.#o.ended();
   }
 
-  #log(level: "log" | "fatal", message: string, detail?: string): void {
+  #log(level: "log" | "warning" | "fatal", message: string, detail?: string): void {
     const { applicationName: application, user, database } = this.#o.client;
     this.#o.context.log.write(level, message, {
       own: this.#logOptions,

@@ -26,6 +26,8 @@ import { RemoteCancels } from "./remote-cancels.ts";
 import type { WorkerContext } from "./worker-context.ts";
 
 const COUNT_EVERY_MS = 20;
+/** About. */
+const LOOK_EVERY_MS = 1000;
 const SEQUENCE_MAX = (1 << CANCEL_WORKER_SHIFT) - 1;
 
 /** So many connections may be silent at a time, however few clients the node serves. */
@@ -168,12 +170,17 @@ export class Listener implements ClientHost {
     });
   }
 
-  /** Once a second: who has been idle for too long has to go. */
+  /** Once a second: who has been idle for too long has to go, and no standby may be silent. */
   lookAtClients(): void {
     const nowMs = monotonicNowMs();
-    const { client_idle_limit: usual } = this.#context.settings().config;
+    const { client_idle_limit: usual, standby_silence_timeout: silenceMs } =
+      this.#context.settings().config;
     for (const connection of this.#connections) {
       connection.look(nowMs);
+      if (silenceMs > 0) {
+        const standby = connection.waitsForStandby(nowMs, silenceMs - LOOK_EVERY_MS / 2);
+        if (standby !== null) this.#context.awaited(standby);
+      }
       const seconds = connection.idleLimit ?? usual;
       if (seconds === 0 || connection.idleMs(nowMs) < seconds * 1000) continue;
       const detail = `child connection forced to terminate due to client_idle_limit:${seconds} is reached`;

@@ -44,7 +44,12 @@ export interface WorkerContext {
   readonly shared: SharedConnections;
   readonly classify: ClassifyBytes;
   readonly settings: () => Settings;
+  /** As sessions take it. */
   readonly view: () => ClusterView;
+  /** As it is shown to people: with standbys that this worker alone does without. */
+  readonly wholeView: () => ClusterView;
+  /** This standby lets a read wait. */
+  readonly awaited: (backendId: number) => void;
   /** Asks for the clients of all workers; null when nobody answers. Never at once. */
   readonly askForClients: (done: (list: NodeList<ClientRow> | null) => void) => void;
   /** The same for their queues. */

@@ -173,6 +173,10 @@ export class World implements SessionPort {
     return null;
   }
 
+  giveUpLink(): void {
+    // Nothing comes later here, unless a test says so.
+  }
+
   releaseLink(): void {
     throw new Error("a link that is not shared is not released");
   }
@@ -225,6 +229,10 @@ export class World implements SessionPort {
 
   statementSent(): void {
     // Not judged.
+  }
+
+  readMoved(): void {
+    // The next server gets it.
   }
 
   log(): void {

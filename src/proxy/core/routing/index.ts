@@ -29,5 +29,6 @@ export {
   type SessionNodes,
 } from "./route.ts";
 export { explainRoute, type ExplainedItem } from "./explanation.ts";
+export { SilentStandbys } from "./silent-standbys.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
-export { chooseLoadBalanceNode, type Preference } from "./balance.ts";
+export { chooseLoadBalanceNode, isUsable, type Preference } from "./balance.ts";

@@ -17,6 +17,7 @@ import { asOutdated, isOfNobody, isOutdated } from "./outdated-plan.ts";
 import type { ParameterSet, ParameterSets } from "./parameter-set.ts";
 import { HIDDEN, PendingReplies, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
 import type { SessionState } from "./session-state.ts";
+import { isStandbysFault, UnseenRead } from "./unseen-read.ts";
 
 /** Other reasons matter only to statements that go to the primary anyhow. */
 const TYING = ~(LEAVES.listening | LEAVES.advisoryLocks | LEAVES.cursors);
@@ -43,6 +44,12 @@ export interface LinkOwner {
    * @returns whether it is sent again, so that the client does not see this.
    */
   retries(link: BackendLink): boolean;
+  /**
+   * The read of `link.read` failed because of this server.
+   *
+   * @returns whether it is sent to another, so that the client does not see this.
+   */
+  movesRead(link: BackendLink, fields: ReadonlyMap<string, string>): boolean;
   /** The client saw this ParameterStatus. */
   told(name: string, value: string): void;
 }
@@ -90,6 +97,7 @@ export const NOBODY: LinkOwner = {
   errorTold: (frame) => frame,
   told: () => undefined,
   retries: () => false,
+  movesRead: () => false,
 };
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
@@ -106,6 +114,7 @@ export class BackendLink implements FrameSink {
   /** Statements that sessions share, as far as this connection has them. */
   readonly known = new KnownStatements();
   readonly copy = new BatchCopy();
+  readonly read = new UnseenRead();
   /** What the server says of itself, kept up to date for whoever uses the connection next. */
   parameters: ParameterSet;
   /** What sessions have made of the connection; null when nobody keeps track of it. */
@@ -248,6 +257,7 @@ export class BackendLink implements FrameSink {
     const isAsked = this.pending.isAsked;
     const hidden = this.pending.replied(type);
     if (isAsked) this.#answered();
+    else if (!hidden && this.read.isUnseen) this.read.forget();
     this.owner.ready(this, hidden);
   }
 
@@ -269,8 +279,15 @@ export class BackendLink implements FrameSink {
       this.#early = null;
       return this.pending.hideHead();
     }
+    if (!hidden && this.read.mayMove && isStandbysFault(fields)) {
+      if (this.owner.movesRead(this, fields)) {
+        this.#early = null;
+        return this.pending.hideHead();
+      }
+    }
     this.#giveEarly();
     if (!hidden) {
+      if (this.read.hasCare) this.#giveHeld();
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
       const isOurs = wasMadeToFail && isOfNobody(fields);
       const told = this.owner.errorTold(isOurs ? asOutdated(fields) : frame);
@@ -281,6 +298,10 @@ export class BackendLink implements FrameSink {
   }
 
   passed(input: Buffer, start: number, end: number): void {
+    if (this.read.hasCare) {
+      if (this.read.holds(input, start, end)) return;
+      this.#giveHeld();
+    }
     this.owner.relayed(input, start, end);
   }
 
@@ -307,7 +328,7 @@ export class BackendLink implements FrameSink {
     if (this.pending.replied(type)) return;
     // Behind the types of the parameters, the server may find its plan outdated.
     if (mayRetry && type === BACKEND.parameterDescription) this.#early = Buffer.from(frame);
-    else this.owner.relayed(frame, 0, frame.length);
+    else this.passed(frame, 0, frame.length);
   }
 
   /** What is unanswered may have to be sent again. */
@@ -318,7 +339,14 @@ export class BackendLink implements FrameSink {
   #giveEarly(): void {
     const early = this.#early;
     this.#early = null;
-    if (early !== null) this.owner.relayed(early, 0, early.length);
+    if (early !== null) this.passed(early, 0, early.length);
+  }
+
+  /** The client has waited for the beginning of this reply long enough. */
+  #giveHeld(): void {
+    this.read.isUnseen = false;
+    const held = this.read.release();
+    if (held !== null) this.owner.relayed(held, 0, held.length);
   }
 
   /** What hidden work changes is told by whoever asked for it. */
@@ -327,6 +355,7 @@ export class BackendLink implements FrameSink {
     if (parameter === null) return;
     this.learn(parameter.name, parameter.value);
     if (!this.speaksForSession || this.pending.isAsked) return;
+    if (this.read.hasCare) this.#giveHeld();
     this.owner.relayed(frame, 0, frame.length);
     this.owner.told(parameter.name, parameter.value);
   }

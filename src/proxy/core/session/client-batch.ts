@@ -107,6 +107,8 @@ export class ClientBatch {
   usesOlderUnnamed = false;
   /** An Execute or Describe names a portal that this batch did not make. */
   usesOlderPortal = false;
+  /** It makes or closes named statements. */
+  changesNames = false;
   #hasBind = false;
   /** Named statements that this batch makes. */
   readonly #made = new Map<string, PreparedStatement>();
@@ -134,6 +136,7 @@ export class ClientBatch {
     this.usesOlderUnnamed = false;
     this.needsPrimary = false;
     this.usesOpenName = false;
+    this.changesNames = false;
     this.#hasBind = false;
     this.#madeUnnamed = null;
     if (this.#made.size > 0) this.#made.clear();
@@ -161,6 +164,7 @@ export class ClientBatch {
     } else if (kind === SENT.execute && !this.#hasBind) {
       this.usesOlderPortal = true;
     }
+    if (kind === SENT.parse || kind === SENT.close) this.changesNames ||= statement?.name !== "";
     this.kinds[this.count] = kind;
     this.starts[this.count] = start;
     this.statements[this.count] = statement;

@@ -266,6 +266,7 @@ export class ClientStream {
     const query = isAlone
       ? prepared.prepareForQuery(sql, first)
       : prepared.passQuery(sql, first, hasFailed);
+    const mayMove = isWhole && isAlone && this.#isReadFor(first) && first.pending.isIdle;
     for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
     const outcome = this.#outcomeOf(links, query.watcher);
@@ -277,6 +278,8 @@ export class ClientStream {
       if (query.replacement === null) link.send(input, at, Math.min(stop, end));
       else link.send(query.replacement);
     }
+    if (mayMove) first.read.keep(input, at, stop, false);
+    else if (first.read.isUnseen) first.read.forget();
     this.#executed(sql, links);
     this.#talk.batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
@@ -485,6 +488,9 @@ export class ClientStream {
       if (isFirst && wasIdle && endsWith === "sync") {
         link.copy.keep(this.#batch, input, at, end, link.pending.count);
       } else link.copy.forget();
+      if (wasIdle && endsWith === "sync" && this.#isReadFor(link)) {
+        link.read.keep(input, at, end, this.#batch.changesNames);
+      } else if (link.read.isUnseen) link.read.forget();
     }
     this.#sent(input, end, links);
     if (endsWith !== "other") this.#o.log.plain(TYPE_OF_END[endsWith]);
@@ -520,6 +526,12 @@ export class ClientStream {
 
   #outcomeOfAll(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome {
     return new EverywhereOutcome(links, (link) => this.#o.divergent(link), first);
+  }
+
+  /** What was routed last is a read on this standby, outside a transaction. */
+  #isReadFor(link: BackendLink): boolean {
+    const isOutside = this.#talk.status === READY.idle;
+    return this.#routing.isRead && isOutside && link.backendId !== this.#routing.view.primaryId;
   }
 
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {

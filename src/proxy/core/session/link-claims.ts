@@ -26,6 +26,7 @@ export class LinkClaims {
   readonly #carrier: StateCarrier | null;
   readonly lookUp: CatalogLookUp;
   #openFailure: Failure | null = null;
+  #opening: number | null = null;
   /** Standbys that could not be had, until the next view. */
   readonly #without = new Set<number>();
   /** Made once: it is given away with every link that is taken. */
@@ -48,17 +49,29 @@ export class LinkClaims {
     this.#routing = routing;
   }
 
+  /** The backend whose link is waited for; null when none is. */
+  get opening(): number | null {
+    return this.#talk.waitsFor === "opened" ? this.#opening : null;
+  }
+
   /** A link that was asked for cannot be had. */
   openFailed(backendId: number, why: Failure): void {
-    const isStandby = backendId !== this.#routing.view.primaryId;
-    const hasOther = this.#routing.view.primaryId !== null || this.#talk.speaker !== null;
-    if (isStandby && hasOther) this.#without.add(backendId);
+    const routing = this.#routing;
+    if (backendId === routing.view.primaryId) {
+      this.#openFailure = why;
+      return;
+    }
+    routing.avoid(backendId);
+    const hasPrimary = routing.view.primaryId !== null;
+    if (hasPrimary || this.#talk.speaker !== null || routing.hasReader)
+      this.#without.add(backendId);
     else this.#openFailure = why;
   }
 
   /** It was there and is gone: the session does without it. */
   lost(backendId: number): void {
     this.#without.add(backendId);
+    this.#routing.avoid(backendId);
   }
 
   viewChanged(): void {
@@ -256,6 +269,7 @@ export class LinkClaims {
     const isOpen = talk.status === READY.idle && !talk.isTouched;
     if (!isOpen || talk.speaker === null || this.#without.has(backendId)) return null;
     if (talk.isBusy) return talk.wait("drained");
+    this.#opening = backendId;
     talk.wait("opened");
     talk.port.openLink(backendId);
     return "wait";
@@ -291,6 +305,7 @@ export class LinkClaims {
       return this.#isBrought(link) ? this.#claimLinks(this.#only(link)) : talk.wait("carried");
     }
     const taken = talk.port.openLink(backendId);
+    this.#opening = backendId;
     if (taken === null) return talk.wait("opened");
     if (!this.take(taken)) return talk.wait("carried");
     return this.#claimLinks(this.#only(taken));
@@ -343,6 +358,7 @@ export class LinkClaims {
     if (primaryId === null || talk.isTouched) {
       return this.#failStatement(failure("no-primary", { hint: "Connect again." }));
     }
+    this.#opening = primaryId;
     talk.wait("opened");
     talk.port.openLink(primaryId);
     return "wait";

@@ -126,6 +126,14 @@ export class PendingReplies {
     this.#ring[this.#first] = this.#head() | HIDDEN;
   }
 
+  /** The server will answer nothing any more: whoever waits for it learns that it was skipped. */
+  abandon(): void {
+    while (this.#count > 0) this.#dropOne("skipped");
+    this.#skips = false;
+    this.#copyIn = false;
+    this.#isUnsynced = false;
+  }
+
   /** @returns false when the bound is reached. */
   sent(kind: Sent, flags = 0, watcher: ReplyWatcher | null = null): boolean {
     if (kind === SENT.sync) {

@@ -14,6 +14,8 @@ export interface SessionPort {
    * during the call, `Session.linkOpened` or `Session.linkFailed`.
    */
   openLink(backendId: number): BackendLink | null;
+  /** The link that `openLink` did not have at once is not wanted any more: nothing follows. */
+  giveUpLink(): void;
   /** A shared connection is not the session's any more. */
   releaseLink(link: BackendLink): void;
   /** Nothing of this link's bytes is still being written, in either direction. */
@@ -49,6 +51,8 @@ export interface SessionPort {
   /** A line of the log about this client, and one about a statement that goes to a backend. */
   log(message: string, detail?: string): void;
   logSent(backendId: number, text: string): void;
+  /** A read that failed on a standby, or got no answer, is sent to another server. */
+  readMoved(backendId: number, why: string): void;
   /** A connection reported an error; FATAL ones announce its end. */
   backendFailed(link: BackendLink, fields: ReadonlyMap<string, string>): void;
 }

@@ -4,6 +4,7 @@ import {
   chooseLoadBalanceNode,
   courseOf,
   explainRoute,
+  isUsable,
   nextPinned,
   nodesOf,
   reasonText,
@@ -44,6 +45,10 @@ export class SessionRouting {
   readonly #perStatement: boolean;
   /** Something that was routed last is not known to be a pure read. */
   #writes = false;
+  /** What was routed last goes where reads go, and is nothing else. */
+  #isRead = false;
+  /** As it is, where the session sees backends that it does without as quarantined. */
+  #wholeView: ClusterView;
   /** What follows from the view, by load balance node: none at 0, node 0 at 1 ... */
   readonly #known: (KnownNodes | undefined)[] = [];
 
@@ -57,6 +62,7 @@ export class SessionRouting {
     readonly nextRandom: () => number;
   }) {
     this.#nextRandom = o.nextRandom;
+    this.#wholeView = o.view;
     this.#perStatement = o.rules.config.statement_level_load_balance;
     this.#context = {
       rules: o.rules,
@@ -83,8 +89,38 @@ export class SessionRouting {
   }
 
   set view(view: ClusterView) {
+    this.#wholeView = view;
     this.#context.view = view;
     this.#known.length = 0;
+  }
+
+  /** Reads of this session go elsewhere, until `avoidsNone` or the next view. */
+  avoid(backendId: number): void {
+    const { view } = this.#context;
+    const backends = view.backends.map((backend) =>
+      backend.id === backendId ? { ...backend, quarantined: true } : backend,
+    );
+    this.#context.view = { ...view, backends };
+    this.#known.length = 0;
+  }
+
+  avoidsNone(): void {
+    if (this.#context.view !== this.#wholeView) this.view = this.#wholeView;
+  }
+
+  /** There is a server besides this one that reads could go to. */
+  hasOther(backendId: number): boolean {
+    return this.#context.view.backends.some((one) => one.id !== backendId && isUsable(one));
+  }
+
+  /** A read could be sent somewhere. */
+  get hasReader(): boolean {
+    return this.#nodes().toRead !== null;
+  }
+
+  /** What was routed last is a read, for any server that reads may go to. */
+  get isRead(): boolean {
+    return this.#isRead;
   }
 
   get loadBalanceNode(): number | null {
@@ -94,6 +130,7 @@ export class SessionRouting {
   /** What follows was not routed: it goes where an unfinished batch went. */
   notRouted(): void {
     this.#writes = true;
+    this.#isRead = false;
   }
 
   /** That backend left the session. */
@@ -123,6 +160,7 @@ export class SessionRouting {
   ofStatement(sql: SqlClass, text: string, inTransaction: boolean): Destination {
     const course = this.#courseOf(sql, text, inTransaction);
     this.#writes = this.#context.judge.mayWrite(sql);
+    this.#isRead = course === "read" && !this.#writes;
     const { toPrimary, toRead, toAll } = this.#nodes();
     const destination = course === "both" ? toAll : course === "read" ? toRead : toPrimary;
     if (course === "nowhere" || course === "here" || destination === null) {
@@ -144,6 +182,7 @@ export class SessionRouting {
     let everywhere = 0;
     let routed: PreparedStatement | null = null;
     this.#writes = false;
+    this.#isRead = false;
     for (let i = 0; i < batch.count; i += 1) {
       const statement = batch.statements[i] ?? null;
       if (statement === null || statement === routed || batch.kinds[i] === SENT.close) continue;
@@ -161,6 +200,7 @@ export class SessionRouting {
     const { toAnyPrimary, toRead, toAll } = this.#nodes();
     if (everywhere > 0 && onPrimary + onRead === 0 && !mustBePrimary) return toAll;
     const isRead = onRead > 0 && onPrimary + everywhere === 0 && !mustBePrimary;
+    this.#isRead = isRead && !this.#writes;
     return (isRead ? toRead : toAnyPrimary) ?? this.#nowhere(null);
   }
 

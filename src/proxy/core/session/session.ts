@@ -67,6 +67,10 @@ export class Session implements LinkOwner {
   #retries: BackendLink | null = null;
   /** How often in a row. */
   #retryCount = 0;
+  /** A standby where a read failed; it is sent to another when this one has said all. */
+  #movesFrom: BackendLink | null = null;
+  /** Reads go elsewhere until this one is answered. */
+  #avoidsForOne = false;
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
@@ -139,6 +143,12 @@ export class Session implements LinkOwner {
     return status === READY.idle ? "idle" : "idle in transaction";
   }
 
+  /** The standby that has said nothing yet to a read that it has; null when there is none. */
+  get awaitedStandby(): number | null {
+    const { active } = this.#talk;
+    return active?.read.isUnseen === true ? active.backendId : this.#claims.opening;
+  }
+
   /** The links that run something of this client now; what we do there ourselves is none of it. */
   busyLinks(): BackendLink[] {
     return this.links.filter((link) => !link.pending.isIdle && !link.pending.isAsked);
@@ -187,6 +197,8 @@ export class Session implements LinkOwner {
       this.#retries = null;
       this.#stream.again(link.copy.bytes);
       this.#talk.goOn("carried");
+    } else if (this.#movesFrom === link && link.isQuiet) {
+      this.#moveRead(link);
     } else if (this.#carrier !== null) {
       this.#releaseWhenOver(link);
       if (!this.#carrier.isProbing) this.#talk.goOn("probed");
@@ -228,6 +240,7 @@ export class Session implements LinkOwner {
   linkLost(link: BackendLink, why: string): void {
     const talk = this.#talk;
     if (talk.hasEnded || !talk.links.has(link)) return;
+    if (link.read.mayMove && this.#mayMove(link)) return this.#moveFromLost(link, why);
     const isLookUp = talk.isSharing && talk.waitsFor === "known" && link.pending.isAsked;
     const isBusy = link === talk.active && !link.pending.isIdle && !isLookUp;
     const isNeeded = talk.isSharing
@@ -237,11 +250,7 @@ export class Session implements LinkOwner {
     if (isNeeded || isBusy || isInside) {
       return talk.end(link.saidFatal ? null : failure("backend-lost", { detail: why }));
     }
-    talk.remove(link);
-    if (!talk.isSharing) {
-      this.#routing.forgetBackend(link.backendId);
-      this.#claims.lost(link.backendId);
-    }
+    this.#removeLost(link);
     if (isLookUp) this.#claims.lookUp.over();
     this.#resumeWhenDrained();
   }
@@ -277,8 +286,7 @@ export class Session implements LinkOwner {
     }
     // A copy: those that are down leave the list.
     for (const link of this.links.toReversed()) {
-      const backend = view.backends.find((one) => one.id === link.backendId);
-      if (backend?.state === "up" || backend?.state === "waiting") continue;
+      if (isUp(view, link.backendId)) continue;
       const why = `backend ${link.backendId} is down`;
       this.#port.dropLink(link, why);
       this.linkLost(link, why);
@@ -286,6 +294,11 @@ export class Session implements LinkOwner {
     if (talk.primary === null && view.primaryId !== null && talk.links.size > 0) {
       talk.primary = talk.links.get(view.primaryId) ?? null;
       talk.chooseSpeaker();
+    }
+    const { opening } = this.#claims;
+    if (opening !== null && !isUp(view, opening)) {
+      this.#port.giveUpLink();
+      this.linkFailed(opening, failure("no-primary", { detail: `backend ${opening} is down` }));
     }
     this.gateChanged();
   }
@@ -327,6 +340,9 @@ export class Session implements LinkOwner {
     this.#talk.status = link.status;
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     this.#retryCount = 0;
+    if (!this.#avoidsForOne) return;
+    this.#avoidsForOne = false;
+    this.#routing.avoidsNone();
   }
 
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void {
@@ -339,6 +355,15 @@ export class Session implements LinkOwner {
     if (this.#retryCount >= RETRIES_MAX) return false;
     this.#retryCount += 1;
     this.#retries = link;
+    if (!this.#talk.isWaiting) this.#talk.wait("carried");
+    return true;
+  }
+
+  movesRead(link: BackendLink, fields: ReadonlyMap<string, string>): boolean {
+    if (!this.#mayMove(link)) return false;
+    this.#movesFrom = link;
+    this.#port.readMoved(link.backendId, `${fields.get("C") ?? ""} ${fields.get("M") ?? ""}`);
+    this.failedWith(link, fields);
     if (!this.#talk.isWaiting) this.#talk.wait("carried");
     return true;
   }
@@ -385,6 +410,45 @@ export class Session implements LinkOwner {
     this.#port.releaseLink(link);
   }
 
+  /** The read that runs on this standby can be sent to another server instead. */
+  #mayMove(link: BackendLink): boolean {
+    const talk = this.#talk;
+    if (talk.hasEnded || talk.status !== READY.idle || link === talk.primary) return false;
+    if (link === talk.batchLink || this.#stream.isInsideMessageFor(link)) return false;
+    const isBound = talk.isSharing ? link.isKept : talk.primary === null;
+    return !isBound && this.#routing.hasOther(link.backendId);
+  }
+
+  /** The standby has answered all that it will: the read that failed there goes elsewhere. */
+  #moveRead(link: BackendLink): void {
+    this.#movesFrom = null;
+    this.#routing.avoid(link.backendId);
+    this.#avoidsForOne = true;
+    const read = link.read.take();
+    if (this.#talk.isSharing) this.#releaseWhenOver(link);
+    this.#stream.again(read);
+    this.#talk.goOn("carried");
+  }
+
+  #moveFromLost(link: BackendLink, why: string): void {
+    const talk = this.#talk;
+    const read = link.read.take();
+    if (this.#movesFrom === link) this.#movesFrom = null;
+    else this.#port.readMoved(link.backendId, why);
+    link.pending.abandon();
+    this.#removeLost(link);
+    this.#routing.avoid(link.backendId);
+    this.#stream.again(read);
+    if (talk.waitsFor !== "gate") this.#resume();
+  }
+
+  #removeLost(link: BackendLink): void {
+    this.#talk.remove(link);
+    if (this.#talk.isSharing) return;
+    this.#routing.forgetBackend(link.backendId);
+    this.#claims.lost(link.backendId);
+  }
+
   #resumeWhenDrained(): void {
     const { waitsFor, active } = this.#talk;
     if (waitsFor !== "drained" && waitsFor !== "flushed") return;
@@ -401,4 +465,9 @@ export class Session implements LinkOwner {
     this.#stream.goOn();
     if (!talk.isWaiting && !talk.hasEnded) this.#port.resumeClient();
   }
+}
+
+function isUp(view: ClusterView, backendId: number): boolean {
+  const state = view.backends.find((backend) => backend.id === backendId)?.state;
+  return state === "up" || state === "waiting";
 }

@@ -208,6 +208,10 @@ export class World implements SessionPort {
     return link ?? null;
   }
 
+  giveUpLink(): void {
+    // Nothing comes later here, unless a test says so.
+  }
+
   releaseLink(link: BackendLink): void {
     this.#lines.push(`release ${link.backendId}`);
     this.idle.push(link);
@@ -249,6 +253,10 @@ export class World implements SessionPort {
 
   statementSent(): void {
     // Not part of a story.
+  }
+
+  readMoved(backendId: number, why: string): void {
+    this.#lines.push(`>log read moved from ${backendId}: ${why}`);
   }
 
   log(): void {
