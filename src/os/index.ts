@@ -14,6 +14,7 @@ export * from "./unix-socket.ts";
 export * from "./listen.ts";
 export * from "./listen-error.ts";
 export * from "./stream-handles.ts";
+export * from "./socket-calls.ts";
 export * from "./pid-file.ts";
 export * from "./process-config.ts";
 export * from "./pool-passwd.ts";

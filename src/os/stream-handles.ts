@@ -7,6 +7,8 @@ import { getSystemErrorName } from "node:util";
 
 /** An open connection. A negative number that comes back is an error of libuv. */
 export interface StreamHandle {
+  /** The file descriptor. */
+  readonly fd: number;
   /** Called when something was read, or with an error; the count is in `StreamHandles.state`. */
   onread: () => void;
   /** Reads go into this memory from now on. */
@@ -16,6 +18,8 @@ export interface StreamHandle {
   writeBuffer(request: StreamRequest, bytes: Uint8Array): number;
   shutdown(request: StreamRequest): number;
   close(): void;
+  /** Makes it the stream of a connection that is there already. */
+  open(fd: number): number;
   /** Absent from Unix sockets. */
   getpeername?(out: SocketName): number;
   getsockname?(out: SocketName): number;
@@ -36,6 +40,7 @@ export interface PipeHandle extends StreamHandle {
 
 /** A socket that others connect to. */
 export interface ServerHandle {
+  readonly fd: number;
   /** @param client null: an accept failed, as for want of descriptors. */
   onconnection: (status: number, client: StreamHandle | null | undefined) => void;
   listen(backlog: number): number;

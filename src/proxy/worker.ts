@@ -62,6 +62,8 @@ const CLASSES_MAX = 10_000;
 const WITHOUT_PRIMARY_MS = 10_000;
 const PARSE_BYTES_MAX = 64 * 1024;
 
+const IO_NAMES = { net: "net.Socket", handle: "libuv's streams" };
+
 const NO_VIEW: ClusterView = {
   index: -1,
   epoch: 0,
@@ -100,7 +102,7 @@ const classifier = createClassifier({
 });
 
 const io = await chooseSocketIo(process.env.PGQUORUM_IO);
-if (io.kind === "net") log.write("debug1", "socket I/O goes by way of net.Socket");
+if (io.kind !== "epoll") log.write("debug1", `socket I/O goes by way of ${IO_NAMES[io.kind]}`);
 const { config } = settings;
 const known = {
   states: new SessionStates(),
@@ -286,7 +288,8 @@ function doorsGiven(): void {
   void endUnusable(problems.map(({ message, hint }) => `${message}\nHINT:  ${hint}`));
 }
 
-function passClient(client: AcceptedClient): void {
+function passClient(accepted: AcceptedClient): void {
+  const client = io.passable(accepted);
   const close = (): void => {
     if (client instanceof Socket) client.destroy();
     else client.close();

@@ -1,17 +1,30 @@
 /**
- * One suite for both ways to make sockets. The other end is always a plain `net.Socket`, so that
- * neither way is judged by itself.
+ * One suite for all ways to make sockets. The other end is always a plain `net.Socket`, so that
+ * no way is judged by itself.
  */
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ByteSocket, SocketIo, SocketTarget } from "../../src/proxy/driver/byte-socket.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type {
+  AcceptedClient,
+  ByteSocket,
+  SocketIo,
+  SocketTarget,
+} from "../../src/proxy/driver/byte-socket.ts";
+import { EpollDoors } from "../../src/proxy/driver/epoll-doors.ts";
+import { EpollPoller } from "../../src/proxy/driver/epoll-poller.ts";
 import { createHandleIo } from "../../src/proxy/driver/handle-socket.ts";
 import { chooseSocketIo } from "../../src/proxy/driver/socket-io.ts";
-import { findStreamHandles } from "../../src/os/index.ts";
+import { createEpollIo } from "../../src/proxy/driver/epoll-socket.ts";
+import {
+  findSocketCalls,
+  findStreamHandles,
+  type ServerHandle,
+  type SocketCalls,
+} from "../../src/os/index.ts";
 import { NET_IO } from "../../src/proxy/driver/stream-socket.ts";
 import { RecordedEvents, pattern } from "../support/recorded-socket.ts";
 
@@ -112,9 +125,18 @@ async function refusingPort(): Promise<number> {
   return port;
 }
 
+const calls = await findSocketCalls();
+
+function epollIo(): SocketIo {
+  const handles = findStreamHandles();
+  if (calls === null || handles === null) throw new Error("system calls cannot be called here");
+  return createEpollIo(calls, handles);
+}
+
 const ways = [
   ["net.Socket", () => NET_IO],
   ["stream handles", handleIo],
+  ["system calls", epollIo],
 ] as const;
 
 const ends = [
@@ -419,12 +441,112 @@ describe.each(ways)("by %s", (_name, makeIo) => {
   });
 });
 
+describe.each(ways.slice(1))("a door by %s", (_name, makeIo) => {
+  function openDoor(transport: "TCP" | "Unix"): [ServerHandle, SocketTarget] {
+    const handles = findStreamHandles();
+    if (handles === null) throw new Error("this Node shows no stream handles");
+    if (transport === "Unix") {
+      const door = handles.newPipeServer();
+      expect(door.bind(join(directory, ".s.PGSQL.1"))).toBe(0);
+      return [door, { hostname: directory, port: 1 }];
+    }
+    const door = handles.newTcpServer();
+    expect(door.bind("127.0.0.1", 0)).toBe(0);
+    const name: { port?: number } = {};
+    door.getsockname(name);
+    return [door, { hostname: "127.0.0.1", port: name.port ?? 0 }];
+  }
+
+  it.each(["TCP", "Unix"] as const)(
+    "lets clients in by %s until it is closed",
+    async (transport) => {
+      const io = makeIo();
+      const [door, target] = openDoor(transport);
+      const came: RecordedEvents[] = [];
+      const status = io.listen(door, 10, (code, client) => {
+        expect(code).toBe(0);
+        const events = new RecordedEvents();
+        opened.push(io.accept(client as AcceptedClient, READ_BYTES, events));
+        came.push(events);
+      });
+      expect(status).toBe(0);
+      const others = [connectPlainly(target), connectPlainly(target)];
+      opened.push(...others);
+      for (const other of others) other.write("here I am");
+      await vi.waitUntil(() => came.length === 2);
+      for (const events of came) await events.until((e) => e.text === "here I am");
+      io.close(door);
+      const late = connectPlainly(target);
+      opened.push(late);
+      const [refusal] = (await once(late, "error")) as [NodeJS.ErrnoException];
+      expect(refusal.code).toMatch(/^(ECONNREFUSED|ENOENT)$/);
+      expect(came).toHaveLength(2);
+    },
+  );
+
+  it.each(["TCP", "Unix"] as const)(
+    "makes of a client by %s what others can take",
+    async (transport) => {
+      const io = makeIo();
+      const [door, target] = openDoor(transport);
+      const events = new RecordedEvents();
+      io.listen(door, 10, (_code, client) => {
+        const passed = io.passable(client as AcceptedClient);
+        opened.push(handleIo().accept(passed, READ_BYTES, events));
+      });
+      const other = connectPlainly(target);
+      opened.push(other);
+      other.write("to somebody else");
+      await events.until((e) => e.text === "to somebody else");
+      io.close(door);
+    },
+  );
+
+  it("says why it cannot be listened on", () => {
+    const io = makeIo();
+    const [door] = openDoor("TCP");
+    io.close(door);
+    expect(io.listen(door, 10, () => undefined)).toBeLessThan(0);
+  });
+});
+
+it("a door by system calls goes on when there are descriptors again", async () => {
+  const handles = findStreamHandles();
+  if (calls === null || handles === null) throw new Error("system calls cannot be called here");
+  const real = calls;
+  let failures = 2;
+  let hasFailed = false;
+  const scarce: SocketCalls = {
+    ...real,
+    accept: (fd) => {
+      hasFailed = failures > 0;
+      failures -= 1;
+      return hasFailed ? -1 : real.accept(fd);
+    },
+    errno: () => (hasFailed ? -24 : real.errno()),
+  };
+  const doors = new EpollDoors(new EpollPoller(scarce), handles);
+  const door = handles.newTcpServer();
+  door.bind("127.0.0.1", 0);
+  const name: { port?: number } = {};
+  door.getsockname(name);
+  const came: number[] = [];
+  doors.open(door, 10, (status, client) => {
+    came.push(status);
+    if (client !== null) opened.push(epollIo().accept(client, READ_BYTES, new RecordedEvents()));
+  });
+  opened.push(connectPlainly({ hostname: "127.0.0.1", port: name.port ?? 0 }));
+  await vi.waitUntil(() => came.length === 3);
+  expect(came).toEqual([-24, -24, 0]);
+  doors.close(door);
+});
+
 describe("the choice", () => {
-  it("takes the stream handles of this Node, and says nothing about it", async () => {
+  it("takes the system calls where they can be called, and says nothing about it", async () => {
     const warnings: Error[] = [];
     const warn = (warning: Error): void => void warnings.push(warning);
     process.on("warning", warn);
-    expect((await chooseSocketIo(undefined)).kind).toBe("handle");
+    expect((await chooseSocketIo(undefined)).kind).toBe("epoll");
     await new Promise((resolve) => setImmediate(resolve));
     process.off("warning", warn);
     expect(warnings).toEqual([]);
@@ -433,6 +555,7 @@ describe("the choice", () => {
   it("can be fixed", async () => {
     expect((await chooseSocketIo("net")).kind).toBe("net");
     expect((await chooseSocketIo("handle")).kind).toBe("handle");
+    expect((await chooseSocketIo("epoll")).kind).toBe("epoll");
   });
 
   it("falls back to net.Socket where the streams are not as expected", async () => {

@@ -1,10 +1,10 @@
 import { Socket } from "node:net";
 import { assert } from "../../base/index.ts";
-import type { StreamHandle } from "../../os/index.ts";
+import type { ServerHandle, StreamHandle } from "../../os/index.ts";
 
 /** What happens on a socket. */
 export interface SocketEvents {
-  /** A view of the read buffer, valid until the socket is read again: see `pause`. */
+  /** A view of a read buffer, valid during the call. */
   received(bytes: Buffer): void;
   /** Everything that was written is with the kernel again, after `isBlocked` was true. */
   drained(): void;
@@ -17,8 +17,8 @@ export interface SocketEvents {
 }
 
 /**
- * A socket that reads into one buffer of its own and writes views without copying them. The price
- * is a rule: when a write did not finish at once (`isBlocked`), the bytes are still in use, and
+ * A socket that reads into a buffer that is there already, and writes views without copying them. The
+ * price is a rule: when a write did not finish at once (`isBlocked`), the bytes may still be in use, and
  * whoever read them must not be read again before `drained`. That is back-pressure as well.
  */
 export interface ByteSocket {
@@ -47,15 +47,37 @@ export interface SocketTarget {
   readonly port: number;
 }
 
-/** By a handle that listens, or by a server with `pauseOnConnect`; nobody has read it yet. */
-export type AcceptedClient = StreamHandle | Socket;
+/** By a handle that listens, a server with `pauseOnConnect`, or as a descriptor; nobody has read it yet. */
+export type AcceptedClient = StreamHandle | Socket | number;
 
 /** A way to make sockets. */
 export interface SocketIo {
-  readonly kind: "net" | "handle";
+  readonly kind: "net" | "handle" | "epoll";
   accept(accepted: AcceptedClient, readBufferBytes: number, events: SocketEvents): ByteSocket;
   connect(target: SocketTarget, readBufferBytes: number, events: SocketEvents): ByteSocket;
+  /** Accepts clients from a socket that is bound. @returns 0, or an error as libuv numbers it. */
+  listen(door: ServerHandle, backlog: number, accepted: Accepted): number;
+  /** Closes it; the socket itself may be open in other processes. */
+  close(door: ServerHandle): void;
+  /** What can be sent to another process. */
+  passable(client: AcceptedClient): StreamHandle | Socket;
 }
+
+/** Null: an accept failed with this status, as for want of descriptors. */
+export type Accepted = (status: number, client: AcceptedClient | null) => void;
+
+/** How libuv does that. */
+export const LISTENING = {
+  listen(door: ServerHandle, backlog: number, accepted: Accepted): number {
+    door.onconnection = (status, client) => accepted(status, client ?? null);
+    return door.listen(backlog);
+  },
+  close: (door: ServerHandle): void => door.close(),
+  passable(client: AcceptedClient): StreamHandle | Socket {
+    assert(typeof client !== "number", "libuv gives handles");
+    return client;
+  },
+};
 
 /** How a silent peer is found out: probes begin after this. */
 export const KEEP_ALIVE_AFTER_MS = 60_000;
@@ -74,6 +96,7 @@ export function joinErrors(errors: readonly Error[]): Error | null {
 }
 
 export function handleOf(accepted: AcceptedClient): StreamHandle {
+  assert(typeof accepted !== "number", "descriptors come from who takes them");
   if (!(accepted instanceof Socket)) return accepted;
   const owner = accepted as unknown as { _handle: StreamHandle | null };
   const handle = owner._handle;

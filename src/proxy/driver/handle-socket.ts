@@ -1,5 +1,6 @@
 import {
   handleOf,
+  LISTENING,
   type AcceptedClient,
   type ByteSocket,
   type SocketEvents,
@@ -29,6 +30,7 @@ interface Shared {
 export function createHandleIo(handles: StreamHandles): SocketIo {
   const shared: Shared = { handles, slabs: new Map(), spareWrite: handles.newWrite() };
   return {
+    ...LISTENING,
     kind: "handle",
     accept: (accepted, bytes, events) => HandleSocket.ofAccepted(shared, accepted, bytes, events),
     connect: (target, bytes, events) => HandleSocket.connect(shared, target, bytes, events),

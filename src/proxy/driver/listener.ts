@@ -6,7 +6,6 @@ import {
   monotonicNowMs,
   type ServerHandle,
   type SocketProblem,
-  type StreamHandle,
 } from "../../os/index.ts";
 import {
   CANCEL_WORKER_SHIFT,
@@ -87,13 +86,14 @@ export class Listener implements ClientHost {
    */
   openDoor(door: ServerHandle, name: string, path: string | null): SocketProblem | null {
     const { config } = this.#context.settings();
-    door.onconnection = (status, client) => this.#accepted(status, client ?? null);
-    const status = door.listen(config.num_init_children * config.listen_backlog_multiplier);
+    const backlog = config.num_init_children * config.listen_backlog_multiplier;
+    const { io } = this.#context;
+    const status = io.listen(door, backlog, (code, client) => this.#accepted(code, client));
     if (status === 0) {
       this.#doors.push(door);
       return null;
     }
-    door.close();
+    io.close(door);
     return clientPortProblem(name, getSystemErrorName(status), path);
   }
 
@@ -120,7 +120,7 @@ export class Listener implements ClientHost {
 
   /** No new clients, and none that waits for a place; `done` when the last one has left. */
   stopAccepting(done: () => void): void {
-    for (const door of this.#doors.splice(0)) door.close();
+    for (const door of this.#doors.splice(0)) this.#context.io.close(door);
     this.#onEmpty = done;
     for (const connection of this.#connections) {
       if (this.#places.isWaiting(connection)) connection.shutDown(failure("shutting-down"));
@@ -262,7 +262,7 @@ export class Listener implements ClientHost {
 
   // ---- helpers ----------------------------------------------------------------------------
 
-  #accepted(status: number, client: StreamHandle | null): void {
+  #accepted(status: number, client: AcceptedClient | null): void {
     if (client === null) {
       const detail = getSystemErrorName(status);
       return this.#context.log.write("warning", "could not accept a client", { detail });

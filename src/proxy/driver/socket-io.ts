@@ -7,7 +7,8 @@ import {
   type SocketTarget,
 } from "./byte-socket.ts";
 import { createHandleIo } from "./handle-socket.ts";
-import { findStreamHandles } from "../../os/index.ts";
+import { createEpollIo } from "./epoll-socket.ts";
+import { findSocketCalls, findStreamHandles } from "../../os/index.ts";
 import { NET_IO } from "./stream-socket.ts";
 
 const PROBE_WITHIN_MS = 2000;
@@ -16,15 +17,21 @@ const PROBE_READ_BYTES = 4096;
 const PROBE_BYTES = 1024 * 1024;
 
 /**
- * The cheapest way to make sockets that works in this Node: right above libuv's streams where they
- * are as expected and a trial within this process goes well, else by `net.Socket`.
+ * The cheapest way to make sockets that works in this Node: by system calls where they can be called,
+ * else right above libuv's streams where they are as expected, else by `net.Socket`. Each but the
+ * last must go well in a trial within this process.
  *
- * @param wanted `net` or `handle` fixes it, for tests; anything else chooses.
+ * @param wanted `net`, `handle` or `epoll` fixes it, for tests; anything else chooses.
  */
 export async function chooseSocketIo(wanted: string | undefined): Promise<SocketIo> {
   if (wanted === "net") return NET_IO;
   const handles = findStreamHandles();
   if (handles === null) return NET_IO;
+  const calls = wanted === "handle" ? null : await findSocketCalls();
+  if (calls !== null) {
+    const io = createEpollIo(calls, handles);
+    if (wanted === "epoll" || (await works(io))) return io;
+  }
   const io = createHandleIo(handles);
   if (wanted === "handle" || (await works(io))) return io;
   return NET_IO;

@@ -3,6 +3,7 @@ import {
   handleOf,
   joinErrors,
   KEEP_ALIVE_AFTER_MS,
+  LISTENING,
   socketFile,
   type AcceptedClient,
   type ByteSocket,
@@ -13,6 +14,7 @@ import {
 
 /** Makes sockets by Node's documented interface alone. */
 export const NET_IO: SocketIo = {
+  ...LISTENING,
   kind: "net",
   accept: (accepted, bytes, events) => StreamSocket.ofAccepted(accepted, bytes, events),
   connect: (target, bytes, events) => StreamSocket.connect(target, bytes, events),
