@@ -17,6 +17,7 @@ import type {
 
 import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
+import { explainRouting, type ExplainOptions } from "./pgquorum/explain-routing.ts";
 import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatQueues } from "./pgquorum/format-queues.ts";
 import { pauseBackend, resumeBackend, type PauseOptions } from "./pgquorum/pause-backend.ts";
@@ -110,6 +111,26 @@ program
   .argument(...backendArgument)
   .option(...configOption)
   .action((backend: string, options: { config?: string }) => resumeBackend(backend, options));
+
+program
+  .command("explain-routing")
+  .description(
+    `tell where the node would send a statement of a new session, by which rule, and what would
+change that. Functions and tables are looked up on the primary as sr_check_user.`,
+  )
+  .argument("<sql>", "the statement")
+  .option(...configOption)
+  .option(...jsonOption)
+  .option("--user <name>", "of the client, for user_redirect_preference_list", "postgres")
+  .option(
+    "--database <name>",
+    "of the client, where functions and tables are looked up",
+    "postgres",
+  )
+  .option("--app-name <name>", "of the client, for app_name_redirect_preference_list", "")
+  .option("--in-transaction", "as if BEGIN had been sent")
+  .option("--after-write", "as if the session had written before")
+  .action((sql: string, options: ExplainOptions) => explainRouting(sql, options));
 
 program
   .command("check-config")

@@ -38,6 +38,7 @@ import {
   BackendPauses,
   BackendPool,
   connectionRows,
+  explainRouting,
   laneRows,
   chooseSocketIo,
   Listener,
@@ -50,6 +51,7 @@ import {
   TimedGate,
   type AcceptedClient,
   type SettingsRead,
+  type WorkerContext,
 } from "./driver/index.ts";
 
 /** Something that only an operator can change keeps this worker from running. */
@@ -156,7 +158,7 @@ const standbys = new StandbyWatch({
   silenceMs: () => settings.config.standby_silence_timeout,
   changed: takeView,
 });
-const listener = new Listener({
+const context: WorkerContext = {
   workerId,
   log,
   io,
@@ -188,7 +190,8 @@ const listener = new Listener({
     tell({ type: "catalog-changed", database });
   },
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
-});
+};
+const listener = new Listener(context);
 
 process.on("message", (message: ToWorker, handle: unknown) => onMessage(message, handle));
 process.on("disconnect", () => process.exit(0));
@@ -233,6 +236,10 @@ function onMessage(message: ToWorker, handle: unknown): void {
     case "places-refused":
     case "places-scarce":
       return placesTold(message);
+    case "explain-route":
+      return explainRouting(context, message.question, (items) => {
+        tell({ type: "route-explained", id: message.id, items });
+      });
     case "catalog-changed":
       return catalogs.drop(message.database);
     case "list":

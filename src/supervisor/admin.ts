@@ -22,6 +22,8 @@ import {
   type NodeList,
   type NodeStatus,
   type QueueRow,
+  type RouteItem,
+  type RouteQuestion,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import type { BackendPauses } from "./driver/backend-pauses.ts";
@@ -37,6 +39,7 @@ export interface AdminNode {
   status(): NodeStatus;
   listClients(): Promise<NodeList<ClientRow>>;
   listQueues(): Promise<NodeList<QueueRow>>;
+  explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
   reload(): void;
@@ -107,6 +110,10 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
       return succeed(await node.listClients());
     case "queues":
       return succeed(await node.listQueues());
+    case "explain-routing": {
+      const items = await node.explainRoute(request.question);
+      return items === null ? fail("no worker answered; see the log of the node") : succeed(items);
+    }
     case "pause":
     case "resume": {
       const { backendId } = request;

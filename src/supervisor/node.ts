@@ -33,6 +33,8 @@ import {
   type NodeList,
   type NodeStatus,
   type QueueRow,
+  type RouteItem,
+  type RouteQuestion,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import { viewOfDeadWatchdog } from "../pcp/core/index.ts";
@@ -254,6 +256,10 @@ export class Node {
 
   async listQueues(): Promise<NodeList<QueueRow>> {
     return await this.#workers.listQueues();
+  }
+
+  async explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null> {
+    return await this.#workers.explainRoute(question);
   }
 
   async activity(): Promise<NodeActivity> {

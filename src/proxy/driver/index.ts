@@ -6,6 +6,7 @@
 export { BackendPauses } from "./backend-pauses.ts";
 export { BackendPool } from "./backend-pool.ts";
 export { connectionRows } from "./connection-rows.ts";
+export { explainRouting } from "./route-question.ts";
 export { laneRows } from "./lane-rows.ts";
 export { Listener } from "./listener.ts";
 export { NodeListQuestions } from "./node-list.ts";

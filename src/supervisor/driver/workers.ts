@@ -14,6 +14,8 @@ import {
   type NodeActivity,
   type NodeList,
   type QueueRow,
+  type RouteItem,
+  type RouteQuestion,
   type ToWorker,
   type WorkerActivity,
 } from "../../wire/ipc/index.ts";
@@ -60,6 +62,8 @@ export interface WorkersOptions {
 }
 
 const FAST_STOP_MS: Ms = 3000;
+/** Longer than a worker takes to look names up, shorter than who asks waits. */
+const ROUTE_ANSWER_MS: Ms = 6000;
 const QUEUE_WARNING_EVERY_MS: Ms = 60_000;
 /** Workers are told of each other's clients at most so often. */
 const CROWD_EVERY_MS: Ms = 20;
@@ -91,6 +95,9 @@ export class Workers {
   readonly #clientLists = this.#newLists<ClientRow>("clients");
   readonly #queueLists = this.#newLists<QueueRow>("queues");
   readonly #activityLists = this.#newLists<WorkerActivity>("activity");
+  /** Who waits for answers to `explain-route`, each for a bounded time. */
+  readonly #routeQuestions = new Map<number, (items: readonly RouteItem[]) => void>();
+  #lastQuestionId = 0;
   readonly #spread = new ClientSpread();
   #crowdTimer: NodeJS.Timeout | null = null;
   #doors: ClientDoors | null = null;
@@ -161,6 +168,24 @@ export class Workers {
     }
     const workers = rows.toSorted((one, other) => one.worker - other.worker);
     return { workers, statistics: this.#sumStatistics(), health: this.#options.health() };
+  }
+
+  /** Asks one worker where a statement would go; null when it does not answer. */
+  async explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null> {
+    const slot = [...this.#slots.values()].find(({ isListening }) => isListening);
+    if (slot === undefined) return null;
+    this.#lastQuestionId += 1;
+    const id = this.#lastQuestionId;
+    return await new Promise((resolve) => {
+      const end = (items: readonly RouteItem[] | null): void => {
+        clearTimeout(timer);
+        this.#routeQuestions.delete(id);
+        resolve(items);
+      };
+      const timer = setTimeout(end, ROUTE_ANSWER_MS, null);
+      this.#routeQuestions.set(id, end);
+      send(slot.worker, { type: "explain-route", id, question });
+    });
   }
 
   tell(message: ToWorker): void {
@@ -264,6 +289,9 @@ export class Workers {
         return;
       case "queues":
         this.#queueLists.answered(slot.number, message.id, message.rows);
+        return;
+      case "route-explained":
+        this.#routeQuestions.get(message.id)?.(message.items);
         return;
       case "activity":
         this.#activityLists.answered(slot.number, message.id, message.rows);

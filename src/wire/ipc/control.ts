@@ -1,5 +1,6 @@
 import type { Result } from "../../base/index.ts";
 import { fail, succeed } from "../../base/index.ts";
+import type { RouteQuestion } from "./route-question.ts";
 import type { ClusterView } from "./view.ts";
 import type { ClientCounts } from "./worker.ts";
 import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
@@ -16,7 +17,8 @@ export type ControlRequest =
   | { readonly command: ControlQuestion }
   /** Answered when the backend is drained, or soon anyhow. */
   | { readonly command: "pause"; readonly backendId: number; readonly forMs: number }
-  | { readonly command: "resume"; readonly backendId: number };
+  | { readonly command: "resume"; readonly backendId: number }
+  | { readonly command: "explain-routing"; readonly question: RouteQuestion };
 
 /** Within which a pause may be asked for. */
 export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
@@ -24,7 +26,7 @@ export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
  * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
- * is over already) for `pause`, a boolean for `resume`: whether the backend was paused.
+ * is over already) for `pause`, a list of RouteItem for `explain-routing`, a boolean for `resume`: whether the backend was paused.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
@@ -101,8 +103,9 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   }
   const question = CONTROL_QUESTIONS.find((known) => known === value.command);
   if (question !== undefined) return succeed({ command: question });
+  if (value.command === "explain-routing") return parseRouteQuestion(value);
   if (value.command !== "pause" && value.command !== "resume") {
-    const known = [...CONTROL_QUESTIONS, "pause", "resume"].join(", ");
+    const known = [...CONTROL_QUESTIONS, "pause", "resume", "explain-routing"].join(", ");
     return fail(`unknown command; this node knows ${known}`);
   }
   const backendId = numberIn(value, "backendId", 0, Number.MAX_SAFE_INTEGER);
@@ -111,6 +114,32 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   const forMs = numberIn(value, "forMs", 1, PAUSE_MS_MAX);
   if (forMs === null) return fail(`forMs must be a whole number from 1 to ${PAUSE_MS_MAX}`);
   return succeed({ command: "pause", backendId, forMs });
+}
+
+function parseRouteQuestion(value: object): Result<ControlRequest, string> {
+  const question: unknown = Object.entries(value).find(([key]) => key === "question")?.[1];
+  const given = new Map(typeof question === "object" ? Object.entries(question ?? {}) : []);
+  const text = (name: string): string | null => {
+    const found: unknown = given.get(name);
+    return typeof found === "string" ? found : null;
+  };
+  const sql = text("sql");
+  const user = text("user");
+  const database = text("database");
+  if (sql === null || user === null || database === null) {
+    return fail("a question has the texts sql, user and database");
+  }
+  return succeed({
+    command: "explain-routing",
+    question: {
+      sql,
+      user,
+      database,
+      applicationName: text("applicationName") ?? "",
+      inTransaction: given.get("inTransaction") === true,
+      afterWrite: given.get("afterWrite") === true,
+    },
+  });
 }
 
 function numberIn(value: object, name: string, min: number, max: number): number | null {

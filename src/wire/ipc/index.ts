@@ -10,5 +10,6 @@ export * from "./doors.ts";
 export * from "./places.ts";
 export * from "./clients.ts";
 export * from "./activity.ts";
+export * from "./route-question.ts";
 export * from "./watchdog.ts";
 export * from "./control.ts";

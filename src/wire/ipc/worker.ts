@@ -2,6 +2,7 @@ import type { NodeActivity, WorkerActivity } from "./activity.ts";
 import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
 import type { DoorsFromWorker, DoorsToWorker } from "./doors.ts";
 import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
+import type { RouteItem, RouteQuestion } from "./route-question.ts";
 import type { ClusterView } from "./view.ts";
 
 /** The lease of a node without a watchdog, which nobody can contradict. */
@@ -26,6 +27,8 @@ export type ToWorker =
    */
   | { readonly type: "pause-backend"; readonly backendId: number; readonly round: number }
   | { readonly type: "resume-backend"; readonly backendId: number }
+  /** Answered by `route-explained`. */
+  | { readonly type: "explain-route"; readonly id: number; readonly question: RouteQuestion }
   /** DDL has passed in another worker: what was looked up in this database is void. */
   | { readonly type: "catalog-changed"; readonly database: string }
   /** Whoever is connected to this address of ours cannot be reached any more. */
@@ -71,6 +74,7 @@ export type FromWorker =
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */
   | { readonly type: "unusable"; readonly reason: string }
+  | { readonly type: "route-explained"; readonly id: number; readonly items: readonly RouteItem[] }
   /** Somebody asked this worker for what all have. */
   | { readonly type: "ask-list"; readonly what: ListName; readonly id: number }
   | { readonly type: "clients"; readonly id: number; readonly rows: readonly ClientRow[] }

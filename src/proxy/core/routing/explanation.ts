@@ -1,17 +1,18 @@
-import type { ClusterView } from "../../../wire/ipc/index.ts";
+import type { RouteItem } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
-import { reasonText, remedyText, type Reason } from "./reason.ts";
-import type { Route } from "./route.ts";
+import { reasonText, remedyText, type FunctionRule, type Reason } from "./reason.ts";
+import type { JudgedFunction } from "./judge.ts";
+import type { Route, RoutingContext } from "./route.ts";
 
-/** One line of EXPLAIN ROUTE. */
-export type ExplainedItem = readonly [item: string, value: string];
+/** Functions of one statement that are told of. */
+const FUNCTIONS_MAX = 20;
 
 /** What a person is told about where a statement would go: where, by which rule, what changes it. */
 export function explainRoute(
   sql: SqlClass,
   { targets, reason, writes }: Route,
-  view: ClusterView,
-): readonly ExplainedItem[] {
+  { view, judge }: Pick<RoutingContext, "view" | "judge">,
+): readonly RouteItem[] {
   const servers = targets.flatMap((id) => {
     const backend = view.backends.find((one) => one.id === id);
     const role = id === view.primaryId ? "primary" : "standby";
@@ -26,19 +27,14 @@ export function explainRoute(
     ["rule", reason.rule],
     ["reason", reasonText(reason)],
     ...decidingItems(reason),
+    ...judge.functionsOf(sql).slice(0, FUNCTIONS_MAX).flatMap(functionItems),
     ["what would change it", remedy ?? "nothing: such statements always go there"],
   ];
 }
 
 /** What the rule looked at. */
-function decidingItems(reason: Reason): readonly ExplainedItem[] {
+function decidingItems(reason: Reason): readonly RouteItem[] {
   switch (reason.rule) {
-    case "function":
-      return [
-        ["function", reason.name],
-        ["volatility", reason.volatility ?? "not looked up"],
-        ["decided by", reason.decidedBy],
-      ];
     case "system-catalog":
     case "temporary-table":
     case "unlogged-table":
@@ -57,6 +53,7 @@ function decidingItems(reason: Reason): readonly ExplainedItem[] {
         : [["node chosen by", reason.choice.by]];
     case "no-primary":
       return decidingItems(reason.because);
+    case "function":
     case "here":
     case "no-backend":
     case "transaction":
@@ -71,3 +68,19 @@ function decidingItems(reason: Reason): readonly ExplainedItem[] {
       return [];
   }
 }
+
+function functionItems(one: JudgedFunction): readonly RouteItem[] {
+  return [
+    ["function", `${one.name}, which ${one.mayWrite ? "may write" : "only reads"}`],
+    ["its volatility", one.volatility ?? "not looked up"],
+    ["decided by", WHO_DECIDES[one.decidedBy]],
+  ];
+}
+
+const WHO_DECIDES: Readonly<Record<FunctionRule, string>> = {
+  read_only_function_list: "read_only_function_list",
+  write_function_list: "write_function_list",
+  pg_proc: "pg_proc, as neither read_only_function_list nor write_function_list is set",
+  builtin: "what is known of PostgreSQL's own functions",
+  unknown: "nothing: the catalogs could not be asked",
+};

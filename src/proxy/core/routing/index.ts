@@ -28,7 +28,8 @@ export {
   type RoutingContext,
   type SessionNodes,
 } from "./route.ts";
-export { explainRoute, type ExplainedItem } from "./explanation.ts";
+export { explainRoute } from "./explanation.ts";
+export { answerRouteQuestion } from "./route-question.ts";
 export { SilentStandbys } from "./silent-standbys.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode, isUsable, type Preference } from "./balance.ts";

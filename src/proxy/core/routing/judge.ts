@@ -1,7 +1,7 @@
 import type { SqlClass, SqlKind } from "../sql/index.ts";
 import { RELATION, type Catalog, type CatalogNames } from "./catalog.ts";
 import { isBoundToPrimary, isHarmlessBuiltin, isWritingBuiltin } from "./functions.ts";
-import { REASON, type FunctionRule, type Reason } from "./reason.ts";
+import { REASON, type FunctionRule, type Reason, type Volatility } from "./reason.ts";
 import type { RoutingRules } from "./rules.ts";
 
 /** What rules and catalogs say of a class of statements, whatever the session has done. */
@@ -11,6 +11,15 @@ interface Verdict {
   readonly mayWrite: boolean;
   /** It names something that was not looked up: until then nobody knows. */
   readonly isOpen: boolean;
+}
+
+/** A function of a statement, and which list or catalog says whether it may write. */
+export interface JudgedFunction {
+  readonly name: string;
+  /** Null when it was not looked up. */
+  readonly volatility: Volatility | null;
+  readonly mayWrite: boolean;
+  readonly decidedBy: FunctionRule;
 }
 
 const NOTHING: CatalogNames = { relations: [], functions: [] };
@@ -59,6 +68,29 @@ export class Judge {
         ? sql.functions.filter((name) => catalog.volatility(name) === undefined)
         : [],
     };
+  }
+
+  /** What has to be looked up to explain all about it, also what a list decides. */
+  namesToExplain(sql: SqlClass): CatalogNames {
+    const catalog = this.#catalog;
+    if (catalog === null || sql.destination !== "either") return NOTHING;
+    return {
+      relations: sql.relations.filter((name) => catalog.relation(name) === undefined),
+      functions: sql.functions.filter((name) => catalog.volatility(name) === undefined),
+    };
+  }
+
+  /** What is known of the functions that it calls, in their order. */
+  functionsOf(sql: SqlClass): readonly JudgedFunction[] {
+    return sql.functions.map((name) => {
+      const writing = this.#whyWriting(name);
+      return {
+        name,
+        volatility: this.#catalog?.volatility(name) ?? null,
+        mayWrite: writing !== null,
+        decidedBy: writing ?? this.#whyReading(name),
+      };
+    });
   }
 
   #verdictOf(sql: SqlClass): Verdict {
@@ -159,6 +191,14 @@ export class Judge {
       return { rule: "function", name, volatility, decidedBy };
     }
     return null;
+  }
+
+  /** Of a function that does not write. */
+  #whyReading(name: string): FunctionRule {
+    const { config } = this.#rules;
+    if (config.read_only_function_list.length > 0) return "read_only_function_list";
+    if (config.write_function_list.length > 0) return "write_function_list";
+    return this.#catalog?.volatility(name) === undefined ? "builtin" : "pg_proc";
   }
 
   #whyWriting(name: string): FunctionRule | null {

@@ -7,7 +7,7 @@ import {
   READY,
   readString,
 } from "../../../wire/postgres/index.ts";
-import { isOwnKind, type ShowAnswer } from "../show/index.ts";
+import { isOwnKind, parseOwnCommand, type ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
@@ -235,6 +235,13 @@ export class ClientStream {
         return at;
       }
       const ownText = input.toString("utf8", from, stop - 1);
+      const command = parseOwnCommand(sql, ownText);
+      const looked = command.kind === "explain-route" ? this.#lookUp(command.text) : null;
+      if (looked === "wait") return at;
+      if (looked === "failed") {
+        this.#talk.tellClient(buildReady(this.#talk.status));
+        return stop;
+      }
       this.#o.log.query(ownText);
       if (this.#own.query(sql, ownText) === "waits") this.#talk.wait("answer");
       return stop;
@@ -387,6 +394,13 @@ export class ClientStream {
       this.#talk.wait("drained");
       return start;
     }
+    const explained = this.#own.explainedBy(kind, input, start, stop);
+    const looked = explained === null ? null : this.#lookUp(explained);
+    if (looked === "wait") return start;
+    if (looked === "failed") {
+      this.#ownFailed();
+      return stop;
+    }
     const outcome =
       kind === SENT.parse
         ? this.#parseOwn(input, start, stop)
@@ -408,11 +422,20 @@ export class ClientStream {
     return this.#own.refuse("42P05", `prepared statement "${name}" already exists`);
   }
 
-  /** PGPOOL EXPLAIN ROUTE: nothing is sent anywhere. */
+  /** What the statement of an EXPLAIN ROUTE names. */
+  #lookUp(text: string): "wait" | "failed" | null {
+    return this.#claims.lookUpToExplain(this.#classOf(text));
+  }
+
+  #classOf(text: string): SqlClass {
+    const bytes = Buffer.from(text);
+    return this.#o.classify(bytes, 0, bytes.length);
+  }
+
+  /** PGPOOL EXPLAIN ROUTE: the statement is sent nowhere. */
   #explain(text: string): Result<ShowAnswer, Failure> {
     if (text === "") return fail(NOTHING_TO_EXPLAIN);
-    const bytes = Buffer.from(text);
-    const sql = this.#o.classify(bytes, 0, bytes.length);
+    const sql = this.#classOf(text);
     const rows = this.#routing.explain(sql, text, this.#talk.isInTransaction);
     return succeed({ columns: ["item", "value"], rows, tag: `SELECT ${rows.length}` });
   }

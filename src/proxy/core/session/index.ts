@@ -20,6 +20,7 @@ export {
 export { Session, type SessionOptions } from "./session.ts";
 export { BackendLink, NOBODY, type HiddenReply, type LinkPort } from "./backend-link.ts";
 export type { StatementLogging } from "./statement-log.ts";
+export { catalogQuery, readCatalogAnswer } from "./catalog-query.ts";
 export { SharedStatements } from "./shared-statements.ts";
 export type { SessionPort } from "./port.ts";
 export { ParameterSets, type ParameterSet } from "./parameter-set.ts";

@@ -127,6 +127,20 @@ export class LinkClaims {
     return links;
   }
 
+  /**
+   * EXPLAIN ROUTE of such a statement.
+   *
+   * @returns "wait" when what it names has to be looked up first; "failed" when that cannot be, and
+   *   the client was told so, but not ReadyForQuery.
+   */
+  lookUpToExplain(sql: SqlClass): "wait" | "failed" | null {
+    const talk = this.#talk;
+    const mayAsk = !talk.isInTransaction && talk.batchLink === null && talk.port.mayForward();
+    const looked = mayAsk ? this.#lookUp(this.#routing.namesToExplain(sql)) : null;
+    if (looked !== "wait") this.lookUp.routed();
+    return looked;
+  }
+
   /** Null: the statement can be routed now. */
   #lookUp(names: CatalogNames | null): "wait" | "failed" | null {
     const talk = this.#talk;

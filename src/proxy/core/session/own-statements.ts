@@ -148,6 +148,14 @@ export class OwnStatements {
     return this.#fail(wrong(sqlstate, message));
   }
 
+  /** The statement that this Execute has explained, or null. */
+  explainedBy(kind: Sent, bytes: Buffer, start: number, end: number): string | null {
+    if (kind !== SENT.execute) return null;
+    const portal = this.#portals.get(readString(bytes, start + HEADER_BYTES, end) ?? "");
+    const isNew = portal?.command.kind === "explain-route" && portal.answer === null;
+    return isNew ? portal.command.text : null;
+  }
+
   /** A message for which `claims` held. */
   handle(kind: Sent, bytes: Buffer, start: number, end: number): OwnOutcome {
     this.isOpen = true;

@@ -1,5 +1,5 @@
 import { failure, type Failure } from "../../../base/index.ts";
-import type { ClusterView } from "../../../wire/ipc/index.ts";
+import type { ClusterView, RouteItem } from "../../../wire/ipc/index.ts";
 import {
   chooseLoadBalanceNode,
   courseOf,
@@ -13,7 +13,6 @@ import {
   type CatalogNames,
   type ClientIdentity,
   type Course,
-  type ExplainedItem,
   type Reason,
   type Route,
   type RoutingContext,
@@ -42,6 +41,7 @@ export class SessionRouting {
   readonly #context: Mutable<RoutingContext>;
   readonly #tempRelations = new Set<string>();
   readonly #nextRandom: () => number;
+  readonly #catalog: Catalog | null;
   readonly #perStatement: boolean;
   /** Something that was routed last is not known to be a pure read. */
   #writes = false;
@@ -62,6 +62,7 @@ export class SessionRouting {
     readonly nextRandom: () => number;
   }) {
     this.#nextRandom = o.nextRandom;
+    this.#catalog = o.catalog;
     this.#wholeView = o.view;
     this.#perStatement = o.rules.config.statement_level_load_balance;
     this.#context = {
@@ -81,6 +82,7 @@ export class SessionRouting {
 
   set rules(rules: RoutingRules) {
     this.#context.rules = rules;
+    this.#context.judge = rules.judgeFor(this.#catalog);
     this.#known.length = 0;
   }
 
@@ -170,9 +172,14 @@ export class SessionRouting {
   }
 
   /** Where a statement would go if it came now. */
-  explain(sql: SqlClass, text: string, inTransaction: boolean): readonly ExplainedItem[] {
+  explain(sql: SqlClass, text: string, inTransaction: boolean): readonly RouteItem[] {
     const context = { ...this.#context, text, inTransaction };
-    return explainRoute(sql, route(sql, context), context.view);
+    return explainRoute(sql, route(sql, context), context);
+  }
+
+  /** What has to be looked up for that. */
+  namesToExplain(sql: SqlClass): CatalogNames {
+    return this.#context.judge.namesToExplain(sql);
   }
 
   /** One destination for all messages of a batch: a standby only when all of it may go there. */

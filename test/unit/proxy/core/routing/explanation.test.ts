@@ -17,7 +17,7 @@ function explained(
 ): Readonly<Record<string, string>> {
   const sql = classifier.classify(text);
   const all = context({ text, ...own }, ownConfig);
-  return Object.fromEntries(explainRoute(sql, route(sql, all), all.view));
+  return Object.fromEntries(explainRoute(sql, route(sql, all), all));
 }
 
 test("a read says which node it was given, and by what", () => {
@@ -39,7 +39,8 @@ test("a function names itself, its list and the node", () => {
     node: "0",
     server: "h0:5432 (primary)",
     rule: "function",
-    function: "my_func",
+    function: "my_func, which may write",
+    "its volatility": "not looked up",
     "decided by": "write_function_list",
     "what would change it": "Take it from write_function_list when it only reads.",
   });
