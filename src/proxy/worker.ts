@@ -30,7 +30,7 @@ import type {
   ToWorker,
   WorkerActivity,
 } from "../wire/ipc/index.ts";
-import { idleLifeMs } from "./core/pool/index.ts";
+import { ConnectionClaims, idleLifeMs } from "./core/pool/index.ts";
 import { Catalogs } from "./core/routing/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
@@ -39,6 +39,8 @@ import {
   BackendPool,
   connectionRows,
   explainRouting,
+  IdleGiver,
+  kindRows,
   laneRows,
   chooseSocketIo,
   Listener,
@@ -111,6 +113,12 @@ const known = {
   sets: new ParameterSets(),
   statements: new SharedStatements(settings.config.max_prepared_statements),
 };
+const caps = [
+  config.max_backend_connections,
+  config.max_db_connections,
+  config.max_user_connections,
+].filter((max) => max > 0);
+const claims = new ConnectionClaims({ isCapped: caps.length > 0, tell });
 const pool = new BackendPool({
   io,
   sets: known.sets,
@@ -120,14 +128,17 @@ const pool = new BackendPool({
   isCaching: config.connection_cache && config.max_pool > 0,
   connectTimeoutMs: config.connect_timeout,
   resetQueries: config.reset_query_list,
+  claims,
 });
 const shared = new SharedConnections(
   io,
   sharedSizes(config, workersOf(config)),
   sharedSettings(config),
   known,
+  claims,
   (backendId, message) => report({ type: "backend-error", backendId, cause: "connect", message }),
 );
+const idleGiver = new IdleGiver(claims, pool, shared);
 const statistics: number[] = [];
 const startedAt = Date.now();
 const catalogs = new Catalogs({
@@ -242,6 +253,11 @@ function onMessage(message: ToWorker, handle: unknown): void {
       });
     case "catalog-changed":
       return catalogs.drop(message.database);
+    case "connections-granted":
+      return claims.granted(message.kind, message.count);
+    case "connections-scarce":
+      claims.scarceTold(message.rooms);
+      return idleGiver.look();
     case "list":
       return list(message.what, message.id);
     case "all-clients":
@@ -384,7 +400,9 @@ async function endUnusable(reasons: readonly string[]): Promise<never> {
 function list(what: ListName, id: number): void {
   if (what === "clients") return tell({ type: "clients", id, rows: listener.clientRows() });
   if (what === "activity") return tell({ type: "activity", id, rows: [activity()] });
-  tell({ type: "queues", id, rows: [listener.queueRow(), ...laneRows(workerId, shared.lanes)] });
+  const ofSessions = caps.length === 0 ? [] : kindRows(workerId, pool.kinds, Math.min(...caps));
+  const lanes = laneRows(workerId, shared.lanes);
+  tell({ type: "queues", id, rows: [listener.queueRow(), ...lanes, ...ofSessions] });
 }
 
 function activity(): WorkerActivity {

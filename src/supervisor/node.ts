@@ -129,6 +129,11 @@ export class Node {
     this.#workers = new Workers({
       count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
       places: this.#places,
+      caps: {
+        backend: config.max_backend_connections,
+        database: config.max_db_connections,
+        user: config.max_user_connections,
+      },
       env: this.#env,
       log,
       view: () => this.#care.view,

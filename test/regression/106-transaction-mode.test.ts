@@ -494,7 +494,7 @@ describe("who waits too long for a server connection", () => {
     const narrow = await startWorker({
       postgres,
       weights: [1, 0],
-      config: ["pool_mode = transaction", "max_backend_connections = 1", "queue_timeout = 200ms"],
+      config: ["pool_mode = transaction", "pool_size = 1", "queue_timeout = 200ms"],
     });
     try {
       const raw = await RawClient.login(narrow.port);

@@ -48,7 +48,7 @@ export const OWN = {
     context: "init",
     since: "pgquorum",
     acts: true,
-    about: "In transaction mode, most connections of this node to one server; 0 for no such bound.",
+    about: "Most connections of clients of this node to one server; 0 for no such bound.",
   },
   max_db_connections: {
     type: "int",
@@ -57,7 +57,7 @@ export const OWN = {
     since: "pgquorum",
     acts: true,
     about:
-      "In transaction mode, most connections of this node to one database of one server; 0 for no such bound.",
+      "Most connections of clients of this node to one database of one server; 0 for no such bound.",
   },
   max_user_connections: {
     type: "int",
@@ -66,7 +66,7 @@ export const OWN = {
     since: "pgquorum",
     acts: true,
     about:
-      "In transaction mode, most connections of this node to one server for one user; 0 for no such bound.",
+      "Most connections of clients of this node to one server for one user; 0 for no such bound.",
   },
   queue_timeout: {
     type: "int",

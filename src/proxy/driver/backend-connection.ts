@@ -17,6 +17,8 @@ import { hashElsewhere } from "./scram-hashing.ts";
 const READ_BUFFER_BYTES = 32 * 1024;
 const CLOSE_WITHIN_MS = 5000;
 const RESET_WITHIN_MS = 30_000;
+/** To pause for. */
+const EVERY_REASON = -1;
 
 export interface BackendTarget {
   readonly backendId: number;
@@ -50,6 +52,8 @@ export class BackendConnection implements SocketEvents {
   readonly target: BackendTarget;
   /** Of the pool. */
   readonly key: string;
+  /** The start-up packet. */
+  readonly startUp: ReadonlyMap<string, string>;
   /** As sessions use it; belongs to nobody while the connection is idle. */
   readonly link: BackendLink;
   processId = 0;
@@ -69,11 +73,11 @@ export class BackendConnection implements SocketEvents {
   /** Of the lane of shared connections that it was opened for. */
   generation = 0;
   readonly #socket: ByteSocket;
-  readonly #startUp: ReadonlyMap<string, string>;
   #login: BackendLogin | null;
   #listener: OpenListener | null;
   #user: ConnectionUser | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #gone: (() => void) | null;
   #isResetting = false;
   #isClosed = false;
 
@@ -85,11 +89,14 @@ export class BackendConnection implements SocketEvents {
     readonly parameters: ReadonlyMap<string, string>;
     readonly connectTimeoutMs: number;
     readonly listener: OpenListener;
+    /** Told once that the server has it no more either; absent when nobody counts. */
+    readonly gone?: (() => void) | null;
   }) {
     this.target = o.target;
     this.key = o.key;
     this.#listener = o.listener;
-    this.#startUp = o.parameters;
+    this.#gone = o.gone ?? null;
+    this.startUp = o.parameters;
     const { backendId } = o.target;
     this.link = new BackendLink({ backendId, sets: o.sets, port: this });
     const login = new BackendLogin({
@@ -118,11 +125,11 @@ export class BackendConnection implements SocketEvents {
   }
 
   get user(): string {
-    return this.#startUp.get("user") ?? "";
+    return this.startUp.get("user") ?? "";
   }
 
   get database(): string {
-    return this.#startUp.get("database") ?? this.user;
+    return this.startUp.get("database") ?? this.user;
   }
 
   /** The server's values. */
@@ -234,7 +241,7 @@ export class BackendConnection implements SocketEvents {
 
   connected(): void {
     // A server that hangs is connected by its kernel all the same: its first word counts.
-    this.#login?.start(this.#startUp);
+    this.#login?.start(this.startUp);
   }
 
   received(bytes: Buffer): void {
@@ -249,7 +256,8 @@ export class BackendConnection implements SocketEvents {
   }
 
   closed(cause: Error | null): void {
-    if (this.#isClosed) return;
+    this.#tellGone();
+    if (this.#isClosed) return this.#clearTimer();
     const why = cause === null ? "it closed the connection" : cause.message;
     if (this.#listener !== null) return this.#fail(this.#unreachable(why), true);
     logged.delete(this);
@@ -284,12 +292,30 @@ export class BackendConnection implements SocketEvents {
 
   #drop(): void {
     logged.delete(this);
+    const wasIn = this.#login === null && !this.#isClosed;
     this.#isClosed = true;
     this.#login = null;
     this.#listener = null;
     this.#user = null;
     this.#clearTimer();
+    if (wasIn && this.#gone !== null) return this.#awaitEnd();
     this.#socket.end(CLOSE_WITHIN_MS);
+    this.#tellGone();
+  }
+
+  /** It was told to terminate. Until the server closes it, it counts there as well. */
+  #awaitEnd(): void {
+    this.#socket.resume(EVERY_REASON);
+    this.#timer = setTimeout(() => {
+      this.#socket.destroy();
+      this.#tellGone();
+    }, CLOSE_WITHIN_MS);
+  }
+
+  #tellGone(): void {
+    const gone = this.#gone;
+    this.#gone = null;
+    gone?.();
   }
 
   #unreachable(why: string): Failure {

@@ -1,7 +1,15 @@
 import type { PoolSecret } from "../../auth/index.ts";
-import type { Failure } from "../../base/index.ts";
+import { failure, type Failure } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
-import { isPooledDatabase, Pool, poolKey } from "../core/pool/index.ts";
+import type { ConnectionKind } from "../../wire/ipc/index.ts";
+import {
+  isInRoom,
+  isPooledDatabase,
+  Pool,
+  poolKey,
+  type Claim,
+  type ConnectionClaims,
+} from "../core/pool/index.ts";
 import type { BackendMethod, ParameterSets } from "../core/session/index.ts";
 import {
   BackendConnection,
@@ -21,12 +29,17 @@ export interface PoolSettings {
   readonly isCaching: boolean;
   readonly connectTimeoutMs: number;
   readonly resetQueries: readonly string[];
+  readonly claims: ConnectionClaims;
 }
 
 export interface Acquisition {
   readonly target: BackendTarget;
   readonly parameters: ReadonlyMap<string, string>;
   readonly mayReuse: boolean;
+  /** How long it may take until one may be opened, where they are bounded; 0 for ever. */
+  readonly waitMs: number;
+  /** It waits for that, and does not any more. */
+  waits(isWaiting: boolean): void;
   /**
    * Has the client prove itself by this method; `proceed` then gets the secret for the backend.
    * A client that fails is told so by the one who asks, and `proceed` is not called.
@@ -46,12 +59,24 @@ export type Acquired =
   | { readonly kind: "refused"; readonly error: Buffer; readonly sqlstate: string }
   | { readonly kind: "failed"; readonly failure: Failure; readonly unreachable: boolean };
 
+export interface KindCounts {
+  readonly kind: ConnectionKind;
+  used: number;
+  idle: number;
+  readonly waiting: Claim[];
+}
+
+const CAPS_HINT =
+  "Let clients disconnect when they are done, or raise max_backend_connections, max_db_connections or max_user_connections.";
+
 /** The backend connections of this worker, in use and idle. */
 export class BackendPool {
   #settings: PoolSettings;
   readonly #pool: Pool<BackendConnection>;
   /** In use, and counted by the pool. */
   readonly #used = new Set<BackendConnection>();
+  /** Who wants to open one, where they are bounded. */
+  readonly #waiting = new Set<Claim>();
 
   constructor(settings: PoolSettings) {
     this.#settings = settings;
@@ -67,7 +92,9 @@ export class BackendPool {
   acquire(o: Acquisition): () => void {
     const key = poolKey(o.parameters);
     const cached = o.mayReuse ? this.#pool.take(o.target.backendId, key) : null;
-    if (cached === null) return this.#open(o, key);
+    if (cached === null) {
+      return this.#settings.claims.isCapped ? this.#openInTurn(o, key) : this.#open(o, key, null);
+    }
     this.#used.add(cached);
     cached.use(this.#onlyClosing(() => this.#uncount(cached)));
     let inner: (() => void) | null = null;
@@ -141,6 +168,32 @@ export class BackendPool {
     return count;
   }
 
+  /** Closes one that is idle since then and counts against this bound. @returns false: none is. */
+  giveUpIdle(room: string, idleSinceMs: number): boolean {
+    const isMeant = (one: BackendConnection): boolean =>
+      isInRoom(kindOf(one.target.backendId, one.startUp), room);
+    const connection = this.#pool.giveUp(isMeant, idleSinceMs);
+    connection?.close();
+    return connection !== null;
+  }
+
+  /** By kind: used, idle, and who waits for one to be opened. */
+  get kinds(): readonly KindCounts[] {
+    const counts = new Map<string, KindCounts>();
+    const of = (kind: ConnectionKind): KindCounts => {
+      const key = JSON.stringify(kind);
+      const found = counts.get(key) ?? { kind, used: 0, idle: 0, waiting: [] };
+      counts.set(key, found);
+      return found;
+    };
+    const kindOfConnection = ({ target, startUp }: BackendConnection): ConnectionKind =>
+      kindOf(target.backendId, startUp);
+    for (const connection of this.#used) of(kindOfConnection(connection)).used += 1;
+    for (const connection of this.#pool.idle) of(kindOfConnection(connection)).idle += 1;
+    for (const claim of this.#waiting) of(claim.kind).waiting.push(claim);
+    return [...counts.values()];
+  }
+
   expire(): void {
     closeAll(this.#pool.expire(monotonicNowMs()));
   }
@@ -154,14 +207,57 @@ export class BackendPool {
   }
 
   #keep(connection: BackendConnection): void {
+    const { claims } = this.#settings;
+    const { backendId: id } = connection.target;
+    const isOwed = claims.isScarce && claims.isOwed(kindOf(id, connection.startUp), false);
+    if (isOwed) return this.discard(connection);
     if (!this.#used.delete(connection)) return;
     connection.use(this.#onlyClosing(() => this.#pool.remove(connection)));
     const { backendId } = connection.target;
     closeAll(this.#pool.give(connection, backendId, connection.key, monotonicNowMs()));
   }
 
-  #open(o: Acquisition, key: string): () => void {
+  /** Opens when the bounds of the node leave room for it. */
+  #openInTurn(o: Acquisition, key: string): () => void {
+    const { claims } = this.#settings;
+    let discard: (() => void) | null = null;
+    let timer: NodeJS.Timeout | null = null;
+    const isOver = (): void => {
+      if (timer !== null) clearTimeout(timer);
+      this.#waiting.delete(claim);
+    };
+    const claim: Claim = {
+      kind: kindOf(o.target.backendId, o.parameters),
+      sinceMs: monotonicNowMs(),
+      granted: () => {
+        isOver();
+        o.waits(false);
+        discard = this.#open(o, key, claim.kind);
+      },
+    };
+    const refuse = (): void => {
+      claims.giveUp(claim);
+      isOver();
+      o.waits(false);
+      const detail = `It waited for ${o.waitMs} ms.`;
+      const why = failure("no-server-connection", { detail, hint: CAPS_HINT });
+      o.done({ kind: "failed", failure: why, unreachable: false });
+    };
+    if (o.waitMs > 0) timer = setTimeout(refuse, o.waitMs);
+    this.#waiting.add(claim);
+    o.waits(true);
+    claims.claim(claim);
+    return () => {
+      if (discard !== null) return discard();
+      isOver();
+      claims.giveUp(claim);
+    };
+  }
+
+  /** @param kind null: it counts against no bound. */
+  #open(o: Acquisition, key: string, kind: ConnectionKind | null): () => void {
     const { backendId } = o.target;
+    const { claims } = this.#settings;
     closeAll(this.#pool.opened(backendId));
     const connection: BackendConnection = new BackendConnection({
       io: this.#settings.io,
@@ -185,6 +281,7 @@ export class BackendPool {
           o.done({ kind: "failed", failure: why, unreachable });
         },
       },
+      gone: kind === null ? null : () => claims.closed(kind),
     });
     this.#used.add(connection);
     return () => this.discard(connection);
@@ -215,6 +312,11 @@ export function isShareable(database: string): boolean {
 
 export function isReusable(database: string): boolean {
   return isPooledDatabase(database);
+}
+
+function kindOf(backendId: number, startUp: ReadonlyMap<string, string>): ConnectionKind {
+  const user = startUp.get("user") ?? "";
+  return { backendId, user, database: startUp.get("database") ?? user };
 }
 
 function closeAll(connections: readonly BackendConnection[]): void {

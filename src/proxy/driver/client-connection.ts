@@ -77,6 +77,8 @@ export class ClientConnection implements SocketEvents {
   /** Grows with each read. */
   #inputsCount = 0;
   #presence: Presence | null = null;
+  /** Its login waits for a server connection. */
+  #isWaiting = false;
   #isOver = false;
 
   constructor(accepted: AcceptedClient, context: WorkerContext, host: ClientHost) {
@@ -169,6 +171,7 @@ export class ClientConnection implements SocketEvents {
 
   #state(): ClientState {
     if (this.#session !== null) return this.#session.state;
+    if (this.#isWaiting) return "waiting for a backend";
     return this.#host.isWaiting(this) ? "waiting for a place" : "logging in";
   }
 
@@ -340,12 +343,21 @@ export class ClientConnection implements SocketEvents {
       mayReuse: () => this.#mayReuse(),
       refuse: (why) => this.#refuse({ ...why, severity: "FATAL" }),
       refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
+      waits: (isWaiting) => this.#waitsForServer(isWaiting),
       log: (level, message, detail) => this.#logClient(level, message, detail),
       opened: (start) => this.#begin(start),
     };
     const what = { context: this.#context, settings: this.#settings, client, host };
     this.#opener = this.#mayShare() ? new SharedOpener(what) : new SessionOpener(what);
     this.#opener.start();
+  }
+
+  /** In a session that is told otherwise. */
+  #waitsForServer(isWaiting: boolean): void {
+    if (this.#isOver || this.#session !== null || isWaiting === this.#isWaiting) return;
+    this.#isWaiting = isWaiting;
+    this.#clearTimer();
+    if (!isWaiting) this.#startTimer();
   }
 
   /** The password that opens a backend is the client's own word, as no file knows it. */

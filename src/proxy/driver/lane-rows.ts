@@ -1,5 +1,6 @@
 import type { QueueRow } from "../../wire/ipc/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
+import type { KindCounts } from "./backend-pool.ts";
 import type { SharedLane } from "./shared-connections.ts";
 
 /** The connections that sessions of this worker share, kind by kind. */
@@ -17,11 +18,33 @@ export function laneRows(worker: number, lanes: Iterable<SharedLane>): QueueRow[
       database: database.slice(0, NAME_LENGTH_MAX),
       used: lane.count - lane.idle.length,
       unused: lane.idle.length,
-      max: lane.rooms[0]?.max ?? 0,
+      max: lane.max,
       waiting: lane.waiting,
       oldestWaitMs: Math.max(0, Math.round(nowMs - oldestMs)),
     };
   });
+}
+
+/**
+ * The connections of sessions that have them for themselves, where they are bounded.
+ *
+ * @param max the narrowest of the bounds.
+ */
+export function kindRows(worker: number, kinds: readonly KindCounts[], max: number): QueueRow[] {
+  const nowMs = monotonicNowMs();
+  return kinds.map(({ kind, used, idle, waiting }) => ({
+    worker,
+    workerPid: process.pid,
+    what: "connections",
+    backendId: kind.backendId,
+    user: kind.user.slice(0, NAME_LENGTH_MAX),
+    database: kind.database.slice(0, NAME_LENGTH_MAX),
+    used,
+    unused: idle,
+    max,
+    waiting: waiting.length,
+    oldestWaitMs: Math.max(0, Math.round(nowMs - (waiting[0]?.sinceMs ?? nowMs))),
+  }));
 }
 
 /** As PostgreSQL shortens names. */

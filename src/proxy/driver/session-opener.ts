@@ -10,6 +10,9 @@ import type { Settings, WorkerContext } from "./worker-context.ts";
 
 type NoConnection = Exclude<Acquired, { kind: "connection" }>;
 
+/** For longer a session does not wait for a standby: the primary can do its work. */
+const STANDBY_WAIT_MS = 1000;
+
 /** What a session starts with. */
 export interface SessionStart {
   /** The first one speaks for the session. */
@@ -33,6 +36,8 @@ export interface OpenerHost {
   refuse(why: Failure): void;
   /** A backend refused in its own words, which are for the client. */
   refusedBy(backendId: number, result: NoConnection): void;
+  /** It waits for a server, and does not any more; so long it is not slow. */
+  waits(isWaiting: boolean): void;
   log(level: "log" | "warning", message: string, detail?: string): void;
   /** The session may start. */
   opened(start: SessionStart): void;
@@ -79,7 +84,8 @@ export class SessionOpener implements LinkSource {
       return this.#host.refuse(failure("no-primary", { severity: "FATAL" }));
     }
     if (this.#context.pauses.of(first.id) !== null) return this.#startLater(first.id);
-    this.#acquire(first, (result) => {
+    const { queue_timeout: waitMs } = this.#context.settings().config;
+    this.#acquire(first, waitMs, (result) => {
       if (result.kind !== "connection") return this.#host.refusedBy(first.id, result);
       this.#opened.push(result.connection);
       this.#begin(isReplication ? null : lbNode);
@@ -90,8 +96,10 @@ export class SessionOpener implements LinkSource {
     const { pauses } = this.#context;
     const why = pauses.of(backendId);
     if (why !== null && why !== "wait") return this.#host.refuse(why);
+    this.#host.waits(true);
     const giveUp = pauses.wait(backendId, (refusal) => {
       this.#giveUp = [];
+      this.#host.waits(false);
       if (refusal === null) this.start();
       else this.#host.refuse(refusal);
     });
@@ -110,8 +118,13 @@ export class SessionOpener implements LinkSource {
       session.notOpened(backendId, result);
     };
     // Never during the call: the session is in the middle of something.
-    if (backend !== undefined) this.#acquire(backend, (result) => setImmediate(tell, result));
-    else {
+    if (backend !== undefined) {
+      const { queue_timeout: queueMs } = this.#context.settings().config;
+      const isStandby = backendId !== primaryId;
+      const waitMs =
+        isStandby && (queueMs === 0 || queueMs > STANDBY_WAIT_MS) ? STANDBY_WAIT_MS : queueMs;
+      this.#acquire(backend, waitMs, (result) => setImmediate(tell, result));
+    } else {
       const why = failure("no-primary");
       setImmediate(tell, { kind: "failed", failure: why, unreachable: false });
     }
@@ -166,7 +179,7 @@ export class SessionOpener implements LinkSource {
     });
   }
 
-  #acquire(backend: BackendView, done: (result: Acquired) => void): void {
+  #acquire(backend: BackendView, waitMs: number, done: (result: Acquired) => void): void {
     const client = this.#client;
     const other = this.#settings.users.get(client.user)?.backend;
     const parameters = new Map(client.parameters);
@@ -176,6 +189,8 @@ export class SessionOpener implements LinkSource {
       target: { backendId: backend.id, hostname: backend.hostname, port: backend.port },
       parameters,
       mayReuse: this.#host.mayReuse(),
+      waitMs,
+      waits: (isWaiting) => this.#host.waits(isWaiting),
       prove: (method, _cached, proceed) => this.#host.prove(method, proceed),
       done: (result) => {
         isOpen = false;

@@ -2,11 +2,15 @@ import type { PoolSecret } from "../../auth/index.ts";
 import { failure } from "../../base/index.ts";
 import type { Config } from "../../config/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
+import type { ConnectionKind } from "../../wire/ipc/index.ts";
 import {
   idleLifeMs,
+  isInRoom,
   LaneWait,
   poolKey,
   SharedPool,
+  type Claim,
+  type ConnectionClaims,
   type Lane,
   type SharedPoolPort,
   type SharedPoolSizes,
@@ -48,16 +52,9 @@ export interface SharedSettings {
   readonly queueTimeoutMs: number;
 }
 
-/** Bounds are the node's: each worker has its share of them, and at least one. */
+/** pool_size is the node's: each worker has its share of it, and at least one. */
 export function sharedSizes(config: Config, workers: number): SharedPoolSizes {
-  const share = (max: number): number => Math.ceil(max / workers);
-  return {
-    laneMax: share(config.pool_size),
-    backendMax: share(config.max_backend_connections),
-    databaseMax: share(config.max_db_connections),
-    userMax: share(config.max_user_connections),
-    lifeTimeMs: idleLifeMs(config),
-  };
+  return { laneMax: Math.ceil(config.pool_size / workers), lifeTimeMs: idleLifeMs(config) };
 }
 
 export function sharedSettings(config: Config): SharedSettings {
@@ -88,6 +85,9 @@ export class SharedConnections
   /** By the lane's key, then by what the client asked for. */
   readonly #welcomes = new Map<string, Map<SessionState, Welcome>>();
   #welcomeCount = 0;
+  readonly #claims: ConnectionClaims;
+  /** What is to be opened when it is our turn, by lane. */
+  readonly #claimed = new Map<SharedLane, { readonly claim: Claim; readonly wait: SharedWait }[]>();
   readonly #unreachable: (backendId: number, message: string) => void;
   #timer: NodeJS.Timeout | null = null;
 
@@ -96,11 +96,13 @@ export class SharedConnections
     sizes: SharedPoolSizes,
     settings: SharedSettings,
     known: KnownStates,
+    claims: ConnectionClaims,
     unreachable: (backendId: number, message: string) => void,
   ) {
     this.#io = io;
     this.#settings = settings;
     this.#known = known;
+    this.#claims = claims;
     this.#unreachable = unreachable;
     this.#pool = new SharedPool(sizes, this);
   }
@@ -219,6 +221,17 @@ export class SharedConnections
     return count;
   }
 
+  /** Asked again and again while something is used up and waited for. */
+  lookAtScarcity(nowMs: number): void {
+    this.#pool.isScarce = this.#claims.isScarce;
+    this.#pool.lookAtClock(nowMs);
+  }
+
+  /** Closes one that is idle since then and counts against this bound. @returns false: none is. */
+  giveUpIdle(room: string, idleSinceMs: number): boolean {
+    return this.#pool.giveUpIdle((of) => isInRoom(of, room), idleSinceMs);
+  }
+
   dropBackend(backendId: number): void {
     this.#pool.dropBackend(backendId);
     this.#forgetWelcomes();
@@ -230,13 +243,50 @@ export class SharedConnections
 
   // ---- the pool's port --------------------------------------------------------------------
 
+  /** Where connections are bounded, it is opened when it is this worker's turn. */
   open(lane: SharedLane, wait: SharedWait): void {
+    if (!this.#claims.isCapped) return this.#open(lane, wait, null);
+    const { backendId, database, user } = lane.of;
+    const kind = { backendId, database, user };
+    const ofLane = this.#claimed.get(lane) ?? [];
+    this.#claimed.set(lane, ofLane);
+    const claim: Claim = {
+      kind,
+      sinceMs: monotonicNowMs(),
+      granted: () => {
+        ofLane.splice(ofLane.indexOf(claimed), 1);
+        if (ofLane.length === 0) this.#claimed.delete(lane);
+        this.#open(lane, wait, kind);
+      },
+    };
+    const claimed = { claim, wait };
+    ofLane.push(claimed);
+    this.#claims.claim(claim);
+  }
+
+  surplus(lane: SharedLane): void {
+    const ofLane = this.#claimed.get(lane);
+    const last = ofLane?.pop();
+    if (last === undefined) return;
+    if (ofLane?.length === 0) this.#claimed.delete(lane);
+    this.#claims.giveUp(last.claim);
+    this.#pool.openFailed(lane, last.wait);
+  }
+
+  isOwed({ of }: SharedLane, isAwaited: boolean): boolean {
+    return this.#claims.isOwed(of, isAwaited);
+  }
+
+  /** @param kind null: it counts against no bound. */
+  #open(lane: SharedLane, wait: SharedWait, kind: ConnectionKind | null): void {
     const { backendId } = lane.of;
+    const gone = kind === null ? null : (): void => this.#claims.closed(kind);
     const seeker = wait.owner;
     const target = seeker.target(backendId);
     if (target === null) {
       const detail = `backend ${backendId} is not in use any more`;
       const result = { kind: "failed" as const, failure: failure("no-primary", { detail }) };
+      gone?.();
       setImmediate(() => this.#openFailed(lane, wait, { ...result, unreachable: false }));
       return;
     }
@@ -259,6 +309,7 @@ export class SharedConnections
           this.#openFailed(lane, wait, { kind: "failed", failure: why, unreachable });
         },
       },
+      gone,
     });
     connection.generation = lane.generation;
   }

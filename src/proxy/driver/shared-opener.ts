@@ -86,8 +86,9 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     const welcome = shared.welcome(lane, this.#state);
     if (welcome !== null) return this.#greet(welcome);
     const connection = shared.take(lane, this);
-    if (connection === null) shared.wait(lane, this.#wait);
-    else this.#learn(connection);
+    if (connection !== null) return this.#learn(connection);
+    this.#host.waits(true);
+    shared.wait(lane, this.#wait);
   }
 
   leave(): void {
@@ -155,8 +156,9 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   }
 
   granted(connection: BackendConnection): void {
-    if (this.#session !== null) this.#session.opened(connection);
-    else this.#learn(connection);
+    if (this.#session !== null) return this.#session.opened(connection);
+    this.#host.waits(false);
+    this.#learn(connection);
   }
 
   /** A session may do without a standby. */

@@ -29,6 +29,14 @@ import {
   type ClientPlacesEvent,
   type ClientPlacesState,
 } from "../core/client-places.ts";
+import {
+  connectionCaps,
+  newConnectionCaps,
+  type ConnectionCaps,
+  type ConnectionCapsAction,
+  type ConnectionCapsEvent,
+  type ConnectionCapsState,
+} from "../core/connection-caps.ts";
 import { newRestartHistory, planRestart, type RestartHistory } from "../core/restart-policy.ts";
 
 /** The proxy workers of this node: started, kept alive, told what to know, stopped. */
@@ -40,6 +48,7 @@ export interface WorkersOptions {
     readonly mayWait: boolean;
     readonly queueMax: number;
   };
+  readonly caps: ConnectionCaps;
   readonly env: Readonly<Record<string, string>>;
   readonly log: Log;
   readonly view: () => ClusterView;
@@ -89,6 +98,8 @@ export class Workers {
   readonly #slots = new Map<number, Slot>();
   /** Who has how many places for clients. */
   readonly #places: CoreRunner<ClientPlacesState, ClientPlacesEvent, ClientPlacesAction>;
+  /** Who has how many server connections, where these are bounded. */
+  readonly #caps: CoreRunner<ConnectionCapsState, ConnectionCapsEvent, ConnectionCapsAction>;
   /** Of workers that ended. */
   #pastStatistics: number[] = [];
   #pastClients = NO_CLIENTS;
@@ -113,6 +124,11 @@ export class Workers {
     this.#places = new CoreRunner<ClientPlacesState, ClientPlacesEvent, ClientPlacesAction>(
       clientPlaces,
       newClientPlaces({ ...options.places, workersCount: options.count }),
+      { perform: ({ id, message }) => this.tellOne(id, message) },
+    );
+    this.#caps = new CoreRunner<ConnectionCapsState, ConnectionCapsEvent, ConnectionCapsAction>(
+      connectionCaps,
+      newConnectionCaps(options.caps),
       { perform: ({ id, message }) => this.tellOne(id, message) },
     );
   }
@@ -284,6 +300,11 @@ export class Workers {
         if (this.#slots.get(slot.number) !== slot) return;
         this.#places.deliver({ type: "told", id: slot.number, message });
         return;
+      case "connections-wanted":
+      case "connection-closed":
+        if (this.#slots.get(slot.number) !== slot) return;
+        this.#caps.deliver({ type: "told", id: slot.number, message });
+        return;
       case "clients":
         this.#clientLists.answered(slot.number, message.id, message.rows);
         return;
@@ -308,6 +329,7 @@ export class Workers {
           slot.isListening = true;
           this.#options.onJoined(slot.number);
           this.#places.deliver({ type: "worker-joined", id: slot.number });
+          this.#caps.deliver({ type: "worker-joined", id: slot.number });
           send(slot.worker, { type: "view", view: this.#options.view() });
           this.#doors?.give(slot.worker);
         }
@@ -390,6 +412,7 @@ export class Workers {
     this.#tellCrowdSoon();
     this.#options.onLeft(slot.number);
     this.#places.deliver({ type: "worker-left", id: slot.number });
+    this.#caps.deliver({ type: "worker-left", id: slot.number });
     if (this.#isStopping) return;
     if (slot.unusable !== null) {
       this.#options.onUnusable(slot.unusable);

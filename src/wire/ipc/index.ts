@@ -8,6 +8,7 @@ export * from "./view.ts";
 export * from "./worker.ts";
 export * from "./doors.ts";
 export * from "./places.ts";
+export * from "./caps.ts";
 export * from "./clients.ts";
 export * from "./activity.ts";
 export * from "./route-question.ts";

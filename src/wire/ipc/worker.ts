@@ -1,4 +1,5 @@
 import type { NodeActivity, WorkerActivity } from "./activity.ts";
+import type { CapsFromWorker, CapsToWorker } from "./caps.ts";
 import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
 import type { DoorsFromWorker, DoorsToWorker } from "./doors.ts";
 import type { PlacesFromWorker, PlacesToWorker } from "./places.ts";
@@ -11,6 +12,7 @@ export const LEASE_FOR_EVER_MS = Number.MAX_SAFE_INTEGER;
 /** Supervisor to worker. */
 export type ToWorker =
   | PlacesToWorker
+  | CapsToWorker
   | DoorsToWorker
   /** Answered by `applied` when its index is a new one. */
   | { readonly type: "view"; readonly view: ClusterView }
@@ -59,6 +61,7 @@ export type ToWorker =
 /** Worker to supervisor. */
 export type FromWorker =
   | PlacesFromWorker
+  | CapsFromWorker
   | DoorsFromWorker
   /** On so many connections to the paused backend something still runs; 0: it is drained. */
   | {

@@ -3,6 +3,7 @@
  * holds connections as opaque values: it opens, closes and times nothing. `pool.ts` is for
  * connections that belong to a session for its life, `shared-pool.ts` for those that sessions share.
  */
+export { ConnectionClaims, isInRoom, type Claim } from "./connection-claims.ts";
 export { idleLifeMs } from "./idle-life.ts";
 export { isPooledDatabase, Pool, poolKey } from "./pool.ts";
 export { SessionReset } from "./session-reset.ts";

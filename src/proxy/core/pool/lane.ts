@@ -1,17 +1,3 @@
-/** Most connections of one kind; 0 for no bound. */
-export class Room {
-  readonly max: number;
-  used = 0;
-
-  constructor(max: number) {
-    this.max = max;
-  }
-
-  get isFull(): boolean {
-    return this.max > 0 && this.used >= this.max;
-  }
-}
-
 /** Somebody who waits for a connection, in one queue at a time; made once and used again. */
 export class LaneWait<T, O> {
   readonly owner: O;
@@ -42,8 +28,8 @@ export interface LaneKey {
  */
 export class Lane<T, O> {
   readonly of: LaneKey;
-  /** Which bounds it counts against: of the lane itself, the backend, the database, the user. */
-  readonly rooms: readonly Room[];
+  /** Most connections. */
+  readonly max: number;
   /** The one given back last is taken first. */
   readonly idle: T[] = [];
   /** When each idle one came, of the pool's clock. */
@@ -61,23 +47,18 @@ export class Lane<T, O> {
   #first: LaneWait<T, O> | null = null;
   #last: LaneWait<T, O> | null = null;
 
-  constructor(of: LaneKey, rooms: readonly Room[]) {
+  constructor(of: LaneKey, max: number) {
     this.of = of;
-    this.rooms = rooms;
+    this.max = max;
   }
 
   get first(): LaneWait<T, O> | null {
     return this.#first;
   }
 
-  get hasRoom(): boolean {
-    for (const room of this.rooms) if (room.isFull) return false;
-    return true;
-  }
-
-  /** Its own bound is not what stands in the way. */
+  /** One more should be opened, and may be as far as the lane is concerned. */
   get isStarved(): boolean {
-    return this.waiting > this.opening && !this.isPaused && this.rooms[0]?.isFull !== true;
+    return this.waiting > this.opening && !this.isPaused && this.count < this.max;
   }
 
   enqueue(wait: LaneWait<T, O>): void {

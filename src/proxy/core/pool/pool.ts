@@ -115,6 +115,22 @@ export class Pool<T> {
     return true;
   }
 
+  /** Kept ones, who is idle longest first. */
+  get idle(): Iterable<T> {
+    return this.#idle.keys();
+  }
+
+  /** Removes the one that is idle for longest among those that match, and were idle by then. */
+  giveUp(matches: (connection: T) => boolean, idleSinceMs: Ms): T | null {
+    for (const { connection, sinceMs } of this.#idle.values()) {
+      if (sinceMs > idleSinceMs) return null;
+      if (!matches(connection)) continue;
+      this.remove(connection);
+      return connection;
+    }
+    return null;
+  }
+
   /** Removes what has been idle too long. */
   expire(nowMs: Ms): T[] {
     if (this.#lifeTimeMs === 0) return [];

@@ -1,13 +1,9 @@
 import { assert } from "../../../base/index.ts";
-import { Lane, Room, type LaneKey, type LaneWait } from "./lane.ts";
+import { Lane, type LaneKey, type LaneWait } from "./lane.ts";
 
 export interface SharedPoolSizes {
   /** For each lane: a backend, user, database and options. */
   readonly laneMax: number;
-  /** Of one backend; these three are 0 for no bound. */
-  readonly backendMax: number;
-  readonly databaseMax: number;
-  readonly userMax: number;
   /** How long a connection may be idle; 0 for ever. */
   readonly lifeTimeMs: number;
 }
@@ -18,22 +14,30 @@ export interface SharedPoolPort<T, O> {
   open(lane: Lane<T, O>, wait: LaneWait<T, O>): void;
   close(connection: T): void;
   granted(wait: LaneWait<T, O>, connection: T): void;
+  /**
+   * A connection that has become free is wanted more elsewhere than here.
+   *
+   * @param isAwaited somebody waits for it in its lane.
+   */
+  isOwed(lane: Lane<T, O>, isAwaited: boolean): boolean;
+  /** One of those that are being opened is not needed any more. */
+  surplus(lane: Lane<T, O>): void;
 }
 
 /**
  * Connections that many sessions take turns with, a transaction each:
  *
  *     session ── take ──> idle? yes: at once
- *                         no: queue; a new one is opened while every bound leaves room, if need be
- *                             by closing one that is idle elsewhere
- *     session ── give ──> whoever waits longest, else idle
+ *                         no: queue; a new one is opened while the lane's bound leaves room
+ *     session ── give ──> owed to others? closed. Else whoever waits longest has it, else it is idle
  */
 export class SharedPool<T, O> {
   readonly #sizes: SharedPoolSizes;
   readonly #port: SharedPoolPort<T, O>;
   readonly #lanes = new Map<string, Lane<T, O>>();
-  readonly #rooms = new Map<string, Room>();
   readonly #paused = new Set<number>();
+  /** Connections are bounded together with others, and somebody waits for one. */
+  isScarce = false;
   /** Lanes with somebody in their queue. */
   readonly #crowded = new Set<Lane<T, O>>();
   /** Of the last look at the clock; what follows needs it to the second only. */
@@ -58,15 +62,8 @@ export class SharedPool<T, O> {
   enterLane(of: LaneKey): Lane<T, O> {
     let lane = this.#lanes.get(of.key);
     if (lane === undefined) {
-      const { backendId, database, user } = of;
-      const rooms = [
-        new Room(this.#sizes.laneMax),
-        this.#room(`b${backendId}`, this.#sizes.backendMax),
-        this.#room(`d${backendId} ${database}`, this.#sizes.databaseMax),
-        this.#room(`u${backendId} ${user}`, this.#sizes.userMax),
-      ];
-      lane = new Lane(of, rooms);
-      lane.isPaused = this.#paused.has(backendId);
+      lane = new Lane(of, this.#sizes.laneMax);
+      lane.isPaused = this.#paused.has(of.backendId);
       this.#lanes.set(of.key, lane);
     }
     lane.users += 1;
@@ -100,18 +97,18 @@ export class SharedPool<T, O> {
     if (lane === null) return false;
     lane.dequeue(wait);
     if (lane.waiting === 0) this.#crowded.delete(lane);
+    if (lane.opening > lane.waiting) this.#port.surplus(lane);
     return true;
   }
 
   /** A connection that was in use is free. */
   give(lane: Lane<T, O>, connection: T): void {
-    if (this.#crowded.size > 0) {
-      if (lane.waiting > 0 && !lane.isPaused) return this.#grant(lane, connection);
-      if (this.#isWantedElsewhere(lane)) {
-        this.#port.close(connection);
-        return this.closed(lane);
-      }
+    const isAwaited = lane.waiting > 0 && !lane.isPaused;
+    if (this.isScarce && this.#port.isOwed(lane, isAwaited)) {
+      this.#port.close(connection);
+      return this.closed(lane);
     }
+    if (isAwaited) return this.#grant(lane, connection);
     lane.idle.push(connection);
     lane.idleSinceMs.push(this.#nowMs);
   }
@@ -120,7 +117,9 @@ export class SharedPool<T, O> {
   opened(lane: Lane<T, O>, wait: LaneWait<T, O>, connection: T): void {
     lane.opening -= 1;
     if (wait.opens === lane) wait.opens = null;
-    this.give(lane, connection);
+    // It was asked for: who waits has it before it can be owed to others.
+    if (lane.waiting > 0 && !lane.isPaused) this.#grant(lane, connection);
+    else this.give(lane, connection);
   }
 
   /** It cannot be had. The caller tells the one who lent his name, after `leave`. */
@@ -134,8 +133,7 @@ export class SharedPool<T, O> {
   closed(lane: Lane<T, O>): void {
     lane.count -= 1;
     assert(lane.count >= 0, "no more connections are closed than were opened");
-    for (const room of lane.rooms) room.used -= 1;
-    for (const crowded of this.#crowded) this.#serve(crowded);
+    this.#serve(lane);
     this.#forgetIfUnused(lane);
   }
 
@@ -230,16 +228,28 @@ export class SharedPool<T, O> {
     for (const lane of this.#lanes.values()) this.#drop(lane);
   }
 
-  // ---- helpers ----------------------------------------------------------------------------
-
-  #room(key: string, max: number): Room {
-    let room = this.#rooms.get(key);
-    if (room === undefined) {
-      room = new Room(max);
-      if (max > 0) this.#rooms.set(key, room);
+  /**
+   * Closes the connection that is idle for longest among those that match, and were idle by then.
+   *
+   * @returns false when there is none.
+   */
+  giveUpIdle(matches: (of: LaneKey) => boolean, idleSinceMs: number): boolean {
+    let oldest: Lane<T, O> | null = null;
+    for (const lane of this.#lanes.values()) {
+      if (lane.idle.length === 0 || !matches(lane.of)) continue;
+      if (oldest === null || idleSince(lane) < idleSince(oldest)) oldest = lane;
     }
-    return room;
+    if (oldest === null || idleSince(oldest) > idleSinceMs) return false;
+    this.#closeOldest(oldest);
+    return true;
   }
+
+  /** While connections are scarce, how long they are idle matters more exactly. */
+  lookAtClock(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
+  // ---- helpers ----------------------------------------------------------------------------
 
   #grant(lane: Lane<T, O>, connection: T): void {
     const wait = lane.first;
@@ -251,41 +261,13 @@ export class SharedPool<T, O> {
   /** Opens for those who wait as many as may be. */
   #serve(lane: Lane<T, O>): void {
     while (lane.isStarved) {
-      if (!lane.hasRoom && !this.#makeRoom(lane)) return;
       const wait = lane.nextOpener();
       if (wait === null) return;
       wait.opens = lane;
       lane.opening += 1;
       lane.count += 1;
-      for (const room of lane.rooms) room.used += 1;
       this.#port.open(lane, wait);
     }
-  }
-
-  /** Closes the longest idle connection that stands in the way. */
-  #makeRoom(lane: Lane<T, O>): boolean {
-    let oldest: Lane<T, O> | null = null;
-    for (const other of this.#lanes.values()) {
-      if (other === lane || other.idle.length === 0 || !shareFullRoom(lane, other)) continue;
-      if (oldest === null || (other.idleSinceMs[0] ?? 0) < (oldest.idleSinceMs[0] ?? 0)) {
-        oldest = other;
-      }
-    }
-    if (oldest === null) return false;
-    const connection = this.#shiftIdle(oldest);
-    oldest.count -= 1;
-    for (const room of oldest.rooms) room.used -= 1;
-    this.#port.close(connection);
-    this.#forgetIfUnused(oldest);
-    return lane.hasRoom || this.#makeRoom(lane);
-  }
-
-  /** Somebody waits in another lane for the room that this connection takes. */
-  #isWantedElsewhere(lane: Lane<T, O>): boolean {
-    for (const crowded of this.#crowded) {
-      if (crowded !== lane && crowded.isStarved && shareFullRoom(crowded, lane)) return true;
-    }
-    return false;
   }
 
   #drop(lane: Lane<T, O>): void {
@@ -310,6 +292,6 @@ export class SharedPool<T, O> {
   }
 }
 
-function shareFullRoom<T, O>(one: Lane<T, O>, other: Lane<T, O>): boolean {
-  return one.rooms.some((room) => room.isFull && other.rooms.includes(room));
+function idleSince<T, O>(lane: Lane<T, O>): number {
+  return lane.idleSinceMs[0] ?? 0;
 }

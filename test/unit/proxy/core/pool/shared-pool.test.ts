@@ -10,11 +10,15 @@ import {
 class World {
   readonly pool: SharedPool<string, string>;
   readonly #opening: [Lane<string, string>, LaneWait<string, string>][] = [];
+  /** Which connections others wait for. */
+  owes: "none" | "idle" | "all" = "none";
+  /** What is to be opened only asks whether it may be. */
+  isAsking = false;
   #count = 0;
   #lines: string[] = [];
 
   constructor(sizes: Partial<SharedPoolSizes> = {}) {
-    const none = { laneMax: 2, backendMax: 0, databaseMax: 0, userMax: 0, lifeTimeMs: 0 };
+    const none = { laneMax: 2, lifeTimeMs: 0 };
     this.pool = new SharedPool(
       { ...none, ...sizes },
       {
@@ -24,6 +28,14 @@ class World {
         },
         close: (connection) => this.#lines.push(`close ${connection}`),
         granted: (wait, connection) => this.#lines.push(`${wait.owner} gets ${connection}`),
+        isOwed: (_lane, isAwaited) => this.owes === "all" || (this.owes === "idle" && !isAwaited),
+        surplus: (lane) => {
+          const at = this.#opening.findLastIndex(([of]) => of === lane);
+          const [[, wait] = []] = this.isAsking ? this.#opening.splice(at, 1) : [];
+          if (wait === undefined) return;
+          this.#lines.push(`not for ${wait.owner}`);
+          this.pool.openFailed(lane, wait);
+        },
       },
     );
   }
@@ -110,30 +122,60 @@ describe("a pool of shared connections", () => {
     expect(lane.count).toBe(0);
   });
 
-  test("closes an idle one of another kind when a bound is reached", () => {
-    const world = new World({ backendMax: 1 });
-    const [one, other] = [world.lane("u", "x"), world.lane("u", "y")];
-    world.wait(one, "a");
+  test("closes what others wait for, and opens anew for those who waited for it", () => {
+    const world = new World({ laneMax: 1 });
+    world.pool.isScarce = true;
+    const lane = world.lane();
+    world.wait(lane, "a");
     world.opened();
-    world.wait(other, "b");
-    expect(world.story()).toBe("open for a\na gets c1");
-    world.pool.give(one, "c1");
-    expect(world.story()).toBe("close c1\nopen for b");
-    world.opened();
-    world.pool.give(other, "c2");
-    world.story();
-    world.wait(one, "a");
-    expect(world.story()).toBe("close c2\nopen for a");
+    world.wait(lane, "b");
+    world.owes = "idle";
+    world.pool.give(lane, "c1");
+    expect(world.story()).toBe("open for a\na gets c1\nb gets c1");
+    world.pool.give(lane, "c1");
+    expect(world.story()).toBe("close c1");
+    world.wait(lane, "c");
+    world.owes = "all";
+    world.opened(); // It was granted for c, and is not owed before c has had it.
+    world.wait(lane, "d");
+    world.pool.give(lane, "c2");
+    expect(world.story()).toBe("open for c\nc gets c2\nclose c2\nopen for d");
   });
 
-  test("bounds databases and users of one server apart", () => {
-    const world = new World({ laneMax: 9, databaseMax: 1, userMax: 2 });
-    world.wait(world.lane("u", "x"), "a");
-    world.wait(world.lane("v", "x"), "b");
-    world.wait(world.lane("u", "y"), "c");
-    world.wait(world.lane("u", "z"), "d");
-    world.wait(world.lane("u", "z", 1), "e");
-    expect(world.story()).toBe("open for a\nopen for c\nopen for e");
+  test("asks for no more connections than are waited for", () => {
+    const world = new World({ laneMax: 3 });
+    const lane = world.lane();
+    world.wait(lane, "a");
+    world.opened();
+    world.isAsking = true;
+    world.wait(lane, "b");
+    const third = world.wait(lane, "c");
+    world.pool.give(lane, "c1");
+    expect(world.story()).toBe(
+      "open for a\na gets c1\nopen for b\nopen for c\nnot for c\nb gets c1",
+    );
+    world.pool.leave(third);
+    expect(world.story()).toBe("not for b");
+    expect([lane.opening, lane.count]).toEqual([0, 1]);
+  });
+
+  test("gives up idle connections of the kinds that others want, the oldest first", () => {
+    const world = new World();
+    const lanes = [world.lane("u", "x"), world.lane("u", "y"), world.lane("v", "x")];
+    for (const [at, lane] of lanes.entries()) {
+      world.wait(lane, "a");
+      world.opened();
+      world.pool.expire(100 - at);
+      world.pool.give(lane, `c${at + 1}`);
+    }
+    world.story();
+    const ofUser = ({ user }: { user: string }): boolean => user === "u";
+    expect(world.pool.giveUpIdle(ofUser, 98)).toBe(false); // It is c3 that is idle for so long.
+    expect(world.pool.giveUpIdle(ofUser, 99)).toBe(true);
+    expect(world.pool.giveUpIdle(ofUser, 100)).toBe(true);
+    expect(world.pool.giveUpIdle(ofUser, 100)).toBe(false);
+    expect(world.story()).toBe("close c2\nclose c1");
+    expect(world.pool.count(0)).toBe(1);
   });
 
   test("closes what was idle too long, the oldest first", () => {
