@@ -92,6 +92,7 @@ const SETTINGS = [
   "notify TABLE, 'hello'",
 ];
 
+/** SQL executes none that was parsed as s3. */
 const PREPARED = [
   "prepare q1 as select 11",
   "prepare q2 as select 12",
@@ -157,7 +158,7 @@ class Drawer {
       case 9:
         return unit("flush", say.flush());
       case 10:
-        return unit(`execute ${portal} 2`, say.execute(portal, 2));
+        return this.#executeAgain(portal, name);
       case 11:
         return this.#functionCall();
       case 12:
@@ -195,13 +196,41 @@ class Drawer {
 
   #parse(name: string): Unit {
     const text = this.#text();
+    if (isFetch(text)) return this.#fetch(text);
+    // PostgreSQL ends the session that has EXECUTE do what belongs to transactions.
+    if (TRANSACTIONS.includes(text) && name !== "") return this.#parseAs("s3", text);
+    return this.#parseAs(name, text);
+  }
+
+  #parseAs(name: string, text: string): Unit {
     return unit(`parse "${name}" ${text}`, say.parse(name, text));
   }
 
   #whole(): Unit {
     const text = this.#text();
     const messages = [say.parse("", text), say.bind("", ""), say.describe("P", ""), say.execute()];
-    return unit(`parse, bind, describe, execute, sync: ${text}`, ...messages, say.sync());
+    const replaced = isFetch(text) ? [say.parse("", "select 'instead'"), say.sync()] : [];
+    return unit(
+      `parse, bind, describe, execute, sync: ${text}`,
+      ...messages,
+      say.sync(),
+      ...replaced,
+    );
+  }
+
+  /**
+   * PostgreSQL 15 crashes when a FETCH is described whose cursor is gone: so it has a name of its
+   * own, which nobody describes.
+   */
+  #fetch(text: string): Unit {
+    const name = "fetcher";
+    return unit(
+      `parse "${name}" ${text}; bind; execute`,
+      ...(this.#random.chance(0.5) ? [say.close("S", name)] : []),
+      say.parse(name, text),
+      say.bind("", name),
+      say.execute(),
+    );
   }
 
   #withParameters(name: string): Unit {
@@ -214,6 +243,21 @@ class Drawer {
       say.parse(name, text),
       say.bind("", name, values),
       say.execute(),
+    );
+  }
+
+  /**
+   * The unnamed portal has to be bound right before: what a Query that failed in a transaction has
+   * left of its own is memory that PostgreSQL 15 has freed, and it may crash at its Execute.
+   */
+  #executeAgain(portal: string, name: string): Unit {
+    if (portal !== "") return unit(`execute ${portal} 2`, say.execute(portal, 2));
+    return unit(
+      `bind "" ${name}; execute 1; flush; execute 2`,
+      say.bind("", name),
+      say.execute("", 1),
+      say.flush(),
+      say.execute("", 2),
     );
   }
 
@@ -242,6 +286,10 @@ class Drawer {
     const more = say.copyData(`${key + 1}\tmore\n`);
     return unit(`copy (${start.length})`, ...start, data, ...between, more, end);
   }
+}
+
+function isFetch(text: string): boolean {
+  return text.startsWith("fetch");
 }
 
 function unit(text: string, ...messages: readonly Buffer[]): Unit {

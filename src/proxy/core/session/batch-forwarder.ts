@@ -1,4 +1,5 @@
 import { buildCloseStatement, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
@@ -12,6 +13,7 @@ import {
   type ReplyWatcher,
   type Sent,
 } from "./pending-replies.ts";
+import { columnsOfCursor, columnsOfExecute } from "./prepared-columns.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
@@ -150,6 +152,7 @@ export class BatchForwarder {
     for (let i = 0; i < count; i += 1) {
       const statement = statements[i] ?? null;
       if (statement === null || kinds[i] === SENT.close) continue;
+      if (touchesPrepared(statement.sql) && this.sql.lacksNamed(statement.sql, link)) return true;
       if (kinds[i] === SENT.parse && statement.name === "") continue;
       const known = this.#statements.get(statement.name);
       if (known !== undefined && !this.#supply.has(link, known)) return true;
@@ -187,6 +190,7 @@ export class BatchForwarder {
       return isRefused ? null : this.#execute(link, start);
     }
     if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
+    if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
       if (this.#renewed !== null) return this.#learn(link, this.#renewed);
       if (this.#carrier !== null) this.#hideOurs(link, kind, start);
@@ -213,6 +217,12 @@ export class BatchForwarder {
     return this.#use(link, index, statement);
   }
 
+  /** A Close of a statement that is not a shared one. */
+  #isOfServer(statement: PreparedStatement | null, start: number): boolean {
+    const isStatement = this.#input[start + HEADER_BYTES] === STATEMENT_BYTE;
+    return isStatement && (statement === null || statement.shared === null);
+  }
+
   #parse(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher | null {
     const statements = this.#statements;
     const known = statements.get(statement.name);
@@ -229,8 +239,16 @@ export class BatchForwarder {
       this.#rename(start, start + HEADER_BYTES, known.shared.name);
       return null;
     }
-    statements.add(statement);
     const stop = this.#stopOf(start);
+    const { kind, name } = statement.sql;
+    if (kind === "execute") {
+      const isKnowable = name !== null && !statements.isUncertain;
+      statement.columnsFrom = isKnowable ? columnsOfExecute(statements.get(name)) : "unknown";
+    } else if (kind === "cursor") {
+      const textStart = zeroFrom(this.#input, start + HEADER_BYTES) + 1;
+      statement.columnsFrom = columnsOfCursor(link, this.#input, textStart, stop);
+    }
+    statements.add(statement);
     const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
     if (shared !== null) return this.#parseShared(link, start, statement, shared);
     statement.backends = link.bit;
@@ -249,7 +267,7 @@ export class BatchForwarder {
     // Prepared again elsewhere, it may mean something else.
     const isExecute = statement.sql.kind === "execute";
     // If SQL has it, the server must see the client's own name to refuse it.
-    const isTaken = carrier.mayBePrepared(statement.name);
+    const isTaken = carrier.mayBePrepared(statement.name) || (link.keeps & LEAVES.prepared) !== 0;
     const isWhole = stop - start === 1 + this.#input.readUInt32BE(start + 1);
     const rest = this.#input.subarray(zeroFrom(this.#input, start + HEADER_BYTES) + 1, stop);
     const shared =
@@ -272,7 +290,7 @@ export class BatchForwarder {
     this.#supply.makeRoom(link, shared, this.#flags);
     this.#rename(start, start + HEADER_BYTES, shared.name);
     statement.parsedAs = link.known.add(shared, UNKNOWN_SHAPE);
-    this.#isNew = true;
+    this.#isNew = statement.columnsFrom === "text";
     return {
       failed: (wasSkipped) => {
         link.known.doubt(shared);
@@ -311,7 +329,9 @@ export class BatchForwarder {
     let name = statement.shared?.name ?? null;
     let watcher: ReplyWatcher | null = null;
     const isBind = kind === SENT.bind;
-    const isLacking = !this.#supply.has(link, statement) && !link.pending.isCopyIn;
+    const isApart = this.#supplyDescribed(link, kind, start, statement);
+    const isThere = isApart || this.#supply.has(link, statement);
+    const isLacking = !isThere && !link.pending.isCopyIn;
     if (isLacking) {
       this.#copyUpTo(link, start);
       // What all servers get is not compared.
@@ -327,7 +347,8 @@ export class BatchForwarder {
         this.#mark = OUTDATED;
       }
     }
-    if (this.#isAlone && this.#supply.isNews(link, statement, isLacking)) {
+    const isOfText = statement.columnsFrom === "text";
+    if (isOfText && this.#isAlone && this.#supply.isNews(link, statement, isLacking)) {
       if (!isBind) watcher = this.#learn(link, statement);
       // Most statements without a name are executed once.
       else if (isLacking || statement.name !== "") {
@@ -340,6 +361,20 @@ export class BatchForwarder {
     this.#copyUpTo(link, start);
     this.#rename(start, nameStart, name);
     return watcher;
+  }
+
+  /** See `Columns`. @returns whether the statement is there now as a Describe needs it. */
+  #supplyDescribed(
+    link: BackendLink,
+    kind: Sent,
+    start: number,
+    statement: PreparedStatement,
+  ): boolean {
+    if (kind !== SENT.describe || statement.columnsFrom === "text") return false;
+    if (link.pending.isCopyIn || this.#supply.hasFirst(link, statement)) return false;
+    this.#copyUpTo(link, start);
+    this.#supply.addDescribed(link, statement, this.#flags);
+    return true;
   }
 
   #close(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher {

@@ -196,6 +196,8 @@ export class ClientBatch {
     const sql = isRead ? this.#classify(bytes, textStart, textEnd) : UNREAD_SQL;
     const text = isRead && this.readsText ? bytes.toString("utf8", textStart, textEnd) : "";
     const statement = this.#registry.make(name ?? "", sql, text);
+    // What it may say of others is found out when it is prepared.
+    if (this.#registry.isAnyOpen && touchesPrepared(sql)) this.usesOpenName = true;
     if (statement.name === "") this.#madeUnnamed = statement;
     else {
       this.#made.set(statement.name, statement);

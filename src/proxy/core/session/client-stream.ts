@@ -269,10 +269,11 @@ export class ClientStream {
     const { sql: prepared } = this.#forwarder;
     const first = links[0] as BackendLink;
     const isAlone = this.#talk.batchLink === null;
-    const hasFailed = this.#talk.status === READY.failed;
+    const hasFailed = this.#talk.status === READY.failed && touchesPrepared(sql);
+    const failedText = hasFailed ? input.toString("latin1", from, Math.min(end, stop - 1)) : null;
     const query = isAlone
-      ? prepared.prepareForQuery(sql, first)
-      : prepared.passQuery(sql, first, hasFailed);
+      ? prepared.prepareForQuery(sql, first, failedText)
+      : prepared.passQuery(sql, first, failedText);
     const mayMove = isWhole && isAlone && this.#isReadFor(first) && first.pending.isIdle;
     for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();

@@ -1,5 +1,6 @@
 import type { SqlClass } from "../sql/index.ts";
 import type { ReplyWatcher } from "./pending-replies.ts";
+import type { Columns } from "./prepared-columns.ts";
 import type { SharedStatement } from "./shared-statements.ts";
 import type { StatementShape } from "./statement-shape.ts";
 
@@ -31,6 +32,9 @@ export class PreparedStatement implements ReplyWatcher, StatementShape {
   parsedAs = 0;
   columns: string | null = null;
   parameters: string | null = null;
+  columnsFrom: Columns = "text";
+  /** A server was given it later than the client prepared it, where it is not shared. */
+  isAgain = false;
   /** Where it was compared with that last, and in which batch. */
   #comparedBit = 0;
   #comparedBatch = -1;
@@ -70,6 +74,8 @@ export class PreparedStatement implements ReplyWatcher, StatementShape {
     this.unsure = 0;
     this.columns = null;
     this.parameters = null;
+    this.columnsFrom = "text";
+    this.isAgain = false;
     this.#comparedBit = 0;
   }
 

@@ -11,6 +11,7 @@ import { LEAVES, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ForwarderOptions } from "./batch-forwarder.ts";
 import { touchesPrepared, UNREAD_SQL } from "./client-batch.ts";
+import { FAILING_EXECUTE, replacementOfFailed } from "./failed-transaction.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
 import { HIDDEN, INJECTED, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
@@ -61,10 +62,12 @@ export class SqlPrepared {
   /**
    * A Query is about to be sent, and no unfinished batch is before it that may have it skipped.
    *
+   * @param failedText the text, if the transaction has failed.
    * @returns what to send instead, and who watches it.
    */
-  prepareForQuery(sql: SqlClass, link: BackendLink): PreparedQuery {
+  prepareForQuery(sql: SqlClass, link: BackendLink, failedText: string | null): PreparedQuery {
     if (!this.#concerns(sql)) return this.#plain;
+    if (failedText !== null) return this.#prepareFailed(sql, link, failedText);
     const { name } = sql;
     const named =
       name === null || sql.kind !== "deallocate" ? undefined : this.#statements.get(name);
@@ -87,19 +90,45 @@ export class SqlPrepared {
       link.note(SENT.sync, HIDDEN);
       this.#output.sendTo(link);
     }
-    return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
+    return this.#sentAsItIs(watcher);
   }
 
   /**
    * A Query will be sent behind an unfinished batch, which may have it skipped.
    *
-   * @param hasFailed the transaction is aborted: what it says has no effect.
+   * @param failedText as for `prepareForQuery`.
    */
-  passQuery(sql: SqlClass, link: BackendLink, hasFailed: boolean): PreparedQuery {
-    if (hasFailed || !touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+  passQuery(sql: SqlClass, link: BackendLink, failedText: string | null): PreparedQuery {
+    if (!touchesPrepared(sql) || this.#statements.isUncertain) return this.#plain;
+    if (failedText !== null) return this.#prepareFailed(sql, link, failedText);
     this.#output.clear();
     const watcher = this.#prepare(sql, link, INJECTED);
     this.#output.sendTo(link);
+    return this.#sentAsItIs(watcher);
+  }
+
+  /** See `replacementOfFailed`. */
+  #prepareFailed(sql: SqlClass, link: BackendLink, text: string): PreparedQuery {
+    const replacement = replacementOfFailed(text);
+    if (replacement === "refused") return this.#plain;
+    this.#output.clear();
+    link.known.startBatch();
+    if (replacement !== "other" && this.#lacksAny(link)) {
+      link.note(SENT.query, HIDDEN);
+      link.send(replacement);
+    }
+    const watcher = this.#prepare(sql, link, HIDDEN);
+    if (this.#output.lengthBytes > 0) {
+      link.note(SENT.execute, HIDDEN);
+      link.note(SENT.sync, HIDDEN);
+      this.#output.add(FAILING_EXECUTE);
+      this.#output.add(SYNC);
+      this.#output.sendTo(link);
+    }
+    return this.#sentAsItIs(watcher);
+  }
+
+  #sentAsItIs(watcher: ReplyWatcher | null): PreparedQuery {
     return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
   }
 
@@ -126,6 +155,21 @@ export class SqlPrepared {
   /** What the Execute of such a statement needs goes into the output in front of it. */
   prepareForExecute(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
     return this.#concerns(sql) ? this.#prepare(sql, link, INJECTED | flags) : null;
+  }
+
+  /** A text names a statement that the server does not have by that name. */
+  lacksNamed(sql: SqlClass, link: BackendLink): boolean {
+    const named = sql.name === null ? undefined : this.#statements.get(sql.name);
+    return named !== undefined && this.#lacks(link, named);
+  }
+
+  #lacksAny(link: BackendLink): boolean {
+    for (const one of this.#statements) if (this.#lacks(link, one)) return true;
+    return false;
+  }
+
+  #lacks(link: BackendLink, one: PreparedStatement): boolean {
+    return one.shared !== null || !this.#supply.has(link, one);
   }
 
   #concerns(sql: SqlClass): boolean {

@@ -1,12 +1,10 @@
 import { FRONTEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
 import type { SqlKind } from "../sql/index.ts";
+import { mayHaveColumns, textOf } from "./prepared-columns.ts";
 
 /** Of the type text: a stand-in is never executed. */
 const TEXT_OID = 25;
 const ROLLS_BACK = /^\s*(rollback|abort)\b/i;
-/** Describing them says something of columns. */
-const HAS_ROWS =
-  /^\s*(\(|(select|with|values|table|show|explain|execute|fetch|call)\b)|\breturning\b/i;
 
 /**
  * In a transaction that has failed a server prepares nothing but what ends it, and the client shall
@@ -26,13 +24,13 @@ export function standInFor(parse: Buffer, kind: SqlKind, isDescribed: boolean): 
   if (kind === "commit" || kind === "rollback" || kind === "two-phase") return null;
   const nameEnd = parse.indexOf(0, HEADER_BYTES);
   const textEnd = parse.indexOf(0, nameEnd + 1);
-  const text = parse.toString("latin1", nameEnd + 1, textEnd);
+  const text = textOf(parse);
   if (ROLLS_BACK.test(text)) return null;
   let parameters = parse.readUInt16BE(textEnd + 1);
   for (const [, number] of text.matchAll(/\$(\d{1,5})/g)) {
     parameters = Math.max(parameters, Number(number));
   }
-  if (isDescribed && (parameters > 0 || HAS_ROWS.test(text))) return null;
+  if (isDescribed && (parameters > 0 || mayHaveColumns(text))) return null;
   if (parameters > 0xffff) return null;
   const message = Buffer.alloc(nameEnd + 4 + 4 * parameters);
   message[0] = FRONTEND.parse;

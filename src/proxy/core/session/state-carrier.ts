@@ -109,6 +109,14 @@ export class StateCarrier {
     this.#names = joined(this.#names, sql.settingNames);
   }
 
+  /** A Close was sent there: it drops what SQL has prepared as well. */
+  closed(link: BackendLink): void {
+    const carried = this.#carriedBits() | this.#suspected | link.keeps;
+    if ((carried & LEAVES.prepared) === 0) return;
+    this.#suspected |= LEAVES.prepared;
+    this.#where = link;
+  }
+
   /** What a statement may clear although no reason of it keeps the link: it is carried. */
   #carriedBits(): number {
     return this.#state.prepared.size > 0 ? LEAVES.prepared : 0;

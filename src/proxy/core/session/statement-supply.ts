@@ -1,6 +1,7 @@
 import {
   buildCloseStatement,
   buildDescribeStatement,
+  buildParse,
   FRONTEND,
   HEADER_BYTES,
   SYNC,
@@ -15,6 +16,7 @@ import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { SharedStatement } from "./shared-statements.ts";
 import { NO_COLUMNS, parseWithTypes, ShapeLearner } from "./statement-shape.ts";
+import { withoutText } from "./prepared-columns.ts";
 import { standInFor } from "./stand-in.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
@@ -43,6 +45,8 @@ export class StatementSupply {
   has(link: BackendLink, statement: PreparedStatement): boolean {
     const { shared } = statement;
     if (shared !== null) return link.known.has(shared, this.isAborted ? null : statement);
+    // What PREPARE made is carried over with the state of the session.
+    if (statement.isFromSql) return true;
     if ((statement.backends & link.bit) === 0) return false;
     return (statement.unsure & link.bit) === 0 || statement.unsureBatch === link.known.batch;
   }
@@ -126,6 +130,67 @@ export class StatementSupply {
     link.note(SENT.describe, INJECTED | LEARNS | flags, watcher);
   }
 
+  /** The server has it as the client prepared it, at the same moment. */
+  hasFirst(link: BackendLink, statement: PreparedStatement): boolean {
+    const { shared } = statement;
+    if (!this.has(link, statement)) return false;
+    return shared === null
+      ? !statement.isAgain
+      : link.known.shapeOf(shared)?.parsedAs === statement.parsedAs;
+  }
+
+  /** For a Describe of one whose columns its text does not say: it is prepared as it was then. */
+  addDescribed(link: BackendLink, statement: PreparedStatement, flags: number): void {
+    const { columnsFrom, shared } = statement;
+    const parse = shared === null ? statement.parse : shared.parse;
+    if (columnsFrom === "nothing" && parse !== null) {
+      if (shared !== null) {
+        this.makeRoom(link, shared, flags);
+        link.known.doubt(shared);
+      } else if (statement.name === "") {
+        statement.backends &= ~link.bit;
+        link.mayHaveUnnamed = true;
+      } else {
+        this.#closeOwn(link, statement, flags);
+        statement.unsure |= link.bit;
+        statement.unsureBatch = -1;
+      }
+      link.note(SENT.parse, INJECTED | flags);
+      this.#output.add(withoutText(parse));
+    } else if (typeof columnsFrom === "string") this.add(link, statement, flags);
+    else this.#addAsMeant(link, statement, columnsFrom, flags);
+  }
+
+  /** The name that an EXECUTE says means for a moment what it meant then. */
+  #addAsMeant(
+    link: BackendLink,
+    statement: PreparedStatement,
+    meant: PreparedStatement,
+    flags: number,
+  ): void {
+    const now = this.#statements.get(meant.name);
+    const isOther = now !== meant && now?.isFromSql !== true;
+    if (isOther) {
+      if (now !== undefined && now.shared === null) this.#closeOwn(link, now, flags);
+      link.note(SENT.parse, INJECTED | flags);
+      // One that PREPARE made: that it has columns is all that matters when it is gone.
+      this.#output.add(meant.parse ?? buildParse(meant.name, "values (1)"));
+    }
+    this.#addOwn(link, statement, flags);
+    statement.isAgain = !isOther;
+    if (!isOther) return;
+    link.note(SENT.close, INJECTED | flags);
+    this.#output.add(buildCloseStatement(meant.name));
+    if (now !== undefined) now.backends &= ~link.bit;
+  }
+
+  /** What the server may have by the client's name makes room for what comes next. */
+  #closeOwn(link: BackendLink, statement: PreparedStatement, flags: number): void {
+    if (statement.name === "" || (statement.backends & link.bit) === 0) return;
+    link.note(SENT.close, INJECTED | flags);
+    this.#output.add(buildCloseStatement(statement.name));
+  }
+
   /** For a Parse of a shared statement. */
   makeRoom(link: BackendLink, shared: SharedStatement, flags: number): void {
     const { known } = link;
@@ -177,11 +242,8 @@ export class StatementSupply {
   #addOwn(link: BackendLink, statement: PreparedStatement, flags: number): void {
     if (statement.parse === null) return;
     const { bit, known } = link;
-    if (statement.name !== "" && (statement.backends & bit) !== 0) {
-      // It may be there.
-      link.note(SENT.close, INJECTED | flags);
-      this.#output.add(buildCloseStatement(statement.name));
-    }
+    this.#closeOwn(link, statement, flags);
+    statement.isAgain = true;
     const parse = parseWithTypes(statement.parse, statement.parameters);
     const standIn = this.#standInFor(statement, parse);
     link.note(SENT.parse, INJECTED | flags, {
