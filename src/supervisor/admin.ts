@@ -4,7 +4,7 @@
  */
 import { fail, succeed, type Ms, type Result } from "../base/index.ts";
 import { liveBackends, showPoolStatus, type Config } from "../config/index.ts";
-import { monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
+import { formatLocalTime, monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
 import { watchdogViewAt } from "../pcp/core/index.ts";
 import {
   startControlServer,
@@ -19,6 +19,7 @@ import {
   type ClusterRequest,
   type ControlRequest,
   type ClusterView,
+  type NodeActivity,
   type NodeList,
   type NodeStatus,
   type QueueRow,
@@ -27,6 +28,7 @@ import {
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import type { BackendPauses } from "./driver/backend-pauses.ts";
+import { healthStatsRows, poolCells, poolRows } from "../proxy/core/show/index.ts";
 import { loadingView } from "./core/loading-view.ts";
 
 /** What the node offers to its administrators. */
@@ -39,6 +41,7 @@ export interface AdminNode {
   status(): NodeStatus;
   listClients(): Promise<NodeList<ClientRow>>;
   listQueues(): Promise<NodeList<QueueRow>>;
+  activity(): Promise<NodeActivity>;
   explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
@@ -149,6 +152,19 @@ function handlersOf(node: AdminNode): PcpHandlers {
         node.config.pgpool_compat_version,
         liveBackends(node.view.backends),
       ),
+    processInfo: async (processId) => {
+      if (processId !== 0 && !node.workerPids.includes(processId)) return null;
+      const data = { formatTime, nowMs: Date.now(), placesMax: node.config.num_init_children };
+      return poolRows(await node.activity())
+        .filter(({ worker }) => processId === 0 || worker.workerPid === processId)
+        .map((row) => poolCells(row, data));
+    },
+    healthCheckStats: async (backendId) => {
+      const activity = await node.activity();
+      const data = { view: node.view, loadBalanceNode: null, formatTime, activity };
+      const at = node.view.backends.findIndex(({ id }) => id === backendId);
+      return healthStatsRows(data, activity)[at] ?? null;
+    },
     attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
     detach: async (id) => await node.request(requestFor("detach", id, "pcp_detach_node")),
     promote: async (id, { switchover }) => {
@@ -169,6 +185,11 @@ function handlersOf(node: AdminNode): PcpHandlers {
       return succeed(undefined);
     },
   };
+}
+
+/** Without the milliseconds. */
+function formatTime(wallMs: number): string {
+  return formatLocalTime(wallMs).slice(0, -".000".length);
 }
 
 function requestFor(

@@ -273,3 +273,25 @@ test("pgquorum explain-routing names the function, its volatility, the list and 
   }
   await client.end();
 });
+
+test("Pgpool-II's own pcp clients see the connections of a node, and its health checks", async () => {
+  const config = ["pgpool_compat_version = '4.3'", "num_workers = 2", "health_check_period = 1"];
+  const old = await LoneNode.start({ postgres, config });
+  try {
+    const client = await old.client();
+    const [{ pid }] = (await client.query("select pg_backend_pid() as pid")).rows;
+    const fields = (await old.pcp("pcp_proc_info")).stdout.split("\n")[0]?.split(" ") ?? [];
+    expect(fields.slice(0, 2)).toEqual(["bench", "postgres"]);
+    expect((await old.pcp("pcp_proc_info", "-v")).stdout).toContain(`: ${pid}\n`);
+    const pids = (await old.pcp("pcp_proc_count")).stdout.trim().split(" ");
+    const rows = await Promise.all(pids.map((one) => old.pcp("pcp_proc_info", "-a", "-P", one)));
+    expect(rows.map(({ stdout }) => stdout).join("")).toContain(` ${pid} `);
+    await until("a check has succeeded", async () => {
+      const { stdout } = await old.pcp("pcp_health_check_stats", "-n", "0");
+      return /^0 127\.0\.0\.1 \d+ up primary \S+ \S+ [1-9]\d* [1-9]/.test(stdout);
+    });
+    await client.end();
+  } finally {
+    await old.remove();
+  }
+});

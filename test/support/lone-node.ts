@@ -1,5 +1,6 @@
 /** One whole node without a watchdog, built by `npm run build`, in front of a PostgreSQL. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import pg from "pg";
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
 import { until } from "./loopback-cluster.ts";
 import { freePorts, type PostgresCluster } from "./postgres.ts";
-import { run, type Ended } from "./programs.ts";
+import { oracle, run, type Ended } from "./programs.ts";
 
 const BIN = join(import.meta.dirname, "../../bin");
 
@@ -19,14 +20,15 @@ export interface LoneNodeOptions {
 
 export class LoneNode {
   readonly port: number;
+  readonly pcpPort: number;
   /** Of its files and sockets. */
   readonly home: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
-  private constructor(home: string, port: number, child: ChildProcess) {
+  private constructor(home: string, ports: readonly [number, number], child: ChildProcess) {
     this.home = home;
-    this.port = port;
+    [this.port, this.pcpPort] = ports;
     this.#child = child;
     this.#ended = new Promise((resolve) => {
       child.once("exit", () => resolve());
@@ -60,7 +62,9 @@ export class LoneNode {
       ...config,
     ];
     await writeFile(join(home, "pgpool.conf"), `${lines.join("\n")}\n`);
-    await writeFile(join(home, "pcp.conf"), "");
+    const hash = createHash("md5").update("pcp").digest("hex");
+    await writeFile(join(home, "pcp.conf"), `pcp:${hash}\n`);
+    await writeFile(join(home, "pcppass"), "*:*:pcp:pcp\n", { mode: 0o600 });
     const log = openSync(join(home, "log"), "a");
     const args = ["-n", "-f", join(home, "pgpool.conf")];
     const child = spawn(join(BIN, "pgpool"), args, {
@@ -68,7 +72,7 @@ export class LoneNode {
       detached: true,
     });
     closeSync(log);
-    const node = new LoneNode(home, port, child);
+    const node = new LoneNode(home, [port, pcpPort], child);
     try {
       await until("the node serves clients and knows its primary", async () => {
         if (child.exitCode !== null) throw new Error(`the node ended: ${node.log}`);
@@ -96,6 +100,13 @@ export class LoneNode {
     const ended = await run(join(BIN, "pgquorum"), [command, "-f", file, ...args]);
     if (ended.exitCode !== 0) throw new Error(`pgquorum ${command}: ${ended.stderr}${this.log}`);
     return ended;
+  }
+
+  /** Runs one of Pgpool-II's own pcp_* programs on it. */
+  async pcp(name: string, ...args: readonly string[]): Promise<Ended> {
+    const where = ["-h", "127.0.0.1", "-p", String(this.pcpPort), "-U", "pcp", "-w"];
+    const env = { PCPPASSFILE: join(this.home, "pcppass") };
+    return await run(oracle(name), [...where, ...args], { env });
   }
 
   /** SIGHUP to the supervisor, which tells its workers. */

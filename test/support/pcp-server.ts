@@ -17,6 +17,40 @@ const POOL_STATUS_ROWS = [
 ];
 const WORKER_PIDS = [6030, 6031, 6032];
 
+const TIME = "2026-11-22 08:52:16";
+/** All fields of 4.7: one that is used, and one that is not. */
+const PROCESS_ROWS = [
+  [
+    "6030",
+    TIME,
+    "14",
+    "0",
+    "1",
+    "shop",
+    "alice",
+    TIME,
+    TIME,
+    "",
+    "3",
+    "3",
+    "0",
+    "2",
+    "4711",
+  ].concat(["1", "Idle", "1", "10.0.0.1", "50000", ""]),
+  ["6031", TIME, "0", "0", "0", "", "", "", "", "", "0", "0", "0", "0", "0"].concat([
+    "0",
+    "Wait for connection",
+    "0",
+    "",
+    "",
+    "",
+  ]),
+];
+const HEALTH_FIELDS =
+  `0|127.0.0.1|11002|up|primary|${TIME}|14|14|0|0|0|0.000000|0|349|2|28.285714|${TIME}|${TIME}||`.split(
+    "|",
+  );
+
 /** A log that keeps its lines. */
 export function keepingLog(): Log & { readonly lines: string[] } {
   const lines: string[] = [];
@@ -54,6 +88,14 @@ export function cannedHandlers(calls: string[]): PcpHandlers {
     watchdog: () => threeNodes,
     workerPids: () => WORKER_PIDS,
     poolStatus: () => POOL_STATUS_ROWS,
+    processInfo: (pid) =>
+      Promise.resolve(
+        pid === 0 || WORKER_PIDS.includes(pid)
+          ? PROCESS_ROWS.filter(([owner]) => pid === 0 || owner === String(pid))
+          : null,
+      ),
+    healthCheckStats: (id) =>
+      Promise.resolve(id < twoBackends.backends.length ? HEALTH_FIELDS : null),
     attach: (id) => done(`attach ${id}`),
     detach: (id, how) => done(`detach ${id}${how.graceful ? " gracefully" : ""}`),
     promote(id, { switchover, graceful }) {

@@ -98,7 +98,9 @@ export function parseOptions(
 
 function flagsOf(tool: PcpTool): Readonly<Record<string, Flag>> {
   const flags: Record<string, Flag> = { ...COMMON };
-  if (tool.idFlag !== null) flags[tool.idFlag] = { type: "string", short: "n" };
+  if (tool.idFlag !== null) {
+    flags[tool.idFlag] = { type: "string", short: tool.idFlag === "process-id" ? "P" : "n" };
+  }
   for (const name of tool.options) if (name !== "id") flags[name] = OWN[name];
   return flags;
 }

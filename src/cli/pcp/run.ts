@@ -1,15 +1,22 @@
 import { Secret, type Result } from "../../base/index.ts";
 import { fail, succeed } from "../../base/index.ts";
 import type { NodeInfoRow, PoolStatusRow, ReplyPart, PcpFrame } from "../../wire/pcp/index.ts";
-import { decodeDone, decodeNodeInfoPart, decodePoolStatusPart } from "../../wire/pcp/index.ts";
+import {
+  decodeDone,
+  decodeNodeInfoPart,
+  decodePoolStatusPart,
+  decodeProcessInfoPart,
+} from "../../wire/pcp/index.ts";
 import { promptPassword } from "../programs/prompt.ts";
 import type { PcpOptions } from "./options.ts";
 import {
   formatDone,
+  formatHealthStats,
   formatNodeCount,
   formatNodeInfo,
   formatPoolStatus,
   formatProcesses,
+  formatProcessInfo,
 } from "./output.ts";
 import { lookUpPassword } from "./passfile.ts";
 import { PcpSession } from "./session.ts";
@@ -70,6 +77,10 @@ async function readReply(
     const rows = await readRows<PoolStatusRow>(session, decodePoolStatusPart);
     return rows.ok ? succeed(formatPoolStatus(rows.value, options)) : rows;
   }
+  if (tool.reply === "process-info") {
+    const rows = await readRows<readonly string[]>(session, decodeProcessInfoPart);
+    return rows.ok ? succeed(formatProcessInfo(rows.value, options)) : rows;
+  }
   const frame = await session.receive();
   if (!frame.ok) return frame;
   const texts = decodeDone(frame.value);
@@ -77,6 +88,7 @@ async function readReply(
   const [first = "", ...rest] = texts.value;
   if (tool.reply === "node-count") return succeed(formatNodeCount(first, options));
   if (tool.reply === "processes") return succeed(formatProcesses(rest, options));
+  if (tool.reply === "health") return succeed(formatHealthStats(texts.value, options));
   if (tool.reply === "watchdog") return formatWatchdogInfo(first, options.verbose);
   return succeed(formatDone(tool.name));
 }

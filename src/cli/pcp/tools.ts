@@ -6,11 +6,19 @@ export interface PcpTool {
   readonly name: string;
   readonly about: string;
   /** The long name of `-n`; null for programs that take no id. */
-  readonly idFlag: "node-id" | "watchdog-id" | null;
+  readonly idFlag: "node-id" | "watchdog-id" | "process-id" | null;
   readonly needsId: boolean;
   readonly options: readonly OptionName[];
   /** What the reply is made of, which decides how it is read and printed. */
-  readonly reply: "done" | "node-count" | "node-info" | "processes" | "pool-status" | "watchdog";
+  readonly reply:
+    | "done"
+    | "node-count"
+    | "node-info"
+    | "processes"
+    | "process-info"
+    | "health"
+    | "pool-status"
+    | "watchdog";
   request(options: PcpOptions): PcpRequest;
 }
 
@@ -64,6 +72,23 @@ export const PCP_TOOLS: readonly PcpTool[] = [
     request: () => ({ type: "process-count" }),
   },
   {
+    ...COMMON,
+    name: "pcp_proc_info",
+    about: "display a pgpool-II child process' information",
+    idFlag: "process-id",
+    options: ["id", "all"],
+    reply: "process-info",
+    request: ({ id }) => ({ type: "process-info", processId: id ?? 0 }),
+  },
+  {
+    ...ONE_NODE,
+    name: "pcp_health_check_stats",
+    about: "display health check statistics data",
+    options: ["id"],
+    reply: "health",
+    request: ({ id }) => ({ type: "health-check-stats", backendId: id ?? 0 }),
+  },
+  {
     ...ONE_NODE,
     name: "pcp_promote_node",
     about: "promote a node as new main from pgpool-II",
@@ -111,13 +136,16 @@ const OPTION_LINES: Readonly<Record<OptionName, string>> = {
 
 const ID_LINES = {
   "node-id": "  -n, --node-id=NODEID   ID of a backend node\n",
+  "process-id":
+    "  -P, --process-id=PID   PID of the child process to get information for (optional)\n",
   "watchdog-id": `  -n, --watchdog-id=ID   pgpool_node_id of the node to get information for
                          If omitted then get information of all watchdog nodes
 `,
 } as const;
 
 export function usage(tool: PcpTool): string {
-  const positional = tool.needsId || tool.idFlag === "watchdog-id" ? `[${tool.idFlag}]` : "";
+  const hasPositional = tool.needsId || (tool.idFlag !== null && tool.idFlag !== "node-id");
+  const positional = hasPositional ? `[${tool.idFlag}]` : "";
   return `${tool.name} - ${tool.about}
 Usage:
 ${tool.name} [OPTION...] ${positional}

@@ -4,10 +4,12 @@ import type { ClusterView, WatchdogView } from "../../wire/ipc/index.ts";
 import type { PcpError, PcpLayout, PcpRequest, PoolStatusRow } from "../../wire/pcp/index.ts";
 import {
   encodeDone,
+  encodeHealthStats,
   encodeNodeCount,
   encodeNodeInfo,
   encodePoolStatus,
   encodeProcessIds,
+  encodeProcessInfo,
   encodeWatchdogInfo,
   formatWatchdogJson,
   pcpError,
@@ -26,6 +28,10 @@ export type Answer =
   | { readonly type: "view"; readonly view: ClusterView }
   | { readonly type: "watchdog"; readonly view: WatchdogView | null }
   | { readonly type: "processes"; readonly pids: readonly number[] }
+  /** Null: there is no such process. */
+  | { readonly type: "process-info"; readonly rows: readonly (readonly string[])[] | null }
+  /** Null: there is no such backend. */
+  | { readonly type: "health-check-stats"; readonly fields: readonly string[] | null }
   | { readonly type: "pool-status"; readonly rows: readonly PoolStatusRow[] }
   | { readonly type: "done" }
   | { readonly type: "refused"; readonly reason: string };
@@ -52,6 +58,18 @@ export function encodeAnswer(
     case "process-count":
       assert(answer.type === "processes", "process count is answered with process ids");
       return succeed([encodeProcessIds(answer.pids)]);
+    case "process-info": {
+      assert(answer.type === "process-info", "process info is answered with its rows");
+      if (answer.rows !== null) return succeed([encodeProcessInfo(answer.rows, layout)]);
+      const detail = `invalid process ID : ${command.processId}`;
+      return fail(pcpError("ERROR", refusalMessage(command), detail));
+    }
+    case "health-check-stats": {
+      assert(answer.type === "health-check-stats", "statistics are answered with their fields");
+      if (answer.fields !== null) return succeed([encodeHealthStats(answer.fields)]);
+      const detail = `invalid node ID ${command.backendId}`;
+      return fail(pcpError("ERROR", refusalMessage(command), detail));
+    }
     case "pool-status":
       assert(answer.type === "pool-status", "pool status is answered with its rows");
       return succeed([encodePoolStatus(answer.rows)]);
@@ -94,6 +112,10 @@ function refusalMessage(command: Command): string {
       return "informing node info failed";
     case "process-count":
       return "informing process count failed";
+    case "process-info":
+      return "informing process info failed";
+    case "health-check-stats":
+      return "informing health check stats info failed";
     case "pool-status":
       return "informing pool status failed";
     case "watchdog-info":

@@ -201,6 +201,8 @@ function onRequest(state: PcpConnection, request: PcpRequest): PcpStep {
     case "promote":
     case "node-count":
     case "process-count":
+    case "process-info":
+    case "health-check-stats":
     case "watchdog-info":
     case "reload":
       return perform(state, request);

@@ -96,6 +96,12 @@ async function performCommand(command: Command, handlers: PcpHandlers): Promise<
       return { type: "view", view: handlers.view() };
     case "process-count":
       return { type: "processes", pids: handlers.workerPids() };
+    case "process-info":
+      return { type: "process-info", rows: await handlers.processInfo(command.processId) };
+    case "health-check-stats": {
+      const fields = await handlers.healthCheckStats(command.backendId);
+      return { type: "health-check-stats", fields };
+    }
     case "pool-status":
       return { type: "pool-status", rows: handlers.poolStatus() };
     case "watchdog-info":

@@ -13,6 +13,10 @@ export interface PcpHandlers {
   /** Null while the watchdog is off. */
   watchdog(): WatchdogView | null;
   workerPids(): readonly number[];
+  /** Of one worker, or of all for 0, with all fields; null when there is no such worker. */
+  processInfo(processId: number): Promise<readonly (readonly string[])[] | null>;
+  /** Null when there is no such backend. */
+  healthCheckStats(backendId: number): Promise<readonly string[] | null>;
   poolStatus(): readonly PoolStatusRow[];
   attach(backendId: number): Outcome | Promise<Outcome>;
   /** `graceful`: resolves only when clients have left or the wait has timed out. */

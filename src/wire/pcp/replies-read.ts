@@ -80,6 +80,19 @@ export function decodePoolStatusPart(frame: PcpFrame): Result<ReplyPart<PoolStat
   return succeed({ kind: "row", row: { item, value, description } });
 }
 
+/** The fields of a row as they are; 17 in 4.3, up to 21. Errors: any other packet. */
+export function decodeProcessInfoPart(
+  frame: PcpFrame,
+): Result<ReplyPart<readonly string[]>, string> {
+  const [word, ...fields] = decodeTexts(frame.payload);
+  if (word === "CommandComplete") return succeed({ kind: "end" });
+  if (word === "ArraySize") return succeed({ kind: "count", count: Number(fields[0]) });
+  if (word !== "ProcessInfo" || fields.length < 17) {
+    return fail("the node's reply to process info has an unknown layout");
+  }
+  return succeed({ kind: "row", row: fields });
+}
+
 /** The texts behind `CommandComplete` of a reply of one packet. Errors: any other packet. */
 export function decodeDone(frame: PcpFrame): Result<readonly string[], string> {
   const [word, ...texts] = decodeTexts(frame.payload);

@@ -38,6 +38,33 @@ export function encodeProcessIds(pids: readonly number[]): Buffer {
   return encodeFrame("n", encodeTexts([OK, String(pids.length), ...pids.map(String)]));
 }
 
+/**
+ * A row for each server connection.
+ *
+ * @param rows the fields of 4.7; earlier releases have fewer.
+ */
+export function encodeProcessInfo(rows: readonly (readonly string[])[], layout: PcpLayout): Buffer {
+  const length = PROCESS_FIELDS[layout];
+  return Buffer.concat([
+    encodeFrame("p", encodeTexts([ROW_COUNT, String(rows.length)])),
+    ...rows.map((row) => encodeFrame("p", encodeTexts(["ProcessInfo", ...row.slice(0, length)]))),
+    encodeFrame("p", encodeTexts([OK])),
+  ]);
+}
+
+const PROCESS_FIELDS: Readonly<Record<PcpLayout, number>> = {
+  "4.3": 17,
+  "4.4": 17,
+  "4.5": 18,
+  "4.6": 18,
+  "4.7": 21,
+};
+
+/** @param fields those of SHOW POOL_HEALTH_CHECK_STATS. */
+export function encodeHealthStats(fields: readonly string[]): Buffer {
+  return encodeFrame("h", encodeTexts([OK, ...fields]));
+}
+
 /** @param json one line, as `formatWatchdogJson` makes it. */
 export function encodeWatchdogInfo(json: string): Buffer {
   return encodeFrame("w", encodeTexts([OK, json]));

@@ -26,6 +26,9 @@ export type PcpRequest =
     }
   | { readonly type: "node-count" }
   | { readonly type: "process-count" }
+  /** `processId` 0: all of them. */
+  | { readonly type: "process-info"; readonly processId: number }
+  | { readonly type: "health-check-stats"; readonly backendId: number }
   | { readonly type: "stop"; readonly mode: StopMode; readonly scope: CommandScope }
   /** `nodeId` -1: all of them. */
   | { readonly type: "watchdog-info"; readonly nodeId: number }
@@ -46,9 +49,7 @@ export interface RequestFault {
 const UNAVAILABLE: Readonly<Record<string, string>> = {
   F: "stop recovery",
   G: "invalidate query cache",
-  H: "health check statistics",
   O: "online recovery",
-  P: "process information",
   V: "log rotation",
 };
 
@@ -77,6 +78,14 @@ export function decodeRequest(frame: PcpFrame): Result<PcpRequest, RequestFault>
         backendId,
         graceful: letter === "d",
       }));
+    case "H":
+      return withId(payload, (backendId) => ({ type: "health-check-stats", backendId }));
+    case "P": {
+      const text = decodeTexts(payload)[0] ?? "";
+      const processId = parseId(text);
+      if (processId === null || processId < 0) return badPayload(`invalid process ID "${text}"`);
+      return succeed({ type: "process-info", processId });
+    }
     case "I":
       return withId(payload, (backendId) => ({ type: "node-info", backendId }));
     case "J":
@@ -174,6 +183,10 @@ export function encodeRequest(request: PcpRequest): Buffer {
       return encodeFrame("L");
     case "process-count":
       return encodeFrame("N");
+    case "process-info":
+      return encodeFrame("P", encodeTexts([String(request.processId)]));
+    case "health-check-stats":
+      return encodeFrame("H", encodeTexts([String(request.backendId)]));
     case "stop":
       return encodeFrame(
         request.scope === "cluster" ? "t" : "T",

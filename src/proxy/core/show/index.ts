@@ -5,4 +5,6 @@
 export { isOwnKind, parseOwnCommand, type OwnCommand } from "./command.ts";
 export { columnsOf } from "./columns.ts";
 export { answerParameter, type ParameterCommand } from "./parameters.ts";
+export { healthStatsRows } from "./nodes.ts";
+export { poolCells, poolRows } from "./processes.ts";
 export { answerShow, needsList, type ShowAnswer, type ShowData } from "./show.ts";
