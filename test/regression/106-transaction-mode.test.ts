@@ -335,6 +335,79 @@ describe("a prepared statement whose table has changed", () => {
   });
 });
 
+describe("a connection that a session kept", () => {
+  test.each([
+    ["by LISTEN", ["listen them"], "select count(*)::int as n from pg_listening_channels()"],
+    [
+      "by a temporary table",
+      ["create temp table mine (a int)"],
+      "select count(*)::int as n from pg_class where relname = 'mine'",
+    ],
+    [
+      "by a lock",
+      ["select pg_advisory_lock(5)"],
+      "select count(*)::int as n from pg_locks where locktype = 'advisory'",
+    ],
+    [
+      "in a transaction",
+      ["begin", "create table half (a int)"],
+      "select count(*)::int as n from pg_class where relname = 'half'",
+    ],
+    [
+      "that was just probed",
+      ["set work_mem = '9MB'"],
+      "select (current_setting('work_mem') = '9MB')::int as n",
+    ],
+  ])("%s serves others when it has ended, and is like new", async (_, texts, look) => {
+    const narrow = await startWorker({
+      postgres,
+      weights: [1, 0],
+      config: ["pool_mode = transaction", "pool_size = 1"],
+    });
+    try {
+      const pid = "select pg_backend_pid() as pid";
+      for (let round = 0; round < 3; round += 1) {
+        const first = await narrow.client();
+        const [mine] = (await first.query(pid)).rows as { pid: number }[];
+        const { rows } = await first.query({ name: "again", text: "select 1 as one" });
+        expect(rows).toEqual([{ one: 1 }]);
+        for (const text of texts) await first.query(text);
+        await first.end();
+        const next = await narrow.client();
+        expect((await next.query(look)).rows).toEqual([{ n: 0 }]);
+        expect((await next.query(pid)).rows).toEqual([mine]);
+        await next.query({ name: "again", text: "select 1 as one" });
+        await next.end();
+      }
+    } finally {
+      await narrow.stop();
+    }
+  });
+
+  test("and loaded something into is closed", async () => {
+    const narrow = await startWorker({
+      postgres,
+      weights: [1, 0],
+      config: ["pool_mode = transaction", "pool_size = 1"],
+    });
+    try {
+      const pid = "select pg_backend_pid() as pid";
+      for (const begin of ["select 1", "begin"]) {
+        const first = await narrow.client();
+        const { rows } = await first.query(pid);
+        await first.query(begin);
+        await first.query("load 'plpgsql'");
+        await first.end();
+        const next = await narrow.client();
+        expect((await next.query(pid)).rows).not.toEqual(rows);
+        await next.end();
+      }
+    } finally {
+      await narrow.stop();
+    }
+  });
+});
+
 describe("a paused backend", () => {
   const drained = async (backendId: number): Promise<unknown> =>
     worker.message(

@@ -69,6 +69,8 @@ export interface LinkSource {
   open(backendId: number, session: ClientSession): BackendConnection | null;
   /** @param isOrderly it owes nothing, and may serve somebody else. */
   release(connection: BackendConnection, isOrderly: boolean): void;
+  /** Of a shared one: the session has left something in it that a reset takes away. */
+  recycle(connection: BackendConnection): void;
   /** The client is gone, and something runs there for it. */
   abandon(connection: BackendConnection): void;
   /** Nobody waits any more for what `open` did not have at once. */
@@ -491,11 +493,14 @@ export class ClientSession implements SessionPort, ConnectionUser {
     const isWritten = !this.#o.socket.isBlocked;
     for (const connection of this.#connections) {
       const { link } = connection;
-      const isClean = this.#o.first === null || this.#session.isClean(link);
+      const isSharing = this.#o.first !== null;
+      const isClean = (!isSharing || this.#session.isClean(link)) && link.isQuiet;
+      const mayBeReset = isSharing && !isClean && this.#session.mayBeReset(link);
       link.letGo();
       connection.leftAt = Date.now();
       connection.resume(PAUSE.otherSideIsSlow);
-      this.#o.links.release(connection, isOrderly && isWritten && isClean && link.isQuiet);
+      if (mayBeReset && isOrderly && isWritten) this.#o.links.recycle(connection);
+      else this.#o.links.release(connection, isOrderly && isWritten && isClean);
     }
     this.#connections.length = 0;
     this.#session.leftStatements();

@@ -139,6 +139,10 @@ export class SessionOpener implements LinkSource {
     pool.release(connection, { mayReuse: this.#host.mayReuse(), status: connection.link.status });
   }
 
+  recycle(connection: BackendConnection): void {
+    this.release(connection, true);
+  }
+
   abandon(connection: BackendConnection): void {
     const { pool, settings } = this.#context;
     pool.abandon(connection, settings().config.client_check_interval);

@@ -21,6 +21,7 @@ import type {
   ParameterSet,
   SessionState,
 } from "../core/session/index.ts";
+import { LEAVES } from "../core/sql/index.ts";
 import {
   BackendConnection,
   type BackendTarget,
@@ -65,6 +66,32 @@ export function sharedSettings(config: Config): SharedSettings {
 export interface Welcome {
   readonly parameters: ParameterSet;
   readonly method: BackendMethod;
+}
+
+/** Whatever `reset_query_list` says: to sessions that take turns it must be as it was at first. */
+const RESET_QUERIES = ["ABORT", "DISCARD ALL"];
+
+/** Waits for the answers to what we asked last for a session that has ended. */
+class LastAnswers implements ConnectionUser {
+  readonly #connections: SharedConnections;
+
+  constructor(connections: SharedConnections) {
+    this.#connections = connections;
+  }
+
+  received(connection: BackendConnection, bytes: Buffer): void {
+    const isBroken = connection.link.push(bytes) !== null;
+    if (isBroken) this.#connections.discard(connection);
+    else if (connection.link.isQuiet) this.#connections.recycle(connection);
+  }
+
+  drained(): void {
+    // Nothing waits for it.
+  }
+
+  closed(connection: BackendConnection): void {
+    this.#connections.discard(connection);
+  }
 }
 
 /** Kept for so many kinds of connections. */
@@ -171,6 +198,24 @@ export class SharedConnections
     connection.use(this);
     // A cancel request that is still on its way must not hit whoever comes next.
     if (connection.cancelsOpen === 0) this.#pool.give(lane, connection);
+  }
+
+  /** A session that kept it, or was in a transaction, has ended: it is made like new for others. */
+  recycle(connection: BackendConnection): void {
+    const { link } = connection;
+    if (!link.isQuiet) return connection.use(new LastAnswers(this));
+    const lane = this.#lanes.get(connection);
+    const isTainted = (link.keepsForGood & LEAVES.process) !== 0;
+    if (lane === undefined || lane.isPaused || isTainted) return this.discard(connection);
+    connection.reset({
+      queries: RESET_QUERIES,
+      status: link.status,
+      done: (isClean) => {
+        if (!isClean) return this.discard(connection);
+        link.wasReset(this.#known.states.initial);
+        this.release(connection);
+      },
+    });
   }
 
   /** The last cancel request of a connection is through. */

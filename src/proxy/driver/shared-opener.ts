@@ -119,6 +119,10 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     else this.#context.shared.discard(connection);
   }
 
+  recycle(connection: BackendConnection): void {
+    this.#context.shared.recycle(connection);
+  }
+
   abandon(connection: BackendConnection): void {
     const { shared, settings } = this.#context;
     shared.abandon(connection, settings().config.client_check_interval);

@@ -174,6 +174,16 @@ export class BackendLink implements FrameSink {
     this.keeps = 0;
   }
 
+  /** Nothing that any session has made is there any more, by ABORT and DISCARD ALL. */
+  wasReset(state: SessionState): void {
+    this.state = state;
+    this.status = READY.idle;
+    this.keeps = 0;
+    this.keepsForGood = 0;
+    this.mayHaveUnnamed = false;
+    this.known.clear(this.known.changes);
+  }
+
   /** Nothing is owed in either direction and no frame is half read. */
   get isQuiet(): boolean {
     return this.pending.isIdle && this.#walker.isBetweenFrames;

@@ -131,6 +131,13 @@ export class Session implements LinkOwner {
     return !link.isKept && this.#carrier?.suspects(link) !== true;
   }
 
+  /** What is left on this link goes away when it is reset, once what we asked there is answered. */
+  mayBeReset(link: BackendLink): boolean {
+    const { pending } = link;
+    if (pending.isUnsynced || !(link.isQuiet || pending.isAsked)) return false;
+    return this.#carrier?.mayHaveLoaded(link) !== true;
+  }
+
   /** Nothing runs and no transaction is open. */
   get isIdle(): boolean {
     return this.#talk.status === READY.idle && !this.#talk.isBusy;

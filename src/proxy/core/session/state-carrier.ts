@@ -122,6 +122,11 @@ export class StateCarrier {
     return this.#state.prepared.size > 0 ? LEAVES.prepared : 0;
   }
 
+  /** For the life of the server process; a probe that is under way will tell. */
+  mayHaveLoaded(link: BackendLink): boolean {
+    return this.suspects(link) && (this.#suspected & (LEAVES.process | LEAVES.unknown)) !== 0;
+  }
+
   /** The client saw it. */
   told(name: string, value: string): void {
     this.#told = this.#known.sets.with(this.#told, name, value);
