@@ -193,7 +193,7 @@ const context: WorkerContext = {
     showPoolStatus(
       settings.config,
       settings.config.pgpool_compat_version,
-      liveBackends(view.backends),
+      liveBackends(wholeView.backends),
     ),
   catalogs,
   catalogChanged: (database) => {

@@ -3,7 +3,7 @@ import type { SqlKind } from "./class.ts";
 
 /**
  * As what a statement is counted. Source: Pgpool-II manual, "SHOW POOL_BACKEND_STATS"; behaviour of
- * 4.3.5, for which what it cannot read is a change of the schema, and an empty text a SELECT.
+ * 4.3.5, for which an empty text is a SELECT. Different: what cannot be read is no DELETE.
  *
  * @param word the first one, in lower case.
  */
@@ -48,6 +48,9 @@ const BY_WORD: Readonly<Record<string, number | undefined>> = {
   checkpoint: STATISTIC.other,
   load: STATISTIC.other,
   lock: STATISTIC.other,
+  vacuum: STATISTIC.other,
+  analyze: STATISTIC.other,
+  analyse: STATISTIC.other,
 };
 
 /** By the name of its node in the grammar's tree; null: the first word tells. */
