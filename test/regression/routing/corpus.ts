@@ -16,7 +16,12 @@
 export type Protocol = "simple" | "extended";
 
 export type Step =
-  | { readonly kind: "statement"; readonly text: string; readonly isBare: boolean }
+  | {
+      readonly kind: "statement";
+      readonly text: string;
+      readonly isBare: boolean;
+      readonly protocols: readonly Protocol[];
+    }
   /** A named statement of the extended protocol. */
   | { readonly kind: "parse"; readonly name: string; readonly text: string }
   | { readonly kind: "run"; readonly name: string }
@@ -95,7 +100,8 @@ class FileReader {
   #stepOf(words: Words): Step {
     const { command, rest } = words;
     if (command === null) {
-      return { kind: "statement", text: unescape(rest), isBare: words.isBare };
+      const { isBare, protocols } = words;
+      return { kind: "statement", text: unescape(rest), isBare, protocols };
     }
     if (this.#script === null) throw this.#fault(`@${command} stands in scripts only`);
     const [name = "", ...text] = rest.split(" ");
@@ -173,6 +179,11 @@ export function markOf(unit: Unit, step: number): string {
 }
 
 export const MARK = /\bu\d+\.\d+\b/;
+
+/** Some statements of a script are for one protocol. */
+export function isSkipped(step: Step, protocol: Protocol): boolean {
+  return step.kind === "statement" && !step.protocols.includes(protocol);
+}
 
 /** The text that the client sends; null for steps that send none of their own. */
 export function textOf(unit: Unit, index: number): string | null {

@@ -108,6 +108,12 @@ export class Stage {
     }
   }
 
+  /** Ends the server processes of a lane, past any product. */
+  async endSessions(database: string): Promise<void> {
+    const end = `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`;
+    for (const node of this.postgres.servers.keys()) await this.postgres.query(node, end);
+  }
+
   /** What a script prepared for a second phase would keep its database for ever. */
   async #drop(database: string): Promise<void> {
     const prepared = await this.postgres.query(0, "select gid from pg_prepared_xacts", database);
