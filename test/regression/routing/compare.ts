@@ -1,7 +1,7 @@
 /** From what the servers saw to a verdict for each statement: equal, a documented difference, or neither. */
 import type { Configuration } from "./configurations.ts";
 import { MARK, markOf, textOf, type Protocol, type Unit } from "./corpus.ts";
-import type { Difference } from "./differences.ts";
+import type { Difference, Role } from "./differences.ts";
 import type { Outcome, Played } from "./replay.ts";
 import type { Seen } from "./server-logs.ts";
 import type { Lane } from "./stage.ts";
@@ -75,7 +75,7 @@ function stepWithoutMark(unit: Unit, played: readonly Played[], seen: Seen): num
 
 /** The primary is node 0, and all standbys are alike. */
 export function roleOf(place: Place): Place {
-  if (place === "none") return place;
+  if (!/\d/.test(place)) return place;
   const nodes = place.split("+");
   const roles = [nodes.includes("0") ? "P" : "", nodes.some((node) => node !== "0") ? "S" : ""];
   return roles.filter((role) => role !== "").join("+");
@@ -93,23 +93,30 @@ export function judge(
 ): Verdict {
   const form = configuration.comparesRoles === true ? roleOf : (place: Place): Place => place;
   const [theirs, ours] = [form(one.pgpool2.place), form(one.pgquorum.place)];
-  const expected = differences.find((each) => covers(each, one));
+  const isAllPrimary = configuration.readsPrimary?.includes(one.protocol) === true;
+  const place = (role: Role): Place => (isAllPrimary && role !== "none" ? "P" : role);
+  const expected = differences.find(
+    (each) =>
+      covers(each, one) &&
+      place(each.pgpool2) === roleOf(theirs) &&
+      place(each.pgpool2) !== place(each.pgquorum),
+  );
   if (expected === undefined) {
     if (theirs !== ours) return { kind: "wrong", why: `Pgpool-II ${theirs}, pgquorum ${ours}` };
     const isWorse = one.pgpool2.outcome === "ok" && one.pgquorum.outcome !== "ok";
     return isWorse ? { kind: "wrong", why: "fails with pgquorum only" } : { kind: "equal" };
   }
-  if (roleOf(theirs) === expected.pgpool2 && roleOf(ours) === expected.pgquorum) {
+  if (roleOf(ours) === place(expected.pgquorum)) {
     return { kind: "documented", difference: expected };
   }
-  const was = `expected Pgpool-II ${expected.pgpool2}, pgquorum ${expected.pgquorum}`;
+  const was = `"${expected.name}" says ${place(expected.pgquorum)}`;
   return { kind: "wrong", why: `Pgpool-II ${theirs}, pgquorum ${ours}, but ${was}` };
 }
 
 function covers(each: Difference, one: Compared): boolean {
   const { rules, scripts, statements, configurations, protocols } = each;
   return (
-    rules.includes(one.unit.rule) &&
+    (rules?.includes(one.unit.rule) ?? true) &&
     (scripts?.test(one.unit.title ?? "") ?? true) &&
     (statements?.test(one.text) ?? true) &&
     (configurations?.includes(one.configuration) ?? true) &&

@@ -1,4 +1,5 @@
 /** The configurations under which the corpus is replayed: each routing parameter in one of them. */
+import type { Protocol } from "./corpus.ts";
 
 export interface Configuration {
   readonly name: string;
@@ -9,12 +10,15 @@ export interface Configuration {
   readonly roles?: readonly string[];
   /** Chance chooses the standby: only whether it is one is compared. */
   readonly comparesRoles?: boolean;
+  /** Protocols in which all reads go to the primary. */
+  readonly readsPrimary?: readonly Protocol[];
   /** Files of the corpus. */
   readonly files: readonly string[];
   /** Of these files; undefined: all. */
   readonly rules?: readonly string[];
 }
 
+const BOTH: readonly Protocol[] = ["simple", "extended"];
 const FIRST_STANDBY = [0, 1, 0] as const;
 
 export const CONFIGURATIONS: readonly Configuration[] = [
@@ -28,11 +32,12 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: "no balance",
     weights: FIRST_STANDBY,
     lines: ["load_balance_mode = off"],
+    readsPrimary: BOTH,
     files: ["sample"],
   },
-  { name: "primary only", weights: [1, 0, 0], lines: [], files: ["sample"] },
+  { name: "primary only", weights: [1, 0, 0], lines: [], readsPrimary: BOTH, files: ["sample"] },
   { name: "second standby", weights: [0, 0, 1], lines: [], files: ["sample"] },
-  { name: "no weights", weights: [0, 0, 0], lines: [], files: ["sample"] },
+  { name: "no weights", weights: [0, 0, 0], lines: [], readsPrimary: BOTH, files: ["sample"] },
   {
     name: "both standbys",
     weights: [0, 1, 1],
@@ -133,6 +138,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
       "database_redirect_preference_list = 'routing_.*_simple:primary,ROUTING_.*_EXTENDED:2'",
       "app_name_redirect_preference_list = 'reports.*:1'",
     ],
+    readsPrimary: ["simple"],
     files: ["lists"],
     rules: ["Databases that are sent elsewhere"],
   },
@@ -161,6 +167,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: "raw",
     weights: FIRST_STANDBY,
     lines: ["backend_clustering_mode = 'raw'"],
+    readsPrimary: BOTH,
     roles: ["main", "replica", "replica"],
     files: ["sample"],
   },

@@ -1,34 +1,151 @@
 /**
  * Where pgquorum deliberately does not what Pgpool-II 4.3.5 does. Each has its row in
- * docs/compatibility.md. A statement that one of these covers must differ exactly so; one that none
- * covers must not differ: so an unexpected difference fails the suite, and so does an expected one that
- * is gone, and one that nothing of the corpus shows.
+ * docs/compatibility.md. A statement that one of these covers (the first, by rule, script, text,
+ * configuration, protocol and the place where Pgpool-II runs it) must run where that says; one that
+ * none covers must not differ. So an unexpected difference fails the suite, and so does an expected one
+ * that is gone, and one that nothing of the corpus shows.
  */
+import { CONFIGURATIONS } from "./configurations.ts";
 import type { Protocol } from "./corpus.ts";
+
+/** Of the primary, of the session's standby, of both of them, of none. */
+export type Role = "P" | "S" | "P+S" | "none";
 
 export interface Difference {
   readonly name: string;
   /** The first words of its row in docs/compatibility.md. */
   readonly row: string;
-  /** Rules of the corpus. */
-  readonly rules: readonly string[];
+  /** Rules of the corpus; undefined: all. */
+  readonly rules?: readonly string[];
   /** Titles of scripts; undefined: all, and statements of their own. */
   readonly scripts?: RegExp;
   readonly statements?: RegExp;
   readonly configurations?: readonly string[];
   readonly protocols?: readonly Protocol[];
-  /** `P`, `S`, `P+S` or `none`. */
-  readonly pgpool2: string;
-  readonly pgquorum: string;
+  readonly pgpool2: Role;
+  readonly pgquorum: Role;
 }
+
+const TRANSACTION_CONTROL =
+  /^(?:\/\*.*?\*\/ )?(?:begin|start|commit|end|rollback|abort|savepoint|release)\b/i;
+
+/** Where a list says which functions write, the catalogs are not asked. */
+const ALL_BUT_LISTS = CONFIGURATIONS.map(({ name }) => name).filter(
+  (name) => name !== "writing functions" && name !== "read-only functions",
+);
 
 export const DIFFERENCES: readonly Difference[] = [
   {
     name: "VALUES is a read",
     row: "`VALUES`",
-    rules: ["Plain reads"],
     statements: /^values/i,
     pgpool2: "P",
     pgquorum: "S",
+  },
+  {
+    name: "transactions are the primary's",
+    row: "BEGIN, COMMIT, ROLLBACK, savepoints",
+    statements: TRANSACTION_CONTROL,
+    pgpool2: "P+S",
+    pgquorum: "P",
+  },
+  {
+    name: "LOCK on the primary",
+    row: "LOCK in a weak mode",
+    statements: /^lock /i,
+    pgpool2: "P+S",
+    pgquorum: "P",
+  },
+  {
+    name: "what is refused in a failed transaction",
+    row: "a failed transaction",
+    pgpool2: "none",
+    pgquorum: "P",
+  },
+  {
+    name: "SQL-level prepared statements are the primary's",
+    row: "DEALLOCATE",
+    statements: /^deallocate/i,
+    pgpool2: "P+S",
+    pgquorum: "P",
+  },
+  {
+    name: "COPY looks at what it reads",
+    row: "COPY (…) TO STDOUT",
+    statements: /^copy .*(?:volatile_f|pg_class|unlogged_t|for update|insert into|temp_14)/i,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "names that the catalogs do not know",
+    row: "names that do not exist",
+    statements:
+      /^select (?:\* from |nothing from )?(?:\w*none_here|pg_\w+\.none_here|nowhere|none_such_f|none_here\.|"VOLATILE_F"|dblink|only_there_f\()(?!.* from t )/,
+    configurations: ALL_BUT_LISTS,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "what only the primary answers",
+    row: "`txid_current()`",
+    statements:
+      /pg_backend_pid|txid_current|pg_current_xact_id|pg_listening_channels|show (?:transaction_read_only|in_hot_standby)/,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "views are looked into",
+    row: "views",
+    statements: /volatile_view|unlogged_view|temp_view/,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "a table beside a temporary one of its name",
+    row: "temporary tables",
+    scripts: /one of the same name as a table/,
+    statements: /public\.t/,
+    pgpool2: "P",
+    pgquorum: "S",
+  },
+  {
+    name: "temporary tables that check_temp_table does not show Pgpool-II",
+    row: "temporary tables",
+    rules: ["Temporary tables"],
+    statements: /(?:temp_|TEMP_|Temp )/,
+    configurations: ["temp trace", "temp none"],
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "DDL drops what was looked up",
+    row: "relation cache",
+    scripts: /that becomes/,
+    statements: /fresh_3 \/\*u\d+\.4|fresh_g\(\) \/\*u\d+\.5/,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "several statements in the extended protocol",
+    row: "several statements in one text",
+    statements: /^select 1; select 2/,
+    protocols: ["extended"],
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "SET that is not finished",
+    row: "SET that PostgreSQL refuses",
+    statements: /^set work_mem \/\*/,
+    pgpool2: "P",
+    pgquorum: "P+S",
+  },
+  {
+    name: "set_config, DO and CALL keep reads on the primary",
+    row: "`SET` inside a transaction, `set_config()`",
+    rules: ["Session state"],
+    scripts: /^(?:set_config and a read|DO|CALL)$/,
+    pgpool2: "S",
+    pgquorum: "P",
   },
 ];

@@ -81,7 +81,9 @@ function compareUnit(
   });
   const compared: Compared[] = [];
   for (const [index, step] of unit.steps.entries()) {
-    if (step.kind === "settle" || isSkipped(step, where.protocol)) continue;
+    // A Parse alone is in no log.
+    if (step.kind === "settle" || step.kind === "parse" || isSkipped(step, where.protocol))
+      continue;
     const text = step.kind === "run" ? `@run ${step.name}` : (textOf(unit, index) ?? "");
     const [pgpool2, pgquorum] = [ran(results.pgpool2, index), ran(results.pgquorum, index)];
     compared.push({ ...where, unit, index, text, pgpool2, pgquorum });
