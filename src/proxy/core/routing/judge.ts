@@ -124,8 +124,11 @@ export class Judge {
     const { config } = this.#rules;
     if (sql.multi) return REASON.severalStatements;
     if (sql.destination === "primary") return { rule: "kind", kind: sql.kind };
+    // The first character of a COPY says nothing, as with Pgpool-II.
+    if (sql.kind === "copy-out") return null;
     if (sql.leadingComment && !config.allow_sql_comments) return REASON.comment;
-    if (sql.leadingWhiteSpace && !config.ignore_leading_white_space && sql.kind === "read") {
+    const isPlain = sql.kind === "read" || sql.kind === "empty";
+    if (sql.leadingWhiteSpace && !config.ignore_leading_white_space && isPlain) {
       return REASON.whiteSpace;
     }
     return null;

@@ -172,8 +172,15 @@ describe("parameters", () => {
     expect(targets("/* x */ select 1", {}, { allow_sql_comments: true })).toEqual([1]);
   });
 
+  test("a COPY is read on a standby whatever stands before it", () => {
+    expect(targets("/* x */ copy (select 1) to stdout")).toEqual([1]);
+    const own = { ignore_leading_white_space: false };
+    expect(targets(" copy (select 1) to stdout", {}, own)).toEqual([1]);
+  });
+
   test("ignore_leading_white_space off keeps an indented read on the primary", () => {
     expect(targets(" select 1", {}, { ignore_leading_white_space: false })).toEqual([0]);
+    expect(targets(" ", {}, { ignore_leading_white_space: false })).toEqual([0]);
   });
 
   test("primary_routing_query_pattern_list matches the whole text, in any case", () => {
