@@ -14,6 +14,7 @@ import {
   logOptionsFor,
   monotonicNowMs,
   openLog,
+  ownPassword,
   type OpenLog,
   type ServerHandle,
   type SocketProblem,
@@ -47,6 +48,7 @@ import {
   NodeListQuestions,
   readSettings,
   SharedConnections,
+  ReplayWatch,
   StandbyWatch,
   sharedSettings,
   sharedSizes,
@@ -169,6 +171,18 @@ const standbys = new StandbyWatch({
   silenceMs: () => settings.config.standby_silence_timeout,
   changed: takeView,
 });
+const replay = new ReplayWatch({
+  io,
+  sets: known.sets,
+  log,
+  login: () => {
+    const { sr_check_user, sr_check_password, sr_check_database: database } = settings.config;
+    const user = sr_check_user === "" ? "postgres" : sr_check_user;
+    const secret = ownPassword(settings.config, user, sr_check_password);
+    return { user, database, secret: secret.isEmpty ? null : { kind: "text", secret } };
+  },
+  waitMs: () => settings.config.read_consistency_wait,
+});
 const context: WorkerContext = {
   workerId,
   log,
@@ -188,6 +202,7 @@ const context: WorkerContext = {
   askForQueues: (done) => allQueues.ask(done),
   askForActivity: (done) => allActivity.ask(done),
   gate,
+  replay,
   pauses,
   poolStatus: () =>
     showPoolStatus(
@@ -289,6 +304,7 @@ function viewChanged(next: ClusterView): void {
 function takeView(): void {
   const before = view;
   view = standbys.take(wholeView);
+  replay.viewTaken(view);
   for (const backend of before.backends) {
     const now = view.backends.find((one) => one.id === backend.id);
     const isUp = now?.state === "up" || now?.state === "waiting";
@@ -362,6 +378,7 @@ function tick(): void {
   shared.expire();
   pauses.look();
   listener.lookAtClients();
+  replay.look();
   if (classifier.parserFault !== null && !isStopping) replaceWhenEmpty(classifier.parserFault);
   const stats: FromWorker = { type: "stats", clients: listener.counts, statistics };
   const text = JSON.stringify(stats);

@@ -107,6 +107,27 @@ export const OWN = {
     about:
       "In transaction mode, prepared statements kept on one server connection; the one that was not used for longest makes room.",
   },
+  read_consistency: {
+    type: "enum",
+    values: ["eventual", "session"],
+    ordinals: "names",
+    initial: "eventual",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Whether reads on standbys see at least what the primary has shown to the same session: `session`. With `eventual`, as in Pgpool-II, a standby may be behind a write that the session has just made.",
+  },
+  read_consistency_wait: {
+    type: "int",
+    unit: "ms",
+    initial: 100,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How long a read waits until its standby has replayed what the session must see; then it goes to the primary, at once when the standby is known to be further behind. 0 never waits.",
+  },
   standby_silence_timeout: {
     type: "int",
     unit: "ms",

@@ -1,4 +1,4 @@
-import { failure, succeed, type Failure, type Result } from "../../base/index.ts";
+import { fail, failure, succeed, type Failure, type Result } from "../../base/index.ts";
 import { changedForSession, type Config } from "../../config/index.ts";
 import { compileRules } from "../core/routing/index.ts";
 import {
@@ -30,6 +30,8 @@ import {
 import type { LogDetails } from "../../os/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
+import type { ReplayWaiter } from "./replay-watch.ts";
+import { formatLsn } from "../core/replay/index.ts";
 import { sendCancel } from "./cancel.ts";
 import { formatLocalTime } from "./local-time.ts";
 import type { ByteSocket } from "./byte-socket.ts";
@@ -80,7 +82,7 @@ export interface LinkSource {
 }
 
 /** A session with its sockets: whatever one side cannot take at once stops the other side. */
-export class ClientSession implements SessionPort, ConnectionUser {
+export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter {
   readonly #o: ClientSessionOptions;
   readonly #session: Session;
   readonly #connections: BackendConnection[] = [];
@@ -109,6 +111,8 @@ export class ClientSession implements SessionPort, ConnectionUser {
       catalog: o.context.catalogs.of(o.client.database),
       sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
+      clock: o.context.replay.clock,
+      isConsistent: config.read_consistency === "session",
       logging: loggingOf(config),
     });
     for (const connection of o.connections) {
@@ -336,11 +340,29 @@ export class ClientSession implements SessionPort, ConnectionUser {
       case "set":
       case "reset":
         return this.#answerParameter(command);
+      case "show-lsn":
+        return this.#answerLsn();
+      case "show-wait-for-lsn":
+        return succeed(oneValue("wait_for_lsn", this.#session.namedPosition));
+      case "wait-for-lsn":
+        this.#session.namedPosition = command.lsn;
+        return succeed({ columns: null, rows: [], tag: command.tag });
       case "explain-route":
       case "deallocate":
       case "wrong":
         throw new Error("the session answers it itself");
     }
+  }
+
+  #answerLsn(): null {
+    this.#o.context.replay.askPrimary((lsn) => {
+      if (this.#isOver) return;
+      if (lsn !== null) return this.#session.ownAnswered(succeed(oneValue("lsn", lsn)));
+      const detail = "The primary does not say how far it has come.";
+      const hint = "The log says why. Can sr_check_user log in there?";
+      this.#session.ownAnswered(fail(failure("no-primary", { detail, hint })));
+    });
+    return null;
   }
 
   #answerParameter(command: ParameterCommand): Result<ShowAnswer, Failure> {
@@ -407,6 +429,22 @@ export class ClientSession implements SessionPort, ConnectionUser {
     // Without holes: it goes to the supervisor as it is.
     while (statistics.length <= place) statistics.push(0);
     statistics[place] = (statistics[place] as number) + 1;
+  }
+
+  waitForReplay(backendId: number): boolean {
+    return this.#o.context.replay.mayWait(this, backendId);
+  }
+
+  get replayQuestion(): number {
+    return this.#session.replayQuestion;
+  }
+
+  isBehind(backendId: number): boolean {
+    return this.#session.isBehind(backendId);
+  }
+
+  waited(): void {
+    if (!this.#isOver) this.#session.replayWaited();
   }
 
   readMoved(backendId: number, why: string): void {
@@ -489,6 +527,7 @@ export class ClientSession implements SessionPort, ConnectionUser {
   #finish(isOrderly: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#o.context.replay.leave(this);
     // What is still being written to the client lies in a connection's read buffer.
     const isWritten = !this.#o.socket.isBlocked;
     for (const connection of this.#connections) {
@@ -543,3 +582,7 @@ const NOTICE_LEVELS: ReadonlySet<string> = new Set([
   "info",
   "notice",
 ]);
+
+function oneValue(column: string, lsn: number): ShowAnswer {
+  return { columns: [column], rows: [[lsn === 0 ? "" : formatLsn(lsn)]], tag: "SHOW" };
+}

@@ -14,6 +14,7 @@ export { NodeListQuestions } from "./node-list.ts";
 export { readSettings, type SettingsRead } from "./settings.ts";
 export type { AcceptedClient } from "./byte-socket.ts";
 export { chooseSocketIo } from "./socket-io.ts";
+export { ReplayWatch } from "./replay-watch.ts";
 export { StandbyWatch } from "./standby-watch.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

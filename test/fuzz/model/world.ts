@@ -2,6 +2,7 @@
 import { loadModule, parseSync } from "libpg-query";
 import { assert, failure, succeed, type Failure } from "../../../src/base/index.ts";
 import { CLIENT, ROUTING } from "../../support/routing.ts";
+import { ReplayClock } from "../../../src/proxy/core/replay/index.ts";
 import { compileRules } from "../../../src/proxy/core/routing/index.ts";
 import {
   BackendLink,
@@ -78,6 +79,8 @@ export class World implements SessionPort {
       client: CLIENT,
       catalog: null,
       sharing: null,
+      clock: new ReplayClock(),
+      isConsistent: false,
       nextRandom: () => 0,
       logging: {
         statements: false,
@@ -171,6 +174,10 @@ export class World implements SessionPort {
     assert(this.opening === null, "one link is opened at a time");
     this.opening = backendId;
     return null;
+  }
+
+  waitForReplay(): boolean {
+    return false;
   }
 
   giveUpLink(): void {

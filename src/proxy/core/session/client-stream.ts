@@ -536,7 +536,9 @@ export class ClientStream {
     this.#o.log.batch(this.#batch, input, end, links);
     for (let i = 0; i < this.#batch.count; i += 1) {
       const statement = this.#batch.statements[i];
-      if (this.#batch.kinds[i] === SENT.bind && statement) this.#executed(statement.sql, links);
+      if (this.#batch.kinds[i] !== SENT.bind) continue;
+      if (statement) this.#executed(statement.sql, links);
+      else if (links[0] === this.#talk.primary) this.#talk.consistency?.sentToPrimary(UNREAD_SQL);
     }
   }
 
@@ -565,6 +567,11 @@ export class ClientStream {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }
     if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
+    const { consistency, primary } = this.#talk;
+    if (consistency !== null) {
+      if (first === primary) consistency.sentToPrimary(sql);
+      if (sql.clearsSession) consistency.named = 0;
+    }
     if (sql.changesCatalog) this.#talk.changesCatalog = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);

@@ -4,17 +4,27 @@ import type { BackendLink } from "./backend-link.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
+import type { ReadConsistency } from "./read-consistency.ts";
 import type { SharedStatements } from "./shared-statements.ts";
 
 /** What the client's next message waits for. */
 export type Waiting =
-  "nothing" | "drained" | "flushed" | "opened" | "carried" | "probed" | "known" | "gate" | "answer";
+  | "nothing"
+  | "drained"
+  | "flushed"
+  | "opened"
+  | "carried"
+  | "probed"
+  | "known"
+  | "replayed"
+  | "gate"
+  | "answer";
 
 /** While it waits for one of ours, a client is read until it has said so much. */
 const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
 
 /** Waited for without the client having to be silent, where connections are shared. */
-const OURS = new Set<Waiting>(["opened", "carried", "probed", "known"]);
+const OURS = new Set<Waiting>(["opened", "carried", "probed", "known", "replayed"]);
 
 /** What the parts of a session share: its links, its place in the protocol, how it waits and ends. */
 export class Conversation {
@@ -41,6 +51,8 @@ export class Conversation {
   status: number = READY.idle;
   /** DDL was sent, and what it changes is not in effect yet, as far as is known. */
   changesCatalog = false;
+  /** What reads on standbys must see; null: whatever is there. */
+  consistency: ReadConsistency | null = null;
   hasEnded = false;
 
   constructor(port: SessionPort, shared: SharedStatements | null) {

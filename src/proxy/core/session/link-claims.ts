@@ -204,7 +204,9 @@ export class LinkClaims {
       case "nowhere":
         return talk.port.awaitsPrimary() ? talk.wait("gate") : this.#failStatement(to.failure);
       case "backend": {
-        const backendId = this.#besidesPauses(to.backendId);
+        const wanted = this.#besidesLag(to.backendId);
+        if (wanted === "wait" || wanted === "failed") return wanted;
+        const backendId = this.#besidesPauses(wanted);
         if (talk.isSharing) return this.#share(backendId);
         const held = this.#held(backendId);
         if (held !== null) return held;
@@ -223,6 +225,24 @@ export class LinkClaims {
         return this.#claimAll(to.backendIds);
       }
     }
+  }
+
+  /** A standby without what the session must see is waited for, or done without. */
+  #besidesLag(wanted: number): number | "wait" | "failed" {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    const { consistency } = talk;
+    if (consistency === null || wanted === primaryId) return wanted;
+    if (consistency.mayReadFrom(wanted)) return wanted;
+    // What is under way may be a write.
+    if (talk.isBusy) return talk.wait("drained");
+    if (primaryId === null) {
+      const detail = "No standby is known to have what this session has seen.";
+      return talk.port.awaitsPrimary()
+        ? talk.wait("gate")
+        : this.#failStatement(failure("no-primary", { detail }));
+    }
+    return talk.port.waitForReplay(wanted) ? talk.wait("replayed") : primaryId;
   }
 
   /** A standby that is paused is done without where the primary is not. */

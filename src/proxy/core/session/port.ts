@@ -51,6 +51,12 @@ export interface SessionPort {
   /** A line of the log about this client, and one about a statement that goes to a backend. */
   log(message: string, detail?: string): void;
   logSent(backendId: number, text: string): void;
+  /**
+   * The next read should go to this standby, which is not known to have what the session must see.
+   *
+   * @returns whether it waits: then `Session.replayWaited` follows, never during the call.
+   */
+  waitForReplay(backendId: number): boolean;
   /** A read that failed on a standby, or got no answer, is sent to another server. */
   readMoved(backendId: number, why: string): void;
   /** A connection reported an error; FATAL ones announce its end. */

@@ -2,6 +2,7 @@ import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
 import type { Catalog, ClientIdentity, RoutingRules } from "../routing/index.ts";
+import type { ReplayClock } from "../replay/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
 import type { BackendLink, LinkOwner } from "./backend-link.ts";
@@ -9,6 +10,7 @@ import { ClientStream } from "./client-stream.ts";
 import { Conversation } from "./conversation.ts";
 import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
+import { ReadConsistency } from "./read-consistency.ts";
 import { SessionRouting } from "./session-routing.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
@@ -36,6 +38,9 @@ export interface SessionOptions {
   readonly sharing: (KnownStates & FirstState) | null;
   /** 0 <= r < 1. */
   readonly nextRandom: () => number;
+  readonly clock: ReplayClock;
+  /** Reads see at least what the primary has shown to this session. */
+  readonly isConsistent: boolean;
   readonly logging: StatementLogging;
 }
 
@@ -57,6 +62,7 @@ export class Session implements LinkOwner {
   readonly #talk: Conversation;
   readonly #routing: SessionRouting;
   readonly #claims: LinkClaims;
+  readonly #clock: ReplayClock;
   readonly #stream: ClientStream;
   readonly #carrier: StateCarrier | null;
   readonly #log: StatementLog;
@@ -78,6 +84,8 @@ export class Session implements LinkOwner {
     this.#talk.goOn = (what) => {
       if (this.#talk.waitsFor === what) this.#resume();
     };
+    this.#clock = o.clock;
+    if (o.isConsistent) this.#talk.consistency = new ReadConsistency(o.clock, true);
     this.#routing = new SessionRouting(o);
     this.#log = new StatementLog(
       {
@@ -243,6 +251,32 @@ export class Session implements LinkOwner {
     if (!this.#talk.hasEnded && this.#stream.ownAnswered(answer)) this.#resume();
   }
 
+  /** An answer to `SessionPort.waitForReplay`. */
+  replayWaited(): void {
+    if (!this.#talk.hasEnded) this.#talk.goOn("replayed");
+  }
+
+  /** The question to the primary that a read of this session waits for; 0 when for none. */
+  get replayQuestion(): number {
+    return this.#talk.consistency?.question ?? 0;
+  }
+
+  /** What the session must see is not known to be there. */
+  isBehind(backendId: number): boolean {
+    return this.#talk.consistency?.mayReadFrom(backendId) === false;
+  }
+
+  /** The position that its reads must have at least, as the client named it; 0 for none. */
+  get namedPosition(): number {
+    return this.#talk.consistency?.named ?? 0;
+  }
+
+  set namedPosition(lsn: number) {
+    const talk = this.#talk;
+    talk.consistency ??= new ReadConsistency(this.#clock, false);
+    talk.consistency.named = lsn;
+  }
+
   /** The backend closed its connection, or may not be used any more. */
   linkLost(link: BackendLink, why: string): void {
     const talk = this.#talk;
@@ -347,6 +381,10 @@ export class Session implements LinkOwner {
     this.#talk.status = link.status;
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     this.#retryCount = 0;
+    const { consistency, primary } = this.#talk;
+    if (consistency !== null && link === primary) {
+      consistency.primaryReady(link.status === READY.idle && link.pending.isIdle);
+    }
     if (!this.#avoidsForOne) return;
     this.#avoidsForOne = false;
     this.#routing.avoidsNone();

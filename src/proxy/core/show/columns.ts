@@ -56,6 +56,12 @@ export function columnsOf(command: OwnCommand, compat: Compat): readonly string[
       return showColumns(command.name, compat);
     case "show-parameter":
       return isParameterGroup(command.name) ? ["item", "value", "description"] : [command.name];
+    case "show-lsn":
+      return ["lsn"];
+    case "show-wait-for-lsn":
+      return ["wait_for_lsn"];
+    case "wait-for-lsn":
+      return null;
     case "explain-route":
       return ["item", "value"];
     case "set":

@@ -1,5 +1,7 @@
 import type { Failure } from "../../../base/index.ts";
 import { Lexer, type SqlClass } from "../sql/index.ts";
+import { isOver, nameIn, valueIn } from "./command-words.ts";
+import { parseOwnParameter } from "./own-parameters.ts";
 
 /** A statement that the proxy answers itself. */
 export type OwnCommand =
@@ -13,6 +15,11 @@ export type OwnCommand =
   | { readonly kind: "reset"; readonly name: string | null }
   /** PGPOOL EXPLAIN ROUTE. */
   | { readonly kind: "explain-route"; readonly text: string }
+  /** SHOW pgquorum.lsn, a position of the primary behind all that anybody has seen. */
+  | { readonly kind: "show-lsn" }
+  | { readonly kind: "show-wait-for-lsn" }
+  /** SET pgquorum.wait_for_lsn; 0 for no position. */
+  | { readonly kind: "wait-for-lsn"; readonly lsn: number; readonly tag: "SET" | "RESET" }
   /** Of a statement of ours that was prepared by Parse. */
   | { readonly kind: "deallocate"; readonly name: string }
   | { readonly kind: "wrong"; readonly failure: Failure };
@@ -33,6 +40,7 @@ export function parseOwnCommand(sql: SqlClass, text: string): OwnCommand {
   if (sql.kind === "deallocate") return { kind: "deallocate", name: sql.name ?? "" };
   const lexer = new Lexer(text);
   lexer.next();
+  if (!lexer.isWord("pgpool")) return parseOwnParameter(lexer);
   lexer.next();
   if (lexer.isWord("show")) return show(lexer);
   if (lexer.isWord("set")) return set(lexer);
@@ -69,38 +77,6 @@ function explain(lexer: Lexer): OwnCommand {
   lexer.next();
   if (!lexer.isWord("route")) return wrongAt(lexer);
   return { kind: "explain-route", text: lexer.text.slice(lexer.end).trim() };
-}
-
-function nameIn(lexer: Lexer): string | null {
-  lexer.next();
-  const isName = lexer.kind === "word" || lexer.kind === "quoted-identifier";
-  return isName ? lexer.value.toLowerCase() : null;
-}
-
-/** A word, a number with a unit or a sign, or a string. */
-function valueIn(lexer: Lexer): string | null {
-  const sign = lexer.isSymbol("-") || lexer.isSymbol("+") ? lexer.value : "";
-  if (sign !== "") lexer.next();
-  const raw = lexer.text.slice(lexer.start, lexer.end);
-  switch (lexer.kind) {
-    case "number":
-      return `${sign}${raw}`;
-    case "word":
-    case "quoted-identifier":
-      return sign === "" ? lexer.value : null;
-    case "string":
-      return sign === "" && raw.startsWith("'") ? raw.slice(1, -1).replaceAll("''", "'") : null;
-    case "parameter":
-    case "symbol":
-    case "end":
-      return null;
-  }
-}
-
-function isOver(lexer: Lexer): boolean {
-  do lexer.next();
-  while (lexer.isSymbol(";"));
-  return lexer.kind === "end";
 }
 
 /** So much of a text is repeated in the message about it. */

@@ -8,7 +8,7 @@
  *   `savepoint` (also RELEASE and ROLLBACK TO), `two-phase` (PREPARE TRANSACTION and its kin).
  * - `set`: SET and RESET of a parameter. `show`: SHOW of PostgreSQL's. `discard`: DISCARD.
  * - `show-pool`: SHOW POOL_*, answered by us; `name` is the lower case name.
- * - `pgpool`: PGPOOL SHOW, SET or RESET, answered by us.
+ * - `pgpool`: PGPOOL SHOW, SET or RESET, and those of `pgquorum.*`, answered by us.
  * - `listen`: LISTEN, UNLISTEN, NOTIFY. `cursor`: DECLARE, FETCH, MOVE, CLOSE.
  * - `prepare`, `execute`, `deallocate`: prepared statements made in SQL.
  * - `explain`: EXPLAIN, with or without ANALYZE.

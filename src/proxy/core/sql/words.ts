@@ -208,7 +208,14 @@ function setClass(seen: Skim): SqlClass {
   if (isIsolation && value === "serializable") {
     return lexerClass(seen, { ...both, name, destination: "primary" });
   }
-  return lexerClass(seen, { ...both, name: parameterName(words) });
+  const parameter = parameterName(words);
+  if (isOurs(seen, parameter)) return lexerClass(seen, { kind: "pgpool", name: parameter });
+  return lexerClass(seen, { ...both, name: parameter });
+}
+
+/** A parameter that the proxy has, and no server. */
+function isOurs(seen: Skim, parameter: string | null): boolean {
+  return parameter?.startsWith("pgquorum.") === true && !seen.multi;
 }
 
 const OFF = new Set(["off", "of", "f", "fa", "fal", "fals", "false", "n", "no", "0"]);
@@ -234,6 +241,7 @@ function showClass(seen: Skim): SqlClass {
   const name = parameterName(seen.words.slice(1));
   const isPool = seen.words.length === 2 && name !== null && SHOW_POOL_NAMES.has(name);
   if (isPool) return lexerClass(seen, { kind: "show-pool", destination: "either", name });
+  if (isOurs(seen, name)) return lexerClass(seen, { kind: "pgpool", name });
   const isOfPrimary = name !== null && SHOWN_BY_PRIMARY.has(name);
   return lexerClass(seen, {
     kind: "show",

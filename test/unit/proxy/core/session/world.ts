@@ -6,6 +6,7 @@ import { loadModule, parseSync } from "libpg-query";
 import { failure, succeed, type Failure } from "../../../../../src/base/index.ts";
 import type { OwnCommand } from "../../../../../src/proxy/core/show/index.ts";
 import { CLIENT, ROUTING } from "../../../../support/routing.ts";
+import { ReplayClock } from "../../../../../src/proxy/core/replay/index.ts";
 import { compileRules, type Catalog } from "../../../../../src/proxy/core/routing/index.ts";
 import { createClassifier } from "../../../../../src/proxy/core/sql/index.ts";
 import {
@@ -65,6 +66,7 @@ export class World implements SessionPort {
   isPrimaryAwaited = false;
   readonly pauses: ReturnType<SessionPort["pauseOf"]>[] = [];
   isClientSlow = false;
+  mayWaitForReplay = false;
   #lines: string[] = [];
 
   /** Shared connections that are idle, where they are shared. */
@@ -75,6 +77,8 @@ export class World implements SessionPort {
       readonly view?: ClusterView;
       readonly backends?: readonly number[];
       readonly isSharing?: boolean;
+      /** Reads are to see what the session has seen. */
+      readonly clock?: ReplayClock;
       readonly catalog?: Catalog;
     } = {},
   ) {
@@ -95,6 +99,8 @@ export class World implements SessionPort {
               told: KNOWN.sets.of(new Map()),
             }
           : null,
+      clock: o.clock ?? new ReplayClock(),
+      isConsistent: o.clock !== undefined,
       nextRandom: () => 0,
       logging: {
         statements: false,
@@ -206,6 +212,11 @@ export class World implements SessionPort {
     this.#lines.push(link === undefined ? `open ${backendId}` : `take ${backendId}`);
     if (link !== undefined) link.owner = this.session;
     return link ?? null;
+  }
+
+  waitForReplay(backendId: number): boolean {
+    this.#lines.push(`wait for ${backendId}`);
+    return this.mayWaitForReplay;
   }
 
   giveUpLink(): void {
