@@ -145,6 +145,8 @@ function rowOf(item: string, row: ParameterRow, value: Value): StatusRow {
 
 function textOf(row: ParameterRow, value: Value): string {
   if (row.visibility === "masked") return "*****";
+  // Pgpool-II knows units of those only that hold one value.
+  if (row.slots !== undefined && typeof value === "number") return String(value);
   return formatValue(row, value);
 }
 

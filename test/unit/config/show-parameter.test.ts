@@ -40,10 +40,10 @@ test.each([
   ],
   ["backend_port1", "5433"],
   ["backend_port9", "0"],
-  ["health_check_period1", "7s"],
+  ["health_check_period1", "7"],
   [
     "health_check_period",
-    ["health_check_period=10s", "health_check_period0=10s", "health_check_period1=7s"],
+    ["health_check_period=10", "health_check_period0=10", "health_check_period1=7"],
   ],
   ["backend_weight", ["backend_weight0=1", "backend_weight1=3"]],
   ["recovery_password", "*****"],
