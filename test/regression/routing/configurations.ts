@@ -10,6 +10,8 @@ export interface Configuration {
   readonly roles?: readonly string[];
   /** Chance chooses the standby: only whether it is one is compared. */
   readonly comparesRoles?: boolean;
+  /** Id of a standby that stops to replay what the primary writes. */
+  readonly lagging?: number;
   /** Protocols in which all reads go to the primary. */
   readonly readsPrimary?: readonly Protocol[];
   /** Files of the corpus. */
@@ -155,6 +157,43 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     lines: ["check_temp_table = 'none'", "check_unlogged_table = off"],
     files: ["objects"],
     rules: ["Temporary tables", "Unlogged tables"],
+  },
+  {
+    name: "lagging",
+    weights: FIRST_STANDBY,
+    lines: ["delay_threshold = 10000"],
+    lagging: 1,
+    readsPrimary: BOTH,
+    files: ["sample"],
+    rules: ["A sample of reads"],
+  },
+  {
+    name: "lagging, another preferred",
+    weights: [0, 3, 1],
+    lines: ["delay_threshold = 10000", "prefer_lower_delay_standby = on"],
+    lagging: 1,
+    files: ["sample"],
+    rules: ["A sample of reads"],
+  },
+  {
+    name: "lagging, not looked at",
+    weights: FIRST_STANDBY,
+    lines: ["delay_threshold = 0"],
+    lagging: 1,
+    files: ["sample"],
+    rules: ["A sample of reads"],
+  },
+  {
+    name: "lagging, each statement",
+    weights: [0, 3, 1],
+    lines: [
+      "delay_threshold = 10000",
+      "prefer_lower_delay_standby = on",
+      "statement_level_load_balance = on",
+    ],
+    lagging: 1,
+    files: ["sample"],
+    rules: ["A sample of reads"],
   },
   {
     name: "logical replication",

@@ -46,6 +46,8 @@ export class Stage {
   readonly #directory: string;
   readonly #account: Account | null;
   readonly #root: string;
+  /** The products that run. */
+  readonly #servers = new Set<Server>();
 
   private constructor(o: {
     postgres: PostgresCluster;
@@ -77,6 +79,7 @@ export class Stage {
   }
 
   async stop(): Promise<void> {
+    await this.#stopProducts();
     await this.postgres.stop();
     await rm(this.#directory, { recursive: true, force: true });
   }
@@ -87,12 +90,11 @@ export class Stage {
     protocols: readonly Protocol[],
     use: (lanes: readonly Lane[]) => Promise<T>,
   ): Promise<T> {
-    const servers: Server[] = [];
     const databases: string[] = [];
     try {
       const lanes: Lane[] = [];
       for (const product of PRODUCTS) {
-        const port = await this.#startProduct(product, configuration, servers);
+        const port = await this.#startProduct(product, configuration);
         for (const protocol of protocols) {
           const database = `routing_${product}_${protocol}`;
           await this.postgres.query(0, `create database ${database} template ${BASE}`);
@@ -101,10 +103,30 @@ export class Stage {
         }
       }
       await this.postgres.caughtUp();
+      await this.#letLag(configuration, lanes);
       return await use(lanes);
     } finally {
-      await Promise.all(servers.map((server) => server.stop()));
+      if (configuration.lagging !== undefined) {
+        await this.postgres.query(configuration.lagging, "select pg_wal_replay_resume()");
+      }
+      await this.#stopProducts();
       for (const database of databases) await this.#drop(database);
+    }
+  }
+
+  /** Makes a standby lag, and waits until both products have noticed. */
+  async #letLag({ lagging }: Configuration, lanes: readonly Lane[]): Promise<void> {
+    if (lagging === undefined) return;
+    await this.postgres.query(lagging, "select pg_wal_replay_pause()");
+    const write = "insert into t select i, repeat('x', 200) from generate_series(100000, 101000) i";
+    const [{ database } = { database: BASE }] = lanes;
+    await this.postgres.query(0, write, database);
+    for (const { port } of lanes) {
+      await until("the delay is seen", async () => {
+        const delays = (await poolNodes(port)).map((node) => Number(node.replication_delay));
+        const others = delays.filter((_, id) => id !== lagging);
+        return (delays[lagging] ?? 0) > 50_000 && others.every((delay) => delay === 0);
+      });
     }
   }
 
@@ -112,6 +134,11 @@ export class Stage {
   async endSessions(database: string): Promise<void> {
     const end = `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`;
     for (const node of this.postgres.servers.keys()) await this.postgres.query(node, end);
+  }
+
+  async #stopProducts(): Promise<void> {
+    await Promise.all([...this.#servers].map((server) => server.stop()));
+    this.#servers.clear();
   }
 
   /** What a script prepared for a second phase would keep its database for ever. */
@@ -123,11 +150,7 @@ export class Stage {
     await this.postgres.query(0, `drop database ${database} with (force)`);
   }
 
-  async #startProduct(
-    product: ProductName,
-    configuration: Configuration,
-    servers: Server[],
-  ): Promise<number> {
+  async #startProduct(product: ProductName, configuration: Configuration): Promise<number> {
     const directory = await mkdtemp(join(this.#directory, `${product}-`));
     const [port = 0, pcpPort = 0] = await freePorts(2);
     const file = (name: string): string => join(directory, name);
@@ -150,11 +173,11 @@ export class Stage {
       logFile: join(directory, "log"),
       stopSignal: "SIGINT",
     });
-    servers.push(server);
+    this.#servers.add(server);
     const expected = configuration.roles ?? ["primary", "standby", "standby"];
     await until(`${product} serves, and knows its ${expected.join()}`, async () => {
       if (!server.isAlive) throw new Error(`${product} ended: ${server.lastWords()}`);
-      const roles = await rolesAt(port);
+      const roles = (await poolNodes(port)).map(({ role }) => role);
       if (!isStreaming && product === "pgquorum") return roles.length > 0;
       return roles.join() === expected.join();
     });
@@ -194,7 +217,13 @@ export class Stage {
   }
 }
 
-async function rolesAt(port: number): Promise<readonly string[]> {
+interface PoolNode {
+  readonly role: string;
+  readonly replication_delay: string;
+}
+
+/** None while it does not serve. */
+async function poolNodes(port: number): Promise<readonly PoolNode[]> {
   const client = new pg.Client({
     host: "127.0.0.1",
     port,
@@ -206,10 +235,9 @@ async function rolesAt(port: number): Promise<readonly string[]> {
   client.on("error", () => undefined); // The query that runs fails as well.
   try {
     await client.connect();
-    const { rows } = await client.query<{ role: string }>("show pool_nodes");
-    return rows.map((row) => row.role);
+    return (await client.query<PoolNode>("show pool_nodes")).rows;
   } catch {
-    return []; // It does not serve yet.
+    return [];
   } finally {
     await client.end().catch(() => undefined);
   }

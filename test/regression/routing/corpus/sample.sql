@@ -1,4 +1,4 @@
-# A sample of all
+# A sample of reads
 select 1
 select * from t
 select * from s.t
@@ -18,6 +18,7 @@ select nextval('counter')
 select * from pg_class limit 1
 select * from information_schema.tables limit 1
 select * from unlogged_t
+# A sample of all
 insert into t values (2002, 'x')
 update t set v = 'x' where id = 2002
 delete from t where id = 2002
