@@ -16,7 +16,10 @@ let node: LoneNode;
 beforeAll(async () => {
   postgres = await startPostgres({ standbys: 1 });
   await postgres.query(0, "create database bench");
-  node = await LoneNode.start({ postgres, config: ["num_workers = 2", "num_init_children = 8"] });
+  await postgres.query(0, "create role sharer superuser login");
+  const config = ["num_workers = 2", "num_init_children = 8"];
+  const sharing = "pool_mode_list = 'sharer/*:transaction'";
+  node = await LoneNode.start({ postgres, config: [...config, sharing] });
 });
 
 afterAll(async () => {
@@ -60,16 +63,22 @@ test("a driver gets the same answer by the extended protocol, as columns of type
   expect(new Set(result.fields.map(({ dataTypeID }) => dataTypeID))).toEqual(new Set([25]));
 });
 
-test("a driver may prepare one under a name and execute it again, in a transaction too", async () => {
-  const client = await node.client();
-  const show = { name: "nodes", text: "show pool_nodes", rows: 1 };
-  await client.query("begin");
-  expect((await client.query(show)).rows).toHaveLength(2);
-  await client.query("commit");
-  expect((await client.query(show)).rows).toHaveLength(2);
-  await client.query("deallocate nodes");
-  await client.end();
-});
+test.each([
+  ["session", "postgres"],
+  ["transaction", "sharer"],
+])(
+  "a driver may prepare one under a name and execute it again, in a transaction too: in %s mode",
+  async (_, user) => {
+    const client = await node.client({ user });
+    const show = { name: "nodes", text: "show pool_nodes", rows: 1 };
+    await client.query("begin");
+    expect((await client.query(show)).rows).toHaveLength(2);
+    await client.query("commit");
+    expect((await client.query(show)).rows).toHaveLength(2);
+    await client.query("deallocate nodes");
+    await client.end();
+  },
+);
 
 /** As Pgpool-II 4.7 has them; 4.3.5 lacks the last four of POOL_POOLS. */
 const COLUMNS: Readonly<Record<string, string>> = {
@@ -180,53 +189,64 @@ test("PGPOOL SET client_idle_limit ends this session when it is idle, and no oth
   await other.end();
 });
 
-test("statements and messages are logged as Pgpool-II logs them, for one session", async () => {
-  const client = await node.client({ application_name: "logged" });
-  const notices: string[] = [];
-  client.on("notice", ({ message }) => notices.push(message ?? ""));
-  for (const name of ["log_statement", "log_per_node_statement", "notice_per_node_statement"]) {
-    await client.query(`pgpool set ${name} to on`);
-  }
-  await client.query("pgpool set log_client_messages to on");
-  await client.query("pgpool set log_backend_messages to terse");
-  await client.query("create temp table shown (a int)");
-  await client.query({ name: "n1", text: "select $1::int as a from shown", values: [1] });
-  await client.end();
-  await until("the end is logged", () => Promise.resolve(node.log.includes("Terminate message")));
-  const lines = node.log
-    .split("\n")
-    .filter((line) => line.includes("logged pid") && !line.includes("pgpool set"))
-    .map((line) => line.replace(/^.*?pid \d+: /, "").replace(/backend pid: \d+/, "backend pid: N"));
-  const start = lines.findIndex((line) => line.includes("create temp table"));
-  expect(lines.slice(start)).toEqual([
-    'DETAIL:  query: "create temp table shown (a int)"',
-    "LOG:  statement: create temp table shown (a int)",
-    "LOG:  DB node id: 0 backend pid: N statement: create temp table shown (a int)",
-    "LOG:  CommandComplete message from backend 0",
-    "LOG:  ReadyForQuery message from backend 0",
-    "LOG:  Parse message from frontend.",
-    'DETAIL:  statement: "n1", query: "select $1::int as a from shown"',
-    "LOG:  DB node id: 0 backend pid: N statement: Parse: select $1::int as a from shown",
-    "LOG:  Bind message from frontend.",
-    'DETAIL:  portal: "", statement: "n1"',
-    "LOG:  DB node id: 0 backend pid: N statement: Bind: select $1::int as a from shown",
-    "LOG:  Describe message from frontend.",
-    'DETAIL:  portal: ""',
-    "LOG:  DB node id: 0 backend pid: N statement: D message",
-    "LOG:  Execute message from frontend.",
-    'DETAIL:  portal: ""',
-    "LOG:  statement: select $1::int as a from shown",
-    "LOG:  DB node id: 0 backend pid: N statement: Execute: select $1::int as a from shown",
-    "LOG:  Sync message from frontend.",
-    "LOG:  ParseComplete message from backend 0",
-    "LOG:  BindComplete message from backend 0",
-    "LOG:  RowDescription message from backend 0",
-    "LOG:  CommandComplete message from backend 0",
-    "LOG:  ReadyForQuery message from backend 0",
-    "LOG:  Terminate message from frontend.",
-  ]);
-  expect(notices).toContain("DB node id: 0 statement: create temp table shown (a int)");
-});
+test.each(["session", "transaction"])(
+  "statements and messages are logged as Pgpool-II logs them, for one session: in %s mode",
+  async (mode) => {
+    // Transaction mode by the name of the user.
+    const user = mode === "session" ? "postgres" : "sharer";
+    const client = await node.client({ application_name: `logged in ${mode}`, user });
+    const notices: string[] = [];
+    client.on("notice", ({ message }) => notices.push(message ?? ""));
+    for (const name of ["log_statement", "log_per_node_statement", "notice_per_node_statement"]) {
+      await client.query(`pgpool set ${name} to on`);
+    }
+    await client.query("pgpool set log_client_messages to on");
+    await client.query("pgpool set log_backend_messages to terse");
+    await client.query("create temp table shown (a int)");
+    await client.query({ name: "n1", text: "select $1::int as a from shown", values: [1] });
+    await client.end();
+    const isOver = (): boolean =>
+      node.log
+        .split("\n")
+        .some((line) => line.includes(mode) && line.includes("Terminate message"));
+    await until("the end is logged", () => Promise.resolve(isOver()));
+    const lines = node.log
+      .split("\n")
+      .filter((line) => line.includes(`logged in ${mode} pid`) && !line.includes("pgpool set"))
+      .map((line) =>
+        line.replace(/^.*?pid \d+: /, "").replace(/backend pid: \d+/, "backend pid: N"),
+      );
+    const start = lines.findIndex((line) => line.includes("create temp table"));
+    expect(lines.slice(start)).toEqual([
+      'DETAIL:  query: "create temp table shown (a int)"',
+      "LOG:  statement: create temp table shown (a int)",
+      "LOG:  DB node id: 0 backend pid: N statement: create temp table shown (a int)",
+      "LOG:  CommandComplete message from backend 0",
+      "LOG:  ReadyForQuery message from backend 0",
+      "LOG:  Parse message from frontend.",
+      'DETAIL:  statement: "n1", query: "select $1::int as a from shown"',
+      "LOG:  DB node id: 0 backend pid: N statement: Parse: select $1::int as a from shown",
+      "LOG:  Bind message from frontend.",
+      'DETAIL:  portal: "", statement: "n1"',
+      "LOG:  DB node id: 0 backend pid: N statement: Bind: select $1::int as a from shown",
+      "LOG:  Describe message from frontend.",
+      'DETAIL:  portal: ""',
+      "LOG:  DB node id: 0 backend pid: N statement: D message",
+      "LOG:  Execute message from frontend.",
+      'DETAIL:  portal: ""',
+      "LOG:  statement: select $1::int as a from shown",
+      "LOG:  DB node id: 0 backend pid: N statement: Execute: select $1::int as a from shown",
+      "LOG:  Sync message from frontend.",
+      "LOG:  ParseComplete message from backend 0",
+      "LOG:  BindComplete message from backend 0",
+      "LOG:  RowDescription message from backend 0",
+      "LOG:  CommandComplete message from backend 0",
+      "LOG:  ReadyForQuery message from backend 0",
+      "LOG:  Terminate message from frontend.",
+    ]);
+    expect(notices).toContain("DB node id: 0 statement: create temp table shown (a int)");
+  },
+);
 
 test("PGPOOL EXPLAIN ROUTE says where a statement would go, and why, in both protocols", async () => {
   const client = await node.client();
@@ -294,4 +314,28 @@ test("Pgpool-II's own pcp clients see the connections of a node, and its health 
   } finally {
     await old.remove();
   }
+});
+
+test("what a worker counted is kept when it is killed", async () => {
+  const client = await node.client();
+  for (let i = 0; i < 50; i += 1) await client.query("select 1");
+  const inside = (await client.query("show pool_clients")).rows;
+  const pid = inside.find(({ backends }) => backends !== "")?.worker_pid;
+  const counted = async (): Promise<number> => {
+    const { rows } = await extended("show pool_backend_stats");
+    return Number(rows[0].select_cnt) + Number(rows[1].select_cnt);
+  };
+  const before = await counted();
+  const lost = new Promise((resolve) => client.once("end", resolve));
+  await until("the supervisor has heard of it by itself", async () => {
+    const { view } = await node.status();
+    return view.backends.reduce((sum, { selectCount }) => sum + selectCount, 0) === before;
+  });
+  process.kill(Number(pid), "SIGKILL");
+  await lost;
+  await until("the worker is there again", async () => {
+    const { workers } = await node.status();
+    return workers.restarts === 1;
+  });
+  expect(await counted()).toBeGreaterThanOrEqual(before);
 });

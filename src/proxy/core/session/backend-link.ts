@@ -231,7 +231,7 @@ export class BackendLink implements FrameSink {
   }
 
   frameBegan(type: number, lengthBytes: number): Take {
-    if (this.watcher !== null && !this.pending.isAsked) this.watcher(type);
+    if (this.watcher !== null && !this.pending.isInjected) this.watcher(type);
     switch (type) {
       case BACKEND.dataRow:
         if (!this.pending.isHidden) return TAKE.pass;

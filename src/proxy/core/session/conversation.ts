@@ -35,6 +35,8 @@ export class Conversation {
   readonly statements: PreparedStatements;
   /** Goes on with the client's messages when they wait for this; set by the session. */
   goOn: (what: Waiting) => void = () => undefined;
+  /** Who hears of each frame of a server; set by the session. */
+  watcherOf: (backendId: number) => BackendLink["watcher"] = () => null;
   primary: BackendLink | null = null;
   /** The link that visible replies come from. */
   active: BackendLink | null = null;
@@ -90,6 +92,7 @@ export class Conversation {
 
   add(link: BackendLink, isPrimary: boolean): void {
     this.links.add(link);
+    link.watcher = this.watcherOf(link.backendId);
     if (isPrimary) this.primary = link;
     this.chooseSpeaker();
   }

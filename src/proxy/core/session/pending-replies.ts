@@ -96,6 +96,11 @@ export class PendingReplies {
     return this.#count > 0 && (this.#head() & HIDDEN) !== 0;
   }
 
+  /** The reply that is coming now answers something that we put in, or asked. */
+  get isInjected(): boolean {
+    return this.#count > 0 && ((this.#head() & INJECTED) !== 0 || this.isAsked);
+  }
+
   /** The client shall not see the reply that is coming now, unless it is an error of its own. */
   get isOurs(): boolean {
     return this.#count > 0 && (this.#head() & (HIDDEN | INJECTED)) !== 0;

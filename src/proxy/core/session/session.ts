@@ -95,6 +95,7 @@ export class Session implements LinkOwner {
       },
       o.logging,
     );
+    this.#talk.watcherOf = (backendId) => this.#log.watcherOf(backendId);
     this.#carrier = o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing);
     this.#claims = new LinkClaims({
       talk: this.#talk,
@@ -428,7 +429,6 @@ export class Session implements LinkOwner {
 
   #adopt(link: BackendLink): boolean {
     link.owner = this;
-    link.watcher = this.#log.watcherOf(link.backendId);
     return this.#claims.take(link);
   }
 
