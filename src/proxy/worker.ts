@@ -182,6 +182,7 @@ const replay = new ReplayWatch({
     return { user, database, secret: secret.isEmpty ? null : { kind: "text", secret } };
   },
   waitMs: () => settings.config.read_consistency_wait,
+  failed: (backendId) => standbys.suspect(backendId),
 });
 const context: WorkerContext = {
   workerId,

@@ -15,6 +15,7 @@ let postgres: PostgresCluster;
 
 async function setUp(cluster: PostgresCluster): Promise<void> {
   await cluster.query(0, "create database bench");
+  await cluster.query(0, "create role unprivileged login");
   const table = "create table counters (id int primary key, n int) with (fillfactor = 50)";
   await cluster.query(0, table, "bench");
   await cluster.query(
@@ -101,6 +102,7 @@ describe.each(["session", "transaction"])("in %s mode, over standbys that are la
         `pool_mode = ${mode}`,
         "read_consistency = session",
         "read_consistency_wait = 1s",
+        ...(mode === "session" ? [] : ["sr_check_user = 'unprivileged'"]),
       );
       try {
         const seen = await writeAndRead(node, { pairs: PAIRS, reads: 1 });
@@ -180,6 +182,35 @@ describe.each(["session", "transaction"])("in %s mode, over standbys that are la
       await node.remove();
     }
   });
+});
+
+test("a node that cannot ask reads on the primary what standbys may not have, and says why", async () => {
+  const worker = await startWorker({
+    postgres,
+    weights: [0, 1, 1],
+    config: [
+      "read_consistency = session",
+      "read_consistency_wait = 2s",
+      "sr_check_database = 'missing'",
+    ],
+  });
+  const client = await worker.client();
+  try {
+    expect((await read(client, 0, false)).node).not.toBe("");
+    const n = (await client.query<Row>("update counters set n = n + 1 where id = 0 returning n"))
+      .rows[0]?.n;
+    for (let i = 0; i < 5; i += 1) expect(await read(client, 0, false)).toEqual({ n, node: "" });
+    expect(worker.log()).toMatch(
+      /does not say how far it has come[^]*database "missing" does not exist/,
+    );
+    await expect(client.query("show pgquorum.lsn")).rejects.toMatchObject({
+      code: "57P03",
+      detail: "The primary does not say how far it has come.",
+    });
+  } finally {
+    await client.end();
+    await worker.stop();
+  }
 });
 
 test("what is no position, or no parameter of ours, is refused with words that help", async () => {

@@ -23,6 +23,7 @@ export class QuestionLine implements ConnectionUser {
   readonly target: Pick<BackendView, "id" | "hostname" | "port">;
   readonly #connection: BackendConnection;
   readonly #withinMs: Ms;
+  readonly #closed: () => void;
   #isOpen = false;
   #waiting: { readonly query: string; readonly done: (answer: LineAnswer) => void } | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -35,10 +36,13 @@ export class QuestionLine implements ConnectionUser {
     readonly login: OwnLogin;
     /** For each answer, and for the login. */
     readonly withinMs: Ms;
+    /** The server may be another one by the next question. */
+    readonly closed: () => void;
   }) {
     const { id, hostname, port } = o.backend;
     this.target = { id, hostname, port };
     this.#withinMs = o.withinMs;
+    this.#closed = o.closed;
     this.#connection = new BackendConnection({
       io: o.io,
       target: { backendId: id, hostname, port },
@@ -118,6 +122,7 @@ export class QuestionLine implements ConnectionUser {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#connection.close();
+    this.#closed();
     this.#answer({ kind: "none", why });
   }
 

@@ -12,7 +12,7 @@ import type { ParameterSets } from "../core/session/index.ts";
 import type { SocketIo } from "./byte-socket.ts";
 import { QuestionLine, type OwnLogin } from "./question-line.ts";
 
-const ANSWER_WITHIN_MS = 5000;
+const ANSWER_WITHIN_MS = 2000;
 /** What a standby said last is believed for so long. */
 const BELIEVED_MS = 10_000;
 /** After a question that failed. */
@@ -58,6 +58,8 @@ export interface ReplayWatchOptions {
   readonly login: () => OwnLogin;
   /** How long a read waits for a standby. */
   readonly waitMs: () => Ms;
+  /** This backend gave no answer. */
+  readonly failed: (backendId: number) => void;
 }
 
 /**
@@ -108,7 +110,7 @@ export class ReplayWatch {
     server.wantedUntilMs = nowMs + WANTED_MS;
     const isOver = this.#inVain.delete(waiter);
     const isTooFar = this.clock.lagMs(backendId, nowMs, WANTED_MS) > waitMs;
-    const isMute = nowMs < server.failedAtMs + RETRY_MS || this.#isPrimaryMute(nowMs);
+    const isMute = isMuteNow(server, nowMs, waitMs) || this.#isPrimaryMute(nowMs);
     const waits = !isOver && !isTooFar && !isMute && waitMs > 0;
     if (waits) this.#waits.set(waiter, { backendId, sinceMs: nowMs, untilMs: nowMs + waitMs });
     this.#goOn();
@@ -236,13 +238,20 @@ export class ReplayWatch {
 
   #open(backend: BackendView): QuestionLine {
     const { io, sets, login } = this.#o;
-    return new QuestionLine({ io, sets, backend, login: login(), withinMs: ANSWER_WITHIN_MS });
+    return new QuestionLine({
+      io,
+      sets,
+      backend,
+      login: login(),
+      withinMs: ANSWER_WITHIN_MS,
+      closed: () => this.clock.standbyLost(backend.id),
+    });
   }
 
   #failed(id: number, server: Server, why: string): void {
     const nowMs = monotonicNowMs();
     server.failedAtMs = nowMs;
-    this.clock.standbyLost(id);
+    this.#o.failed(id);
     if (nowMs < this.#warnedAtMs + WARN_EVERY_MS) return;
     this.#warnedAtMs = nowMs;
     this.#o.log.write("warning", `backend ${id} does not say how far it has come`, {
@@ -278,4 +287,10 @@ export class ReplayWatch {
     }
     return server;
   }
+}
+
+/** It gives no answer, or has let a question wait for longer than a session would. */
+function isMuteNow({ line, askedAtMs, failedAtMs }: Server, nowMs: Ms, waitMs: Ms): boolean {
+  const isSlow = line?.isBusy === true && nowMs - askedAtMs > waitMs;
+  return isSlow || nowMs < failedAtMs + RETRY_MS;
 }

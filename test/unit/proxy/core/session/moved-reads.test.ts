@@ -117,5 +117,16 @@ describe.each([false, true])(
       world.backend(1, says.notice).backend(1, says.done, says.ready());
       expect(world.story()).toContain(">client 1 2 N\n>client C ZI");
     });
+
+    test("does not wait for a connection to a standby that is found to be down", () => {
+      const world = new World({ isSharing, view: TWO_STANDBYS, backends: [0] });
+      world.client(say.query(READ));
+      expect(world.story()).toContain("open 1");
+      const backends = TWO_STANDBYS.backends.map((one) =>
+        one.id === 1 ? { ...one, state: "down" as const } : one,
+      );
+      world.session.viewChanged({ ...TWO_STANDBYS, backends });
+      expect(world.story()).toMatch(/give up\n(pause client\n)?open 2/);
+    });
   },
 );
