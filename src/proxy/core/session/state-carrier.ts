@@ -10,6 +10,8 @@ import { parsingScope, type SessionState, type SessionStates } from "./session-s
 
 /** After so many that failed, the session keeps its connection for good. */
 const PROBES_MAX = 3;
+/** After so many in a row the client is told. */
+const INTERRUPTIONS_MAX = 3;
 
 /** What sessions know of states; a worker has one. */
 export interface KnownStates {
@@ -48,6 +50,8 @@ export class StateCarrier {
   #isProbing = false;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
+  /** Of bringing the state over, in a row. */
+  #interruptions = 0;
   /** Of all PREPAREs so far. */
   #whenExecuted = 0;
   #namesWhenExecuted: readonly string[] | null = [];
@@ -156,8 +160,12 @@ export class StateCarrier {
     this.#talk.statements.unnamedLost(link.bit);
     link.ask(over.queries, (reply) => {
       if (reply.error === null) {
+        this.#interruptions = 0;
         link.state = state;
         if (tells) this.#tell(link);
+      } else if (this.#wasInterrupted(reply.error)) {
+        // By a time limit, or a late cancel request, of whoever had the connection before.
+        this.#talk.drop(link, "the session's state could not be brought over in time");
       } else {
         if (!over.isAtomic) this.#state = this.#known.states.withoutPrepared(state);
         this.#talk.drop(link, "the session's state could not be brought over");
@@ -166,6 +174,12 @@ export class StateCarrier {
       this.#talk.goOn("carried");
     });
     return false;
+  }
+
+  #wasInterrupted(error: ReadonlyMap<string, string>): boolean {
+    if (error.get("C") !== "57014") return false;
+    this.#interruptions += 1;
+    return this.#interruptions <= INTERRUPTIONS_MAX;
   }
 
   /** Finds out what the statements so far have left. Nothing runs, and no transaction is open. */

@@ -164,6 +164,16 @@ describe("where connections are shared", () => {
     );
   });
 
+  test("bringing the state over that another one's time limit cuts short is tried elsewhere", () => {
+    const world = sharing().client(say.query("set work_mem = '1MB'"));
+    world.backend(0, says.done, says.ready()).story();
+    world.backend(0, says.row("s", hex("work_mem"), hex("1MB")), says.done, says.ready());
+    world.client(say.query(READ)).story();
+    const cut = [says.error("57014"), says.ready()] as const;
+    world.backend(1, ...cut);
+    expect(world.story()).toMatch(/^drop 1: .* in time\nopen 1$/);
+  });
+
   test("the unnamed statement of one session is not that of the next", () => {
     const world = sharing([0]).client(say.parse("", WRITE), say.sync());
     world.backend(0, says.parsed, says.ready());
