@@ -12,6 +12,28 @@ let postgres: PostgresCluster;
 /** One sends everything to the primary, the other one all reads to the standby. */
 const workers: Record<string, WorkerHarness> = {};
 
+/** They leave something in the session of whoever calls them. */
+const FUNCTIONS = `
+  create table t (a text);
+  create table watched (a int);
+  create function sets() returns text language plpgsql as $$ begin
+    -- For the session.
+    set work_mem = '7MB'; return set_config('app.who', 'f', false); end $$;
+  create function sets_locally() returns text language sql as $$ select set_config('app.who', 'g', true) $$;
+  create function outer_one() returns text language plpgsql as $$ begin return sets(); end $$;
+  create function takes_role() returns void language plpgsql as $$ begin execute 'set role somebody'; end $$;
+  create function makes_table() returns void language plpgsql as $$ begin create temp table made as select 4; end $$;
+  create function locks() returns bool language sql as $$ select pg_try_advisory_lock(77) $$;
+  create function listens() returns void language plpgsql as $$ begin listen c; end $$;
+  create function prepares() returns void language plpgsql as $$ begin execute 'prepare made as select 9'; end $$;
+  create function opens() returns void language plpgsql as $$ begin
+    execute 'declare made cursor with hold for select generate_series(1, 3)'; end $$;
+  create function resets() returns void language plpgsql as $$ begin reset work_mem; end $$;
+  create procedure sets_too() language plpgsql as $$ begin perform sets(); end $$;
+  create function on_change() returns trigger language plpgsql as $$ begin perform sets(); return new; end $$;
+  create trigger watches before insert on watched for each row execute function on_change();
+`;
+
 /** How long the other client waits before it is clear that the connection is kept. */
 const QUEUE_TIMEOUT_MS = 150;
 
@@ -19,6 +41,7 @@ beforeAll(async () => {
   postgres = await startPostgres({ standbys: 1 });
   await postgres.query(0, "create database bench");
   await postgres.query(0, "create role somebody");
+  await postgres.query(0, FUNCTIONS, "bench");
   const config = [
     "pool_mode = transaction",
     "pool_size = 1",
@@ -224,6 +247,46 @@ const STORIES: Story[] = [
       "select pg_advisory_unlock(7)",
     ],
   ],
+  ["a function that sets", "shared", ["select sets()", "show work_mem", WHO]],
+  ["a function that sets, in a transaction", "shared", ["begin", "select sets()", "commit", WHO]],
+  ["a function that sets for its transaction", "shared", ["select sets_locally()", WHO]],
+  ["a function that calls one that sets", "shared", ["select outer_one()", "show work_mem", WHO]],
+  ["a function that takes a role", "shared", ["select takes_role()", "select current_user"]],
+  ["a function that makes a table", "kept", ["select makes_table()", "table made"]],
+  [
+    "a function that locks",
+    "kept",
+    ["select locks()", "select pg_advisory_unlock(77)", "select locks()"],
+  ],
+  ["a function that listens", "kept", ["select listens()", CHANNELS]],
+  ["a function that prepares", "shared", ["select prepares()", "execute made"]],
+  ["a function that opens a cursor", "kept", ["select opens()", "fetch made", "fetch made"]],
+  ["a function among what is inserted", "shared", ["insert into t values (sets())", WHO]],
+  ["a function in a text of PREPARE", "shared", ["prepare p as select sets()", "execute p", WHO]],
+  ["a trigger", "shared", ["insert into watched values (1)", "show work_mem", WHO]],
+  [
+    "a function that resets",
+    "shared",
+    ["set work_mem = '3MB'", "select resets()", "show work_mem"],
+  ],
+  ["DO with a role", "shared", ["do $$ begin set role somebody; end $$", "select current_user"]],
+  [
+    "DO with another user",
+    "kept",
+    ["do $$ begin set session authorization somebody; end $$", "select session_user, current_user"],
+  ],
+  [
+    "DO with RESET ALL",
+    "shared",
+    ["set work_mem = '3MB'", "do $$ begin reset all; end $$", "show work_mem"],
+  ],
+  ["DO that listens", "kept", ["do $$ begin listen c; end $$", CHANNELS]],
+  [
+    "DO that prepares",
+    "shared",
+    ["do $$ begin execute 'prepare p as select 5'; end $$", "execute p"],
+  ],
+  ["CALL of what sets", "shared", ["call sets_too()", "show work_mem", WHO]],
   ["a text that is no SQL", "shared", ["set app.who = 'x'", "selec", WHO]],
 ];
 

@@ -25,6 +25,15 @@ export interface CatalogNames {
   readonly functions: readonly string[];
 }
 
+/** Functions of users that may leave something in the session that calls them, by names without schema. */
+export interface LeavingNames {
+  readonly functions: ReadonlySet<string>;
+  /** Tables whose triggers call one. */
+  readonly tables: ReadonlySet<string>;
+  /** Parameters of applications that functions set. */
+  readonly settings: readonly string[];
+}
+
 export interface CatalogSettings {
   /** relcache_size: of names of relations, and of names of functions. */
   readonly namesMax: number;
@@ -44,6 +53,8 @@ export class Catalog {
   readonly #relations = new Map<string, number>();
   readonly #functions = new Map<string, Volatility>();
   readonly #settings: CatalogSettings;
+  /** Null: it was not looked up. */
+  leaving: LeavingNames | null = null;
   #generation = 0;
   #drops = 0;
   /** Something is known since then, and something missing; null: nothing, or since the last tick. */
@@ -92,6 +103,7 @@ export class Catalog {
   /** DDL has passed: nothing is known any more. */
   drop(): void {
     this.#drops += 1;
+    this.leaving = null;
     this.#sinceMs = null;
     this.#missingSinceMs = null;
     if (this.#relations.size + this.#functions.size === 0) return;
@@ -103,7 +115,7 @@ export class Catalog {
   /** To be called every second or so. */
   expire(nowMs: Ms): void {
     const { lifeMs } = this.#settings;
-    if (this.#relations.size + this.#functions.size === 0) return;
+    if (this.#relations.size + this.#functions.size === 0 && this.leaving === null) return;
     this.#sinceMs ??= nowMs;
     if (lifeMs > 0 && nowMs - this.#sinceMs >= lifeMs) return this.drop();
     this.#missingSinceMs ??= nowMs;

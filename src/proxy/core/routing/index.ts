@@ -15,7 +15,9 @@ export {
   type CatalogFacts,
   type CatalogNames,
   type CatalogSettings,
+  type LeavingNames,
 } from "./catalog.ts";
+export { isHarmlessBuiltin } from "./functions.ts";
 export type { Judge } from "./judge.ts";
 export { reasonText, remedyText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
 export {

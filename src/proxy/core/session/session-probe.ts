@@ -16,6 +16,8 @@ export interface Suspicion {
   readonly leaves: number;
   /** The settings in question, when all of them are known. */
   readonly names: readonly string[] | null;
+  /** Parameters of applications that anything unknown may have set. */
+  readonly customs?: readonly string[];
 }
 
 export interface ProbeOutcome {
@@ -156,7 +158,7 @@ function asksRole(suspicion: Suspicion): boolean {
 
 /** Parameters that nobody but the session has defined: no list of the server's shows them. */
 function customNames(suspicion: Suspicion, before: SessionState): string[] {
-  const suspected = suspicion.names?.map(bytesOf) ?? [];
+  const suspected = [...(suspicion.names ?? []), ...(suspicion.customs ?? [])].map(bytesOf);
   return [...new Set([...before.settings.keys(), ...suspected])].filter(isCustom);
 }
 

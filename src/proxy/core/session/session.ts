@@ -96,7 +96,8 @@ export class Session implements LinkOwner {
       o.logging,
     );
     this.#talk.watcherOf = (backendId) => this.#log.watcherOf(backendId);
-    this.#carrier = o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing);
+    this.#carrier =
+      o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing, o.catalog);
     this.#claims = new LinkClaims({
       talk: this.#talk,
       routing: this.#routing,

@@ -1,8 +1,10 @@
 import type { Failure } from "../../../base/index.ts";
+import type { Catalog } from "../routing/index.ts";
 import { LEAVES, type SqlClass } from "../sql/index.ts";
 import type { BackendLink, HiddenReply } from "./backend-link.ts";
 import { carryOver } from "./carry-over.ts";
 import type { Conversation } from "./conversation.ts";
+import { LEAVING_QUERY, LeavingCalls } from "./leaving-functions.ts";
 import { parameterChanges, type ParameterSet, type ParameterSets } from "./parameter-set.ts";
 import type { SharedStatements } from "./shared-statements.ts";
 import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
@@ -38,6 +40,7 @@ export interface FirstState {
 export class StateCarrier {
   readonly #talk: Conversation;
   readonly #known: KnownStates;
+  readonly #calls: LeavingCalls;
   /** What the start-up packet asked for: a RESET goes back to it. */
   readonly #base: SessionState;
   #state: SessionState;
@@ -56,7 +59,8 @@ export class StateCarrier {
   #whenExecuted = 0;
   #namesWhenExecuted: readonly string[] | null = [];
 
-  constructor(talk: Conversation, known: KnownStates, first: FirstState) {
+  constructor(talk: Conversation, known: KnownStates, first: FirstState, catalog: Catalog | null) {
+    this.#calls = new LeavingCalls(catalog);
     this.#talk = talk;
     this.#known = known;
     this.#base = first.state;
@@ -66,7 +70,7 @@ export class StateCarrier {
 
   /** A statement may have left something on this link, and nobody has looked yet. */
   suspects(link: BackendLink): boolean {
-    return this.#suspected !== 0 && this.#where === link;
+    return (this.#suspected !== 0 || this.#calls.isOpen) && this.#where === link;
   }
 
   /** Its transactions are serializable, which a standby refuses. */
@@ -101,6 +105,8 @@ export class StateCarrier {
       this.#namesWhenExecuted = joined(this.#namesWhenExecuted, sql.settingNames);
     }
     let leaves = sql.leaves;
+    if (this.#calls.mayLeave(sql)) leaves |= this.#leftByCall(sql);
+    else if (this.#calls.isOpen) this.#where = link;
     if (sql.clears !== 0) leaves |= sql.clears & (link.keeps | this.#carriedBits());
     if (leaves === 0) return;
     if ((leaves & LEAVES.executes) !== 0) {
@@ -119,6 +125,13 @@ export class StateCarrier {
     if ((carried & LEAVES.prepared) === 0) return;
     this.#suspected |= LEAVES.prepared;
     this.#where = link;
+  }
+
+  /** Functions of users may leave anything. */
+  #leftByCall(sql: SqlClass): number {
+    if (sql.kind !== "prepare") return LEAVES.unknown;
+    this.#whenExecuted |= LEAVES.unknown;
+    return 0;
   }
 
   /** What a statement may clear although no reason of it keeps the link: it is carried. */
@@ -184,15 +197,29 @@ export class StateCarrier {
 
   /** Finds out what the statements so far have left. Nothing runs, and no transaction is open. */
   probe(link: BackendLink): void {
+    if (this.#calls.isOpen) return this.#askOfCalls(link);
     const before = link.state ?? this.#state;
     const leaves = this.#suspected | link.keeps;
-    const suspicion = { leaves, names: this.#names };
+    const customs = (leaves & LEAVES.unknown) === 0 ? [] : this.#calls.settings;
+    const suspicion = { leaves, names: this.#names, customs };
     this.#suspected = 0;
     this.#names = [];
     this.#isProbing = true;
     this.#talk.statements.unnamedLost(link.bit);
     link.ask([probeQuery(suspicion, before)], (reply) => {
       this.#found(link, suspicion, before, reply);
+    });
+  }
+
+  /** Which functions leave something in this database is not known yet. */
+  #askOfCalls(link: BackendLink): void {
+    const { drops } = this.#calls;
+    this.#isProbing = true;
+    this.#talk.statements.unnamedLost(link.bit);
+    link.ask([LEAVING_QUERY], ({ rows, error, isCut }) => {
+      this.#isProbing = false;
+      if (!this.#calls.learn(error !== null || isCut ? null : rows, drops)) return;
+      this.#suspected |= LEAVES.unknown;
     });
   }
 

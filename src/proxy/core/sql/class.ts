@@ -116,7 +116,7 @@ export interface SqlClass {
   /** As what it is counted: one of STATISTIC, up to `other`. */
   readonly statistic: number;
   /**
-   * `lexer`: decided from the first words; `functions` is then empty and `relations` names at
+   * `lexer`: decided from the first words; `functions` may then name too much and `relations` names at
    * most the written table, which is enough as such a statement never goes to a standby.
    */
   readonly decidedBy: "lexer" | "parser";

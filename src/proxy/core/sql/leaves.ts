@@ -1,7 +1,7 @@
 /**
  * What a statement may leave behind in its session, told from the first words or from the parse
  * tree. Only a suspicion: the statement may fail, be rolled back or be undone by a later one. What
- * functions and procedures of users do inside is not looked at, but for DO and CALL.
+ * functions of users do inside is not known here: see `session/leaving-functions.ts`.
  */
 import { LEAVES, type SqlClass } from "./class.ts";
 import type { Skim } from "./words.ts";

@@ -22,6 +22,8 @@ export interface Skim {
   readonly multi: boolean;
   /** Lower case words, identifiers without quotes, symbols; strings without quotes. */
   readonly words: readonly string[];
+  /** Words before an opening parenthesis. */
+  readonly calls: readonly string[];
   /** A word that can leave something in the session stands somewhere. */
   readonly mayChangeSession: boolean;
   readonly suspects: Suspects;
@@ -31,12 +33,19 @@ export interface Skim {
 const WORDS_MAX = 16;
 /** So much takes some ten milliseconds, in which a worker does nothing else. */
 const SKIM_CHARS_MAX = 256 * 1024;
+const CALLS_MAX = 100;
+/** Words before a parenthesis that are none of a function. */
+const NO_CALLS = new Set(
+  "values in and or not as on using exists any all some over where set select returning".split(" "),
+);
 
 export function skim(text: string): Skim {
   const lexer = new Lexer(text);
   lexer.next();
   const { afterComment } = lexer;
   const words: string[] = [];
+  const calls = new Set<string>();
+  let before: string | null = null;
   let isPastSemicolon = false;
   let multi = false;
   for (; lexer.kind !== "end"; lexer.next()) {
@@ -45,6 +54,9 @@ export function skim(text: string): Skim {
     else if (isPastSemicolon && words.length > 0) multi = true;
     else if (words.length < WORDS_MAX) words.push(plainValue(lexer));
     if (multi) break;
+    if (before !== null && lexer.isSymbol("(") && calls.size < CALLS_MAX) calls.add(before);
+    const mayBeName = lexer.kind === "word" || lexer.kind === "quoted-identifier";
+    before = mayBeName ? lexer.value : null;
   }
   const isTooLong = text.length > SKIM_CHARS_MAX;
   const suspects = isTooLong ? UNKNOWN_SUSPECTS : suspectsOf(text);
@@ -53,6 +65,7 @@ export function skim(text: string): Skim {
     leadingWhiteSpace: /^[ \t-\r]/.test(text),
     multi,
     words,
+    calls: [...calls].map(copyOf),
     mayChangeSession: (suspects.leaves | suspects.clears) !== 0,
     suspects,
   };
@@ -61,10 +74,13 @@ export function skim(text: string): Skim {
 const UNKNOWN_SUSPECTS: Suspects = { leaves: LEAVES.unknown, clears: 0 };
 
 function plainValue(lexer: Lexer): string {
-  const { value } = lexer;
-  // A copy: a slice would keep the whole text in memory for as long as the name lives.
-  const copy = Buffer.from(value, "utf8").toString("utf8");
+  const copy = copyOf(lexer.value);
   return lexer.kind === "string" ? copy.slice(1, -1).toLowerCase() : copy;
+}
+
+/** A slice would keep the whole text in memory for as long as the name lives. */
+function copyOf(value: string): string {
+  return Buffer.from(value, "utf8").toString("utf8");
 }
 
 /** A class in which nothing is known but that it must go to the primary. */
@@ -124,7 +140,8 @@ function classOfForm(seen: Skim): SqlClass | null {
     case "prepare":
       if (second === "transaction") return plain("two-phase");
       // The grammar knows what it leaves when it is executed.
-      return seen.mayChangeSession ? null : plain("prepare", second);
+      if (seen.mayChangeSession) return null;
+      return lexerClass(seen, { kind: "prepare", name: second, functions: callsOf(seen) });
     case "execute":
       return plain("execute", second);
     case "deallocate":
@@ -250,10 +267,17 @@ function showClass(seen: Skim): SqlClass {
   });
 }
 
+function callsOf(seen: Skim): string[] {
+  return seen.calls.filter((word) => !NO_CALLS.has(word));
+}
+
 /** `insert into s.t`, `update only t`, `delete from t`. */
 function writeClass(seen: Skim): SqlClass {
   const words = seen.words.filter((word, i) => i > 2 || !["into", "from", "only"].includes(word));
   const [, first, dot, second] = words;
   const relation = dot === "." ? `${first}.${second}` : first;
-  return lexerClass(seen, { kind: "write", relations: relation === undefined ? [] : [relation] });
+  const name = dot === "." ? second : first;
+  const functions = callsOf(seen).filter((word) => word !== name);
+  const relations = relation === undefined ? [] : [relation];
+  return lexerClass(seen, { kind: "write", functions, relations });
 }
