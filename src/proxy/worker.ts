@@ -212,9 +212,9 @@ const context: WorkerContext = {
       liveBackends(wholeView.backends),
     ),
   catalogs,
-  catalogChanged: (database) => {
-    catalogs.drop(database);
-    tell({ type: "catalog-changed", database });
+  catalogChanged: (database, functions) => {
+    catalogs.drop(database, functions);
+    tell({ type: "catalog-changed", database, functions });
   },
   version: () => `${settings.config.pgpool_compat_version}.0 (pgquorum)`,
 };
@@ -268,7 +268,7 @@ function onMessage(message: ToWorker, handle: unknown): void {
         tell({ type: "route-explained", id: message.id, items });
       });
     case "catalog-changed":
-      return catalogs.drop(message.database);
+      return catalogs.drop(message.database, message.functions);
     case "connections-granted":
       return claims.granted(message.kind, message.count);
     case "connections-scarce":

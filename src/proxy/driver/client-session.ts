@@ -419,8 +419,8 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
     }
   }
 
-  catalogChanged(): void {
-    this.#o.context.catalogChanged(this.#o.client.database);
+  catalogChanged(functions: boolean): void {
+    this.#o.context.catalogChanged(this.#o.client.database, functions);
   }
 
   statementSent(backendId: number, statistic: number): void {

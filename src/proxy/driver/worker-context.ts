@@ -60,7 +60,7 @@ export interface WorkerContext {
   readonly pauses: BackendPauses;
   readonly catalogs: Catalogs;
   /** DDL has passed in this database. */
-  readonly catalogChanged: (database: string) => void;
+  readonly catalogChanged: (database: string, functions: boolean) => void;
   /** Of sessions whose connections are shared. */
   readonly known: KnownStates;
   readonly tell: (message: FromWorker) => void;

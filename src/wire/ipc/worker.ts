@@ -32,7 +32,7 @@ export type ToWorker =
   /** Answered by `route-explained`. */
   | { readonly type: "explain-route"; readonly id: number; readonly question: RouteQuestion }
   /** DDL has passed in another worker: what was looked up in this database is void. */
-  | { readonly type: "catalog-changed"; readonly database: string }
+  | { readonly type: "catalog-changed"; readonly database: string; readonly functions: boolean }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
   /** Answered by the message of that name. */
@@ -72,7 +72,7 @@ export type FromWorker =
       readonly running: number;
     }
   /** DDL has passed here; the other workers are told. */
-  | { readonly type: "catalog-changed"; readonly database: string }
+  | { readonly type: "catalog-changed"; readonly database: string; readonly functions: boolean }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

@@ -100,10 +100,14 @@ export class Catalog {
     }
   }
 
-  /** DDL has passed: nothing is known any more. */
-  drop(): void {
+  /**
+   * DDL has passed: nothing is known any more.
+   *
+   * @param functions false: but `leaving`, as no function and no trigger was made.
+   */
+  drop(functions = true): void {
     this.#drops += 1;
-    this.leaving = null;
+    if (functions) this.leaving = null;
     this.#sinceMs = null;
     this.#missingSinceMs = null;
     if (this.#relations.size + this.#functions.size === 0) return;
@@ -164,8 +168,8 @@ export class Catalogs {
     return catalog;
   }
 
-  drop(database: string): void {
-    this.#byDatabase.get(database)?.drop();
+  drop(database: string, functions = true): void {
+    this.#byDatabase.get(database)?.drop(functions);
   }
 
   /** Another server may answer for them now. */

@@ -26,6 +26,7 @@ export const UNREAD_SQL: SqlClass = {
   name: null,
   createsTemp: [],
   changesCatalog: true,
+  changesFunctions: true,
   multi: true,
   leadingComment: false,
   leadingWhiteSpace: false,

@@ -573,6 +573,7 @@ export class ClientStream {
       if (sql.clearsSession) consistency.named = 0;
     }
     if (sql.changesCatalog) this.#talk.changesCatalog = true;
+    if (sql.changesFunctions) this.#talk.changesFunctions = true;
     const { isSharing } = this.#talk;
     this.#o.carrier?.ran(sql, first);
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);

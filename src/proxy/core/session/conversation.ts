@@ -53,6 +53,8 @@ export class Conversation {
   status: number = READY.idle;
   /** DDL was sent, and what it changes is not in effect yet, as far as is known. */
   changesCatalog = false;
+  /** And may have made a function or a trigger. */
+  changesFunctions = false;
   /** What reads on standbys must see; null: whatever is there. */
   consistency: ReadConsistency | null = null;
   hasEnded = false;

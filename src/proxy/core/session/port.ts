@@ -46,8 +46,12 @@ export interface SessionPort {
   columnsOf(command: OwnCommand): readonly string[] | null;
   /** A statement was sent to this backend, and is counted as one of STATISTIC. */
   statementSent(backendId: number, statistic: number): void;
-  /** DDL of this session has taken effect: what was looked up in the database's catalogs is void. */
-  catalogChanged(): void;
+  /**
+   * DDL of this session has taken effect: what was looked up in the database's catalogs is void.
+   *
+   * @param functions there may be other functions or triggers.
+   */
+  catalogChanged(functions: boolean): void;
   /** A line of the log about this client, and one about a statement that goes to a backend. */
   log(message: string, detail?: string): void;
   logSent(backendId: number, text: string): void;

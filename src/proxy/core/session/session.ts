@@ -422,8 +422,10 @@ export class Session implements LinkOwner {
   /** A DDL, or one of several on their way, has taken effect. */
   #catalogChanged(): void {
     const talk = this.#talk;
+    const { changesFunctions } = talk;
     talk.changesCatalog = talk.isBusy;
-    talk.port.catalogChanged();
+    talk.changesFunctions &&= talk.isBusy;
+    talk.port.catalogChanged(changesFunctions);
   }
 
   // ---- helpers ----------------------------------------------------------------------------

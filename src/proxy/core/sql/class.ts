@@ -89,6 +89,8 @@ export interface SqlClass {
   readonly createsTemp: readonly string[];
   /** May change what the catalogs say of functions and relations: DDL, DO, what was not read. */
   readonly changesCatalog: boolean;
+  /** Of those, that there may be other functions or triggers after it. */
+  readonly changesFunctions: boolean;
   /** More than one statement in the text. */
   readonly multi: boolean;
   /** The text starts with a comment, after white space if any. */

@@ -25,6 +25,7 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
     createsTemp: [...found.createsTemp],
     changesSession: found.changesSession,
     changesCatalog: statements.some(changesCatalog),
+    changesFunctions: statements.some(changesFunctions),
     ...found.leavings.result(),
     decidedBy: "parser",
   });
@@ -83,6 +84,24 @@ function changesCatalog(statement: unknown): boolean {
   const [type = ""] = Object.keys(statement);
   if (type === "SelectStmt") return child(child(statement, type), "intoClause") !== undefined;
   return !NO_DDL.has(type);
+}
+
+/** DDL that makes no function and no trigger. */
+const TABLES_ONLY = new Set(
+  "SelectStmt CreateStmt CreateTableAsStmt IndexStmt ViewStmt CreateSeqStmt".split(" "),
+);
+/** What is dropped can only be missed. */
+const DROPPED_ONLY = new Set(["OBJECT_TABLE", "OBJECT_INDEX", "OBJECT_VIEW", "OBJECT_SEQUENCE"]);
+
+function changesFunctions(statement: unknown): boolean {
+  if (!changesCatalog(statement)) return false;
+  if (!isNode(statement)) return true;
+  const [type = ""] = Object.keys(statement);
+  const body = statement[type];
+  if (!isNode(body)) return true;
+  if (type === "DropStmt") return !DROPPED_ONLY.has(String(body["removeType"]));
+  // A partition gets the triggers of its table.
+  return !TABLES_ONLY.has(type) || child(body, "partbound") !== undefined;
 }
 
 interface Findings {

@@ -93,6 +93,7 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     name: null,
     createsTemp: [],
     changesCatalog: false,
+    changesFunctions: false,
     multi: seen.multi,
     leadingComment: seen.leadingComment,
     leadingWhiteSpace: seen.leadingWhiteSpace,
@@ -108,7 +109,8 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
 /** A class of which nothing is known but its kind: it may leave anything. */
 export function unreadClass(seen: Skim, kind: "write" | "unparsable"): SqlClass {
   const changesSession = seen.mayChangeSession || seen.multi;
-  return lexerClass(seen, { kind, changesSession, changesCatalog: true, ...LEAVES_UNKNOWN });
+  const all = { changesSession, changesCatalog: true, changesFunctions: true };
+  return lexerClass(seen, { kind, ...all, ...LEAVES_UNKNOWN });
 }
 
 /** Null when the grammar has to decide. Only for a single statement. */

@@ -53,6 +53,9 @@ describe("functions that leave something", () => {
     const other = new LeavingCalls(catalog);
     other.mayLeave(classify("select f()"));
     expect(other.isOpen).toBe(false);
+    catalog.drop(false);
+    other.mayLeave(classify("select f()"));
+    expect(other.isOpen).toBe(false);
     catalog.drop();
     other.mayLeave(classify("select f()"));
     expect(other.isOpen).toBe(true);
@@ -67,6 +70,23 @@ describe("functions that leave something", () => {
     expect(asking.mayLeave(classify("select f()"))).toBe(true);
     expect(asking.isOpen).toBe(false);
     expect(asking.mayLeave(classify("select a from t"))).toBe(false);
+  });
+
+  test.each([
+    ["create table x (a int)", false],
+    ["create temp table x as select 1", false],
+    ["create index on t (a)", false],
+    ["drop table x", false],
+    ["insert into t values (1)", false],
+    ["create table x partition of t for values in (1)", true],
+    ["create or replace function f() returns int language sql as 'select 1'", true],
+    ["create trigger x before insert on t execute function f()", true],
+    ["alter table t enable trigger x", true],
+    ["create extension x", true],
+    ["do 'begin end'", true],
+    ["create table x (a int); create function f() returns int language sql as 'select 1'", true],
+  ])("may be others after it: %s", (text, mayBe) => {
+    expect(classify(text).changesFunctions).toBe(mayBe);
   });
 
   test("of before a DDL are not believed after it", () => {
