@@ -21,6 +21,8 @@ export interface Compared {
   readonly unit: Unit;
   readonly index: number;
   readonly text: string;
+  /** Within an explicit transaction of Pgpool-II's session. */
+  readonly inTransaction: boolean;
   readonly pgpool2: Ran;
   readonly pgquorum: Ran;
 }
@@ -99,14 +101,15 @@ export function judge(
     (each) =>
       covers(each, one) &&
       place(each.pgpool2) === roleOf(theirs) &&
-      place(each.pgpool2) !== place(each.pgquorum),
+      (each.fails !== undefined || place(each.pgpool2) !== place(each.pgquorum)),
   );
   if (expected === undefined) {
     if (theirs !== ours) return { kind: "wrong", why: `Pgpool-II ${theirs}, pgquorum ${ours}` };
     const isWorse = one.pgpool2.outcome === "ok" && one.pgquorum.outcome !== "ok";
     return isWorse ? { kind: "wrong", why: "fails with pgquorum only" } : { kind: "equal" };
   }
-  if (roleOf(ours) === place(expected.pgquorum)) {
+  const failsAsExpected = (expected.fails ?? one.pgquorum.outcome) === one.pgquorum.outcome;
+  if (roleOf(ours) === place(expected.pgquorum) && failsAsExpected) {
     return { kind: "documented", difference: expected };
   }
   const was = `"${expected.name}" says ${place(expected.pgquorum)}`;
@@ -114,12 +117,13 @@ export function judge(
 }
 
 function covers(each: Difference, one: Compared): boolean {
-  const { rules, scripts, statements, configurations, protocols } = each;
+  const { rules, scripts, statements, configurations, protocols, inTransaction } = each;
   return (
     (rules?.includes(one.unit.rule) ?? true) &&
     (scripts?.test(one.unit.title ?? "") ?? true) &&
     (statements?.test(one.text) ?? true) &&
     (configurations?.includes(one.configuration) ?? true) &&
-    (protocols?.includes(one.protocol) ?? true)
+    (protocols?.includes(one.protocol) ?? true) &&
+    (inTransaction ?? one.inTransaction) === one.inTransaction
   );
 }

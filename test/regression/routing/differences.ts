@@ -22,8 +22,12 @@ export interface Difference {
   readonly statements?: RegExp;
   readonly configurations?: readonly string[];
   readonly protocols?: readonly Protocol[];
+  /** Only within explicit transactions, or only outside; undefined: both. */
+  readonly inTransaction?: boolean;
   readonly pgpool2: Role;
   readonly pgquorum: Role;
+  /** It runs in the same place, but fails with pgquorum alone, with this SQLSTATE. */
+  readonly fails?: string;
 }
 
 const TRANSACTION_CONTROL =
@@ -32,6 +36,10 @@ const TRANSACTION_CONTROL =
 /** Where a list says which functions write, the catalogs are not asked. */
 const ALL_BUT_LISTS = CONFIGURATIONS.map(({ name }) => name).filter(
   (name) => name !== "writing functions" && name !== "read-only functions",
+);
+
+const ALL_BUT_ALWAYS = CONFIGURATIONS.map(({ name }) => name).filter(
+  (name) => name !== "write always",
 );
 
 export const DIFFERENCES: readonly Difference[] = [
@@ -46,6 +54,21 @@ export const DIFFERENCES: readonly Difference[] = [
     name: "transactions are the primary's",
     row: "BEGIN, COMMIT, ROLLBACK, savepoints",
     statements: TRANSACTION_CONTROL,
+    pgpool2: "P+S",
+    pgquorum: "P",
+  },
+  {
+    name: "reads in transactions are the primary's",
+    row: "statement routing",
+    inTransaction: true,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "SET in transactions is the primary's",
+    row: "`SET` inside a transaction, `set_config()`",
+    statements: /^(?:set|reset|discard)\b/i,
+    inTransaction: true,
     pgpool2: "P+S",
     pgquorum: "P",
   },
@@ -156,5 +179,70 @@ export const DIFFERENCES: readonly Difference[] = [
     scripts: /^(?:set_config and a read|DO|CALL)$/,
     pgpool2: "S",
     pgquorum: "P",
+  },
+  {
+    name: "SET on the primary alone keeps reads there",
+    row: "`SET` inside a transaction, `set_config()`",
+    scripts:
+      /^(?:SET|SET in a transaction|SET within one|BEGIN in a text of several, and SET|a default of serializable.*)$/,
+    inTransaction: false,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "a table behind a temporary one of its name",
+    row: "temporary tables",
+    scripts: /^one of the same name as a table$/,
+    statements: /from t /,
+    configurations: ["temp trace", "temp none"],
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "a named statement goes back to the standby",
+    row: "named statements of the extended protocol",
+    rules: ["Named statements of the extended protocol", "Reads behind writes"],
+    scripts: /behind a write$|^a named statement/,
+    statements: /^@run/,
+    inTransaction: false,
+    configurations: ALL_BUT_ALWAYS,
+    pgpool2: "P",
+    pgquorum: "S",
+  },
+  {
+    name: "a named statement runs on one server",
+    row: "named statements of the extended protocol",
+    statements: /^@run/,
+    pgpool2: "P+S",
+    pgquorum: "S",
+  },
+  {
+    name: "a named statement behind a write",
+    row: "named statements of the extended protocol",
+    rules: ["A sample of all"],
+    statements: /^@run p .*\.4\b/,
+    configurations: ["write always"],
+    inTransaction: false,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "a write counts when it is sent",
+    row: "`disable_load_balance_on_write = always`",
+    scripts: /^(?:that fails|outside a transaction, that fails|READ ONLY)$/,
+    configurations: ["write always"],
+    inTransaction: false,
+    pgpool2: "S",
+    pgquorum: "P",
+  },
+  {
+    name: "a read that fails makes its transaction fail",
+    row: "a failed transaction",
+    scripts: /^by a read$/,
+    statements: /^select 1 /,
+    protocols: ["extended"],
+    pgpool2: "P",
+    pgquorum: "P",
+    fails: "25P02",
   },
 ];

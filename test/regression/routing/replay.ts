@@ -8,6 +8,8 @@ export type Outcome = string;
 
 export interface Played {
   readonly outcome: Outcome;
+  /** A transaction was open before it, failed or not, as the client was told. */
+  readonly inTransaction: boolean;
   readonly fromMs: number;
   readonly toMs: number;
 }
@@ -24,6 +26,7 @@ export async function play(
   const application = [unit.application, unit.id].filter((part) => part !== null).join(".");
   const played: Played[] = [];
   let client: RawClient | null = null;
+  let inTransaction = false;
   for (const [index, step] of unit.steps.entries()) {
     const fromMs = Date.now();
     let outcome: Outcome;
@@ -38,7 +41,9 @@ export async function play(
         outcome = client?.isClosed === false ? "silent" : "closed";
       }
     }
-    played.push({ outcome, fromMs, toMs: Date.now() });
+    played.push({ outcome, inTransaction, fromMs, toMs: Date.now() });
+    const status = client?.frames.findLast((frame) => frame.type === "Z")?.body.toString();
+    if (status !== undefined) inTransaction = status !== "I";
     if (outcome === "silent") client?.destroy(); // What follows would get the late answer.
   }
   if (client?.isClosed === false) {

@@ -75,8 +75,9 @@ export function formatLog(all: readonly Judged[]): string {
   const lines = all.map(({ compared, verdict }) => {
     const { configuration, protocol, unit, index, text, pgpool2, pgquorum } = compared;
     const ran = [pgpool2, pgquorum].map(({ place, outcome }) => `${place} ${outcome}`);
+    const state = compared.inTransaction ? "in transaction" : "";
     const cells = [verdict.kind, configuration, protocol, unit.rule, unit.title ?? "", index + 1];
-    return [...cells, ...ran, JSON.stringify(text)].join("\t");
+    return [...cells, ...ran, state, JSON.stringify(text)].join("\t");
   });
   return `${lines.join("\n")}\n`;
 }

@@ -1,7 +1,7 @@
 /** Replays the corpus under one configuration, in all lanes at once, and brings together what they did. */
 import { placesOf, type Compared, type Place } from "./compare.ts";
 import type { Configuration } from "./configurations.ts";
-import { isSkipped, textOf, type Protocol, type Unit } from "./corpus.ts";
+import { isSkipped, markOf, textOf, type Protocol, type Unit } from "./corpus.ts";
 import type { Options } from "./options.ts";
 import { play, type Played } from "./replay.ts";
 import type { ServerLogs } from "./server-logs.ts";
@@ -69,6 +69,12 @@ async function playAll(
   return played;
 }
 
+function textIn(unit: Unit, index: number): string {
+  const step = unit.steps[index];
+  const mark = markOf(unit, index);
+  return step?.kind === "run" ? `@run ${step.name} /*${mark}*/` : (textOf(unit, index) ?? "");
+}
+
 /** Where Pgpool-II ended the session, what would have followed cannot be compared. */
 function compareUnit(
   unit: Unit,
@@ -84,9 +90,10 @@ function compareUnit(
     // A Parse alone is in no log.
     if (step.kind === "settle" || step.kind === "parse" || isSkipped(step, where.protocol))
       continue;
-    const text = step.kind === "run" ? `@run ${step.name}` : (textOf(unit, index) ?? "");
+    const text = textIn(unit, index);
     const [pgpool2, pgquorum] = [ran(results.pgpool2, index), ran(results.pgquorum, index)];
-    compared.push({ ...where, unit, index, text, pgpool2, pgquorum });
+    const inTransaction = results.pgpool2.played.get(unit)?.[index]?.inTransaction ?? false;
+    compared.push({ ...where, unit, index, text, inTransaction, pgpool2, pgquorum });
     if (pgpool2.outcome === "closed" || pgpool2.outcome === "silent") break;
   }
   return compared;

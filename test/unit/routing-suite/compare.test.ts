@@ -57,7 +57,12 @@ describe("where a statement ran", () => {
   const played = new Map(
     [first, script].map((unit) => [
       unit,
-      unit.steps.map((_, at) => ({ outcome: "ok", fromMs: at * 100, toMs: at * 100 + 50 })),
+      unit.steps.map((_, at) => ({
+        outcome: "ok",
+        inTransaction: false,
+        fromMs: at * 100,
+        toMs: at * 100 + 50,
+      })),
     ]),
   );
   const seen = { node: 1, database: "d", application: "u1", atMs: 20, text: "", parameters: "" };
@@ -108,6 +113,7 @@ describe("a verdict", () => {
     unit,
     index: 0,
     text: "values (1)",
+    inTransaction: false,
     pgpool2: { place: theirs, outcome: "ok" },
     pgquorum: { place: ours, outcome: "ok" },
   });
