@@ -1,13 +1,6 @@
-import { assert, fail, failure, succeed, type Failure, type Result } from "../../../base/index.ts";
-import {
-  buildMessage,
-  buildReady,
-  FRONTEND,
-  HEADER_BYTES,
-  READY,
-  readString,
-} from "../../../wire/postgres/index.ts";
-import { isOwnKind, parseOwnCommand, type ShowAnswer } from "../show/index.ts";
+import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import type { ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
@@ -23,31 +16,11 @@ import type { Conversation } from "./conversation.ts";
 import { EverywhereOutcome } from "./everywhere-outcome.ts";
 import { HeldInput } from "./held-input.ts";
 import type { LinkClaims } from "./link-claims.ts";
-import { OwnStatements, type OwnOutcome } from "./own-statements.ts";
-import { HIDDEN, SENT, type ReplyWatcher, type Sent } from "./pending-replies.ts";
-import type { PreparedStatement } from "./prepared-statement.ts";
+import { OwnMessages } from "./own-messages.ts";
+import { HIDDEN, SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { SessionRouting } from "./session-routing.ts";
-import { NOBODY_S_NAME } from "./shared-statements.ts";
 import type { StatementLog } from "./statement-log.ts";
 import type { StateCarrier } from "./state-carrier.ts";
-
-/** A server refuses it, and with it all that it did since the last Sync. */
-const FAILING = buildMessage(
-  FRONTEND.bind,
-  Buffer.concat([Buffer.from([0]), NOBODY_S_NAME, Buffer.alloc(7)]),
-);
-
-/** DISCARD ALL, DEALLOCATE ALL. */
-function dropsAll(sql: SqlClass): boolean {
-  return sql.clearsSession || (sql.kind === "deallocate" && sql.name === null);
-}
-
-const NOTHING_TO_EXPLAIN: Failure = {
-  severity: "ERROR",
-  sqlstate: "42601",
-  message: "there is no statement to explain",
-  hint: "Write it behind the words, as in PGPOOL EXPLAIN ROUTE SELECT 1.",
-};
 
 const TYPE_OF_END = { sync: FRONTEND.sync, flush: FRONTEND.flush } as const;
 
@@ -84,28 +57,23 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
-  readonly #own: OwnStatements;
-  /** The Parse that was found to be one of ours. */
-  #parsed: PreparedStatement | null = null;
+  readonly #own: OwnMessages;
 
   constructor(o: ClientStreamOptions) {
     this.#o = o;
     this.#talk = o.talk;
     this.#routing = o.routing;
     this.#claims = o.claims;
-    const { statements, links, port } = o.talk;
-    const { talk } = o;
-    this.#own = new OwnStatements({
-      tellClient: (bytes) => talk.tellClient(bytes),
-      get status() {
-        return talk.status;
-      },
-      answer: (command) =>
-        command.kind === "explain-route" ? this.#explain(command.text) : port.answerOwn(command),
-      columnsOf: (command) => port.columnsOf(command),
-    });
+    const { statements, links } = o.talk;
     const batch = new ClientBatch(statements, o.classify, o.readsText || o.log.isOn);
     this.#batch = batch;
+    this.#own = new OwnMessages({
+      ...o,
+      batch,
+      discard: () => {
+        this.#discards = true;
+      },
+    });
     this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
   }
 
@@ -136,9 +104,7 @@ export class ClientStream {
 
   /** The answer to a statement of ours that waits for it. @returns false when none does. */
   ownAnswered(answer: Result<ShowAnswer, Failure>): boolean {
-    const outcome = this.#own.answered(answer);
-    if (outcome === "failed") this.#ownFailed();
-    return outcome !== null;
+    return this.#own.answered(answer);
   }
 
   #take(input: Buffer): void {
@@ -230,21 +196,7 @@ export class ClientStream {
     const sql = isWhole ? this.#o.classify(input, from, stop - 1) : UNREAD_SQL;
     const text = isWhole && this.#batch.readsText ? input.toString("utf8", from, stop - 1) : "";
     if (isWhole && this.#talk.batchLink === null && this.#own.isOwn(sql)) {
-      if (this.#talk.isBusy) {
-        this.#talk.wait("drained");
-        return at;
-      }
-      const ownText = input.toString("utf8", from, stop - 1);
-      const command = parseOwnCommand(sql, ownText);
-      const looked = command.kind === "explain-route" ? this.#lookUp(command.text) : null;
-      if (looked === "wait") return at;
-      if (looked === "failed") {
-        this.#talk.tellClient(buildReady(this.#talk.status));
-        return stop;
-      }
-      this.#o.log.query(ownText);
-      if (this.#own.query(sql, ownText) === "waits") this.#talk.wait("answer");
-      return stop;
+      return this.#own.scanQuery(sql, input, at, stop);
     }
     if (this.#talk.batchLink === null && this.#talk.isBusy && touchesPrepared(sql)) {
       // It may name statements of which it is not known yet whether they will be there.
@@ -261,7 +213,7 @@ export class ClientStream {
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
     this.#o.log.query(text);
-    if (this.#own.isActive) this.#own.queried();
+    this.#own.queried();
     if (unfinished?.pending.isSkipping === true) {
       unfinished.send(input, at, Math.min(stop, end));
       return this.#stream(unfinished, stop, end);
@@ -344,14 +296,15 @@ export class ClientStream {
       }
       if (stop > end) break;
       if (kind === 0) endsWith = type === FRONTEND.sync ? "sync" : "flush";
-      else if (this.#isForUs(kind, input, pos, stop)) {
-        if (batch.count === 0) return this.#scanOwn(kind, input, at, stop);
+      else if (this.#own.isForUs(kind, input, pos, stop)) {
+        if (batch.count === 0) return this.#own.scanMessage(kind, input, at, stop);
         endsWith = "other";
         break;
       }
       pos = stop;
     }
-    if (this.#own.isOpen && batch.count === 0 && this.#talk.batchLink === null) {
+    const isOurs = this.#own.isOpen && batch.count === 0 && this.#talk.batchLink === null;
+    if (isOurs && (endsWith === "sync" || endsWith === "flush")) {
       // No server has seen anything of this batch.
       if (endsWith === "sync") this.#own.synced();
       return pos;
@@ -361,95 +314,6 @@ export class ClientStream {
     if (this.#talk.batchLink === null && !isFull) return at;
     if (pos > at) return this.#sendBatch(input, at, pos, "other");
     return isFull ? this.#sendGiant(input, at, end) : at;
-  }
-
-  /** @returns false when the message is noted in the batch, for a server. */
-  #isForUs(kind: Sent, input: Buffer, start: number, stop: number): boolean {
-    const own = this.#own;
-    const batch = this.#batch;
-    const pending = this.#talk.batchLink?.pending;
-    // A server that skips, or copies, has to see all that comes.
-    const mayBe = pending?.isSkipping !== true && pending?.isCopyIn !== true;
-    if (kind !== SENT.parse) {
-      if (own.isActive && mayBe && own.claims(kind, input, start, stop)) return true;
-      batch.note(kind, input, start, stop, true);
-      return false;
-    }
-    batch.note(kind, input, start, stop, true);
-    const statement = batch.statements[batch.count - 1];
-    if (!statement || !mayBe || (!own.isActive && !isOwnKind(statement.sql))) return false;
-    if (!own.claimsParse(statement.name, statement.sql)) return false;
-    batch.dropLast();
-    this.#parsed = statement;
-    return true;
-  }
-
-  /** One message that we answer ourselves, when all before it is answered. */
-  #scanOwn(kind: Sent, input: Buffer, start: number, stop: number): number {
-    const { batchLink } = this.#talk;
-    if (batchLink !== null && batchLink.pending.isUndecided) {
-      this.#talk.waitFlushed(batchLink);
-      return start;
-    }
-    if (this.#talk.isBusy && batchLink === null) {
-      this.#talk.wait("drained");
-      return start;
-    }
-    const explained = this.#own.explainedBy(kind, input, start, stop);
-    const looked = explained === null ? null : this.#lookUp(explained);
-    if (looked === "wait") return start;
-    if (looked === "failed") {
-      this.#ownFailed();
-      return stop;
-    }
-    const outcome =
-      kind === SENT.parse
-        ? this.#parseOwn(input, start, stop)
-        : this.#own.handle(kind, input, start, stop);
-    if (outcome === "waits") this.#talk.wait("answer");
-    else if (outcome === "failed") this.#ownFailed();
-    return stop;
-  }
-
-  #parseOwn(input: Buffer, start: number, stop: number): OwnOutcome {
-    const statement = this.#parsed;
-    assert(statement !== null, "a Parse of ours was looked at");
-    const textStart = input.indexOf(0, start + HEADER_BYTES) + 1;
-    const text = readString(input, textStart, stop) ?? "";
-    const { name, sql } = statement;
-    if (name === "" || this.#talk.statements.get(name) === undefined) {
-      return this.#own.parse(name, sql, text);
-    }
-    return this.#own.refuse("42P05", `prepared statement "${name}" already exists`);
-  }
-
-  /** What the statement of an EXPLAIN ROUTE names. */
-  #lookUp(text: string): "wait" | "failed" | null {
-    return this.#claims.lookUpToExplain(this.#classOf(text));
-  }
-
-  #classOf(text: string): SqlClass {
-    const bytes = Buffer.from(text);
-    return this.#o.classify(bytes, 0, bytes.length);
-  }
-
-  /** PGPOOL EXPLAIN ROUTE: the statement is sent nowhere. */
-  #explain(text: string): Result<ShowAnswer, Failure> {
-    if (text === "") return fail(NOTHING_TO_EXPLAIN);
-    const sql = this.#classOf(text);
-    const rows = this.#routing.explain(sql, text, this.#talk.isInTransaction);
-    return succeed({ columns: ["item", "value"], rows, tag: `SELECT ${rows.length}` });
-  }
-
-  /** All up to Sync is skipped; what a server did in the same batch must not be committed. */
-  #ownFailed(): void {
-    const { batchLink } = this.#talk;
-    if (batchLink === null) {
-      this.#discards = true;
-      return;
-    }
-    batchLink.note(SENT.bind, HIDDEN);
-    batchLink.send(FAILING);
   }
 
   /** There is a server that does not know all statements. */
@@ -488,7 +352,7 @@ export class ClientStream {
       this.#talk.wait("drained");
       return at;
     }
-    this.#own.isOpen = false;
+    this.#own.forwarded();
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
     const outcome = this.#outcomeOf(links, null);
@@ -562,7 +426,7 @@ export class ClientStream {
 
   #executed(sql: SqlClass, links: readonly BackendLink[]): void {
     const first = links[0] as BackendLink;
-    if (this.#own.isActive && dropsAll(sql)) this.#own.forgetNames();
+    this.#own.executed(sql);
     for (let i = 0; i < links.length; i += 1) {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }

@@ -45,7 +45,7 @@ export class StatementLog {
   readonly #port: StatementLogPort;
   #logging: StatementLogging;
   /** Statements by the portals that were made of them, while they are logged. */
-  readonly #portals = new Map<string, string>();
+  #portals: Map<string, string> | null = null;
   /** Of the COPY that runs. */
   #copyDataCount = 0;
   /** Whether any of it is written. */
@@ -61,7 +61,7 @@ export class StatementLog {
     this.#logging = logging;
     const { statements, perNode, notices, clientMessages } = logging;
     this.isOn = statements || perNode || notices || clientMessages;
-    if (!this.isOn) this.#portals.clear();
+    if (!this.isOn) this.#portals = null;
   }
 
   /** Who hears of each frame that a server sends; null while that is not logged. */
@@ -126,13 +126,14 @@ export class StatementLog {
       case SENT.bind: {
         const name = readString(input, input.indexOf(0, body) + 1, stop) ?? "";
         this.#message("Bind", `portal: "${first}", statement: "${name}"`);
-        if (this.#portals.size >= PORTALS_MAX) this.#portals.clear();
+        if ((this.#portals?.size ?? 0) >= PORTALS_MAX) this.#portals = null;
+        this.#portals ??= new Map();
         this.#portals.set(first, prepared);
         return `Bind: ${prepared}`;
       }
       case SENT.execute: {
         this.#message("Execute", `portal: "${first}"`);
-        const text = this.#portals.get(first) ?? "";
+        const text = this.#portals?.get(first) ?? "";
         if (this.#logging.statements) this.#port.log(`statement: ${text}`);
         return `Execute: ${text}`;
       }

@@ -124,6 +124,14 @@ describe("statements of ours in the extended protocol", () => {
     expect(world.story()).toBe(tell("E(25P02) ZE"));
   });
 
+  test("a message too long to be held goes on to a server behind one of ours", () => {
+    const giant = say.parse("", `${READ} -- ${"x".repeat(300_000)}`);
+    const world = new World().client(say.parse("s", SHOW), giant.subarray(0, 280_000));
+    expect(world.story()).toMatch(/^>client 1\n>0 P\(/);
+    world.client(giant.subarray(280_000), say.sync());
+    expect(world.story()).toMatch(/S$/);
+  });
+
   test("a name of ours is taken, for us and for servers, until it is deallocated", () => {
     const world = new World().client(say.parse("s", SHOW), say.sync());
     world.story();
