@@ -280,7 +280,8 @@ test("pgquorum explain-routing names the function, its volatility, the list and 
   expect(stable).toMatch(/^rule +read$/m);
   expect(stable).toMatch(/^function +my_stable, which only reads$/m);
   expect(stable).toMatch(/^its volatility +stable$/m);
-  expect(await explain("select 1", "--in-transaction", "--json")).toContain('"transaction"');
+  const options = ["--in-transaction", "--after-write", "--json"];
+  expect(await explain("select 1", ...options)).toContain('"transaction"');
   const client = await node.client();
   for (const queryMode of ["simple", "extended"] as const) {
     const config: pg.QueryConfig & { queryMode: string } = {

@@ -6,6 +6,7 @@ export const ROUTING: RoutingConfig = {
   load_balance_mode: true,
   statement_level_load_balance: false,
   disable_load_balance_on_write: "transaction",
+  dml_adaptive_object_relationship_list: "",
   allow_sql_comments: false,
   ignore_leading_white_space: true,
   read_only_function_list: [],

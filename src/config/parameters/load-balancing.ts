@@ -98,7 +98,7 @@ export const LOAD_BALANCING = {
     context: "reload",
     since: "4.0",
     note: "4.3.5: without `dml_adaptive_global`.",
-    inactiveValues: ["off", "trans_transaction", "dml_adaptive", "dml_adaptive_global"],
+    inactiveValues: ["dml_adaptive_global"],
     acts: true,
     about: "How long reads stay on the primary after a write.",
   },
@@ -107,7 +107,7 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     since: "4.2",
-    acts: false,
+    acts: true,
     about:
       "Pairs `object:dependent` for dml_adaptive: a write to the first also counts for the second.",
   },

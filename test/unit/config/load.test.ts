@@ -186,7 +186,7 @@ test("names that are set but do nothing yet are listed, unless they have the ini
   const config = configOf(`ssl = on
 memory_cache_enabled = off
 port = 5433
-disable_load_balance_on_write = off
+disable_load_balance_on_write = dml_adaptive_global
 wd_lifecheck_method = heartbeat
 memqcache_expire = 1000
 serialize_accept = on

@@ -33,5 +33,6 @@ export {
 export { explainRoute } from "./explanation.ts";
 export { answerRouteQuestion } from "./route-question.ts";
 export { SilentStandbys } from "./silent-standbys.ts";
+export { TransactionMemory, type Hold } from "./transaction.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode, isUsable, type Preference } from "./balance.ts";

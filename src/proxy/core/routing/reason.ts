@@ -1,4 +1,5 @@
 import type { SqlKind } from "../sql/index.ts";
+import type { Hold } from "./transaction.ts";
 
 /** Of pg_proc; the worst of all functions of the name. `missing`: there is none. */
 export type Volatility = "immutable" | "stable" | "volatile" | "missing";
@@ -13,7 +14,7 @@ export type Reason =
   | { readonly rule: "no-backend" }
   /** It must go to the primary because of that, and there is none. */
   | { readonly rule: "no-primary"; readonly because: Reason }
-  | { readonly rule: "transaction" }
+  | { readonly rule: "transaction"; readonly hold: Hold | "statement" }
   | { readonly rule: "several-statements" }
   | { readonly rule: "kind"; readonly kind: SqlKind }
   | { readonly rule: "comment" }
@@ -67,7 +68,7 @@ export function reasonText(reason: Reason): string {
     case "no-primary":
       return `no primary is known, and ${reasonText(reason.because)}`;
     case "transaction":
-      return "an explicit transaction is open";
+      return `an explicit transaction is open, and ${HOLDS[reason.hold]}`;
     case "several-statements":
       return "several statements in one text";
     case "kind":
@@ -105,11 +106,20 @@ export function reasonText(reason: Reason): string {
   }
 }
 
+const HOLDS: Readonly<Record<Hold | "statement", string>> = {
+  statement: "only plain reads may leave it",
+  begun: "it was not begun by a BEGIN of its own that is answered already",
+  isolation: "its statements share one snapshot",
+  wrote: "it wrote before",
+  session: "it has a state that the primary alone has",
+  standby: "a standby failed a read of it",
+};
+
 /** What a person can do so that such a statement goes elsewhere; null where nothing is sensible. */
 export function remedyText(reason: Reason): string | null {
   switch (reason.rule) {
     case "transaction":
-      return "Run it outside of an explicit transaction.";
+      return "Run it outside of an explicit transaction, or before it writes.";
     case "several-statements":
       return "Send the statements one by one.";
     case "comment":
@@ -210,11 +220,20 @@ function choiceRemedy(choice: NodeChoice): string | null {
   }
 }
 
+/** Made once: most statements of a transaction have one of these. */
+export const IN_TRANSACTION: Readonly<Record<Hold | "statement", Reason>> = {
+  statement: { rule: "transaction", hold: "statement" },
+  begun: { rule: "transaction", hold: "begun" },
+  isolation: { rule: "transaction", hold: "isolation" },
+  wrote: { rule: "transaction", hold: "wrote" },
+  session: { rule: "transaction", hold: "session" },
+  standby: { rule: "transaction", hold: "standby" },
+};
+
 /** Those that say no more than their rule. */
 export const REASON = {
   here: { rule: "here" },
   noBackend: { rule: "no-backend" },
-  transaction: { rule: "transaction" },
   severalStatements: { rule: "several-statements" },
   comment: { rule: "comment" },
   whiteSpace: { rule: "white-space" },

@@ -32,6 +32,9 @@ export function answerRouteQuestion(
     loadBalanceNode: chooseLoadBalanceNode(view, rules.config, randomUnit, preferences),
     randomUnit,
     inTransaction: question.inTransaction,
+    // As in one of READ COMMITTED, the default of servers.
+    hold: question.afterWrite ? rules.holdAfterWrite : null,
+    written: new Set<string>(),
     writeSeen: question.afterWrite,
     pinned: false,
     tempRelations: new Set<string>(),

@@ -2,12 +2,13 @@
  * Where a statement goes:
  *
  *     answered here ......................... nowhere
- *     in a transaction, writes, or unsure ... the primary
+ *     writes, or unsure ..................... the primary
+ *     in a transaction that holds its reads . the primary
  *     SET, RESET, DISCARD ................... primary and the session's read node
  *     everything else ....................... the session's read node
  *
- * Source: Pgpool-II manual, "Condition for Load Balancing". Different: an explicit transaction
- * stays on the primary as a whole; see docs/compatibility.md.
+ * Source: Pgpool-II manual, "Condition for Load Balancing". Different: BEGIN goes to the primary
+ * alone, and a read of a transaction that leaves it runs for itself; see docs/compatibility.md.
  */
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
@@ -20,8 +21,9 @@ import {
   type Preference,
 } from "./balance.ts";
 import type { Judge } from "./judge.ts";
-import { REASON, type NodeChoice, type Reason } from "./reason.ts";
+import { IN_TRANSACTION, REASON, type NodeChoice, type Reason } from "./reason.ts";
 import type { RoutingRules } from "./rules.ts";
+import { withoutSchema, type Hold } from "./transaction.ts";
 
 export interface RoutingContext {
   readonly rules: RoutingRules;
@@ -38,6 +40,10 @@ export interface RoutingContext {
   readonly randomUnit: number;
   /** In an explicit transaction, failed or not, or in an unsynced extended batch that wrote. */
   readonly inTransaction: boolean;
+  /** In one: why its reads stay on the primary; null: they need not. */
+  readonly hold: Hold | null;
+  /** Lower case names without schema that this transaction has written, where that counts. */
+  readonly written: ReadonlySet<string>;
   /** Any earlier Route of this session had `writes` (for disable_load_balance_on_write). */
   readonly writeSeen: boolean;
   /** The session's state differs between the backends: kept with `nextPinned`. */
@@ -127,7 +133,11 @@ export function nextPinned(pinned: boolean, sql: SqlClass, route: Route): boolea
 
 function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null {
   const { rules, judge, tempRelations } = context;
-  if (context.inTransaction) return REASON.transaction;
+  if (context.inTransaction) {
+    const isPlain = sql.kind === "read" && !sql.readsTransaction;
+    const hold = isPlain ? context.hold : "statement";
+    if (hold !== null) return IN_TRANSACTION[hold];
+  }
   const reason = judge.reasonForPrimary(sql);
   if (reason !== null || sql.destination === "both") return reason;
   if (context.pinned) return REASON.pinned;
@@ -137,6 +147,10 @@ function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null
   if (tempRelations.size > 0) {
     const temp = sql.relations.find((name) => tempRelations.has(withoutTempSchema(name)));
     if (temp !== undefined) return { rule: "temporary-table", relation: temp };
+  }
+  if (context.inTransaction && context.written.size > 0) {
+    const written = sql.relations.find((name) => context.written.has(withoutSchema(name)));
+    if (written !== undefined) return { rule: "written-table", relation: written };
   }
   return rules.reasonInText(context.text);
 }

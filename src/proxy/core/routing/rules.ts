@@ -9,6 +9,7 @@ import type { Preference } from "./balance.ts";
 import type { Catalog } from "./catalog.ts";
 import { Judge } from "./judge.ts";
 import type { Reason } from "./reason.ts";
+import type { Hold, OnWrite } from "./transaction.ts";
 
 /** The parameters that routing acts on; a Config will do. */
 export type RoutingConfig = Pick<
@@ -17,6 +18,7 @@ export type RoutingConfig = Pick<
   | "load_balance_mode"
   | "statement_level_load_balance"
   | "disable_load_balance_on_write"
+  | "dml_adaptive_object_relationship_list"
   | "allow_sql_comments"
   | "ignore_leading_white_space"
   | "read_only_function_list"
@@ -46,6 +48,8 @@ export interface RoutingRules {
   readonly config: RoutingConfig;
   /** A function of that name is on read_only_function_list. */
   isReadOnly(name: string): boolean;
+  /** Why reads of a transaction stay on the primary when it has written. */
+  readonly holdAfterWrite: Hold | null;
   /** It is on write_function_list. */
   isWriting(name: string): boolean;
   /** Applies them to statements of one database; null: without knowing its catalogs. */
@@ -88,6 +92,10 @@ class CompiledRules implements RoutingRules {
     return this.#readOnly.some((pattern) => pattern.matches(name));
   }
 
+  get holdAfterWrite(): Hold | null {
+    return HOLDING.has(this.config.disable_load_balance_on_write) ? "wrote" : null;
+  }
+
   isWriting(name: string): boolean {
     return this.#writing.some((pattern) => pattern.matches(name));
   }
@@ -120,6 +128,8 @@ class CompiledRules implements RoutingRules {
     });
   }
 }
+
+const HOLDING = new Set<OnWrite>(["transaction", "trans_transaction", "always"]);
 
 interface RedirectList {
   readonly name: string;

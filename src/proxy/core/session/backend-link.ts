@@ -89,6 +89,8 @@ class Question {
   }
 }
 
+const QUERY_CANCELED = "57014";
+
 /** Whoever a link belongs to while no session uses it: nobody hears what the server says then. */
 export const NOBODY: LinkOwner = {
   relayed: () => undefined,
@@ -130,6 +132,10 @@ export class BackendLink implements FrameSink {
   mayHaveUnnamed = false;
   /** Another session made it, if there is one: nobody has sent a batch since. */
   isUnnamedForeign = false;
+  /** It runs a read of a transaction that is open on another link; the status is that one's. */
+  isAside = false;
+  /** Such a read failed, and the client has seen it. */
+  hasFailedAside = false;
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
   owner: LinkOwner = NOBODY;
@@ -240,7 +246,7 @@ export class BackendLink implements FrameSink {
       case BACKEND.copyData:
         return this.pending.isHidden ? TAKE.swallow : TAKE.pass;
       case BACKEND.ready:
-        return this.pending.isHidden ? TAKE.swallow : TAKE.passAndTell;
+        return this.pending.isHidden || this.isAside ? TAKE.swallow : TAKE.passAndTell;
       case BACKEND.error:
         if (lengthBytes > HELD_BYTES_MAX) this.#giveEarly();
         return TAKE.hold;
@@ -261,13 +267,18 @@ export class BackendLink implements FrameSink {
   }
 
   frameEnded(type: number, lastByte: number): void {
-    if (type === BACKEND.error) this.pending.replied(type); // Too long to be held.
+    if (type === BACKEND.error) {
+      // Too long to be held.
+      this.hasFailedAside ||= this.isAside;
+      this.pending.replied(type);
+    }
     if (type !== BACKEND.ready) return;
     this.status = lastByte;
     const isAsked = this.pending.isAsked;
     const hidden = this.pending.replied(type);
     if (isAsked) this.#answered();
     else if (!hidden && this.read.isUnseen) this.read.forget();
+    if (this.isAside && this.read.hasCare) this.#giveHeld();
     this.owner.ready(this, hidden);
   }
 
@@ -289,7 +300,7 @@ export class BackendLink implements FrameSink {
       this.#early = null;
       return this.pending.hideHead();
     }
-    if (!hidden && this.read.mayMove && isStandbysFault(fields)) {
+    if (!hidden && this.read.mayMove && (isStandbysFault(fields) || this.#isMeantFor(fields))) {
       if (this.owner.movesRead(this, fields)) {
         this.#early = null;
         return this.pending.hideHead();
@@ -298,6 +309,7 @@ export class BackendLink implements FrameSink {
     this.#giveEarly();
     if (!hidden) {
       if (this.read.hasCare) this.#giveHeld();
+      this.hasFailedAside ||= this.isAside;
       if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
       const isOurs = wasMadeToFail && isOfNobody(fields);
       const told = this.owner.errorTold(isOurs ? asOutdated(fields) : frame);
@@ -313,6 +325,11 @@ export class BackendLink implements FrameSink {
       this.#giveHeld();
     }
     this.owner.relayed(input, start, end);
+  }
+
+  /** The transaction itself shall have the error, unless somebody wanted it. */
+  #isMeantFor(fields: ReadonlyMap<string, string>): boolean {
+    return this.isAside && fields.get("C") !== QUERY_CANCELED;
   }
 
   #takeDescription(type: number, lengthBytes: number): Take {

@@ -1,10 +1,23 @@
-import type { Catalog, CatalogNames } from "../routing/index.ts";
-import type { BackendLink } from "./backend-link.ts";
-import { CATALOG_NAMES_MAX, catalogQuery, readCatalogAnswer } from "./catalog-query.ts";
+import type { Catalog } from "../routing/index.ts";
+import { READY } from "../../../wire/postgres/index.ts";
+import type { BackendLink, HiddenReply } from "./backend-link.ts";
+import {
+  CATALOG_NAMES_MAX,
+  catalogQuery,
+  LEVELS_QUERY,
+  readCatalogAnswer,
+  readLevels,
+} from "./catalog-query.ts";
 import type { Conversation } from "./conversation.ts";
+import type { OpenQuestion, SessionRouting } from "./session-routing.ts";
 
 /** After so many that failed in a row, the session asks no more. */
 const FAILURES_MAX = 3;
+
+/** So that a question that fails leaves the client's transaction as it was. */
+const GUARD = "SAVEPOINT pgquorum_look_up";
+const UNGUARD = "RELEASE SAVEPOINT pgquorum_look_up";
+const GO_BACK = "ROLLBACK TO SAVEPOINT pgquorum_look_up";
 
 /**
  * Asks the primary, by a session's own connection, what a statement's names mean, before the
@@ -13,21 +26,23 @@ const FAILURES_MAX = 3;
  */
 export class CatalogLookUp {
   readonly #talk: Conversation;
+  readonly #routing: SessionRouting;
   readonly #catalog: Catalog | null;
   #failures = 0;
   /** The statement that comes next has had its answer. */
   #isAnswered = false;
 
-  constructor(talk: Conversation, catalog: Catalog | null) {
+  constructor(talk: Conversation, routing: SessionRouting, catalog: Catalog | null) {
     this.#talk = talk;
+    this.#routing = routing;
     this.#catalog = catalog;
   }
 
-  /** The statement that comes next should have these looked up. */
-  mayAsk(names: CatalogNames): boolean {
+  /** The statement that comes next should have this asked. */
+  mayAsk({ names, asksLevel }: OpenQuestion): boolean {
     const length = names.relations.length + names.functions.length;
-    if (this.#isAnswered || length === 0 || length > CATALOG_NAMES_MAX) return false;
-    return this.#failures < FAILURES_MAX;
+    if (this.#isAnswered || length > CATALOG_NAMES_MAX) return false;
+    return (length > 0 || asksLevel) && this.#failures < FAILURES_MAX;
   }
 
   /** The statement was routed: another one comes next. */
@@ -35,18 +50,23 @@ export class CatalogLookUp {
     this.#isAnswered = false;
   }
 
-  /** Nothing runs on this link, and no transaction is open. `Conversation.goOn` follows. */
-  ask(link: BackendLink, names: CatalogNames): void {
-    const catalog = this.#catalog;
-    if (catalog === null) return;
-    const { drops } = catalog;
+  /** Nothing runs on this link, the primary's. `Conversation.goOn` follows. */
+  ask(link: BackendLink, { names, asksLevel }: OpenQuestion): void {
+    const drops = this.#catalog?.drops ?? 0;
+    const isInside = link.status !== READY.idle;
     this.#talk.statements.unnamedLost(link.bit);
-    link.ask([catalogQuery(names)], ({ rows, error, isCut }) => {
-      if (error === null && !isCut) {
+    const pieces = [catalogQuery(names), asksLevel ? LEVELS_QUERY : ""].filter(
+      (each) => each !== "",
+    );
+    const query = pieces.join(" UNION ALL ");
+    link.ask(isInside ? [GUARD, query, UNGUARD] : [query], (reply) => {
+      if (reply.error === null && !reply.isCut) {
         this.#failures = 0;
-        catalog.learn(names, readCatalogAnswer(names, rows), drops);
-      } else this.#failures += 1;
-      this.over();
+        this.#catalog?.learn(names, readCatalogAnswer(names, reply.rows), drops);
+        const levels = readLevels(reply.rows);
+        if (levels !== null) this.#routing.learnLevels(...levels);
+        this.over();
+      } else this.#failed(link, isInside ? reply : null);
     });
   }
 
@@ -54,5 +74,12 @@ export class CatalogLookUp {
   over(): void {
     this.#isAnswered = true;
     this.#talk.goOn("known");
+  }
+
+  /** @param inside the transaction in which it failed. */
+  #failed(link: BackendLink, inside: HiddenReply | null): void {
+    this.#failures += 1;
+    if (inside === null || inside.error === null) return this.over();
+    link.ask([GO_BACK, UNGUARD], () => this.over());
   }
 }

@@ -12,7 +12,7 @@ import { sqlLiteral } from "./sql-literal.ts";
 export const CATALOG_NAMES_MAX = 200;
 
 /** The first column of a row says what it tells; the second which of the names it is. */
-const ROW = { relation: "r", function: "f" } as const;
+const ROW = { relation: "r", function: "f", levels: "i" } as const;
 
 const EQUALS = "OPERATOR(pg_catalog.=)";
 
@@ -70,6 +70,19 @@ function functionsPiece(names: readonly string[]): string {
  AND (v.s IS NULL OR s.nspname ${EQUALS} v.s::pg_catalog.name) GROUP BY v.i`;
 }
 
+/** Asks for the isolation levels of the open transaction and of those to come. */
+export const LEVELS_QUERY =
+  `SELECT '${ROW.levels}', pg_catalog.current_setting('transaction_isolation'),` +
+  " pg_catalog.current_setting('default_transaction_isolation')";
+
+/** Null when they are not in the answer. */
+export function readLevels(rows: Buffer): [string, string] | null {
+  for (const [what, level, defaultLevel] of readRows(rows)) {
+    if (what === ROW.levels && level && defaultLevel) return [level, defaultLevel];
+  }
+  return null;
+}
+
 /** `(VALUES (0, schema, name), ...) AS v(i, s, n)`. */
 function values(names: readonly string[]): string {
   const rows = names.map((name, i) => {
@@ -89,6 +102,7 @@ export function readCatalogAnswer(names: CatalogNames, rows: Buffer): CatalogFac
   const relations = new Map<string, number>();
   const functions = new Map<string, Volatility>();
   for (const [what, index, value] of readRows(rows)) {
+    if (what === ROW.levels) continue;
     const list = what === ROW.relation ? names.relations : names.functions;
     const name = list[Number(index)];
     if (name === undefined) continue;

@@ -27,6 +27,7 @@ export const UNREAD_SQL: SqlClass = {
   createsTemp: [],
   changesCatalog: true,
   changesFunctions: true,
+  readsTransaction: false,
   multi: true,
   leadingComment: false,
   leadingWhiteSpace: false,
@@ -110,7 +111,10 @@ export class ClientBatch {
   usesOlderPortal = false;
   /** It makes or closes named statements. */
   changesNames = false;
+  /** What it binds may be gone on with after its Sync, in a transaction. */
+  keepsPortal = false;
   #hasBind = false;
+  #isBoundOnly = false;
   /** Named statements that this batch makes. */
   readonly #made = new Map<string, PreparedStatement>();
   #madeUnnamed: PreparedStatement | null = null;
@@ -130,6 +134,11 @@ export class ClientBatch {
     return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
   }
 
+  /** A Bind has no Execute behind it. */
+  get isBoundOnly(): boolean {
+    return this.#isBoundOnly;
+  }
+
   clear(): void {
     this.count = 0;
     this.usesOlderPortal = false;
@@ -139,6 +148,8 @@ export class ClientBatch {
     this.usesOpenName = false;
     this.changesNames = false;
     this.#hasBind = false;
+    this.#isBoundOnly = false;
+    this.keepsPortal = false;
     this.#madeUnnamed = null;
     if (this.#made.size > 0) this.#made.clear();
   }
@@ -153,6 +164,8 @@ export class ClientBatch {
       statement = this.#readParse(bytes, start, end, isWhole);
     } else if (kind === SENT.bind) {
       this.#hasBind = true;
+      this.#isBoundOnly = true;
+      if (bytes[start + HEADER_BYTES] !== 0) this.keepsPortal = true;
       const portalEnd = zeroAt(bytes, start + HEADER_BYTES);
       if (portalEnd !== -1 && portalEnd < end) {
         statement = this.#named(this.#names.read(bytes, portalEnd + 1, end));
@@ -166,6 +179,10 @@ export class ClientBatch {
       this.usesOlderPortal = true;
     }
     if (kind === SENT.parse || kind === SENT.close) this.changesNames ||= statement?.name !== "";
+    if (kind === SENT.execute) {
+      this.#isBoundOnly = false;
+      if (!isUnlimited(bytes, start)) this.keepsPortal = true;
+    }
     this.kinds[this.count] = kind;
     this.starts[this.count] = start;
     this.statements[this.count] = statement;
@@ -228,6 +245,12 @@ export class ClientBatch {
     if (isUncertain || named?.isFromSql === true) this.needsPrimary = true;
     if (isUncertain || this.#registry.isOpen(name)) this.usesOpenName = true;
   }
+}
+
+/** Execute of the unnamed portal, for all its rows. */
+function isUnlimited(bytes: Buffer, start: number): boolean {
+  const at = start + HEADER_BYTES;
+  return bytes[at] === 0 && bytes.readUInt32BE(at + 1) === 0;
 }
 
 /** Where the name that begins at `start` ends; mostly it is empty. */

@@ -420,7 +420,7 @@ export class ClientStream {
 
   /** What was routed last is a read on this standby, outside a transaction. */
   #isReadFor(link: BackendLink): boolean {
-    const isOutside = this.#talk.status === READY.idle;
+    const isOutside = this.#talk.status === READY.idle || link.isAside;
     return this.#routing.isRead && isOutside && link.backendId !== this.#routing.view.primaryId;
   }
 
@@ -430,7 +430,7 @@ export class ClientStream {
     for (let i = 0; i < links.length; i += 1) {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }
-    if (sql.destination === "both" || sql.changesSession) this.#talk.isTouched = true;
+    if (sql.changesSession) this.#talk.isTouched = true;
     const { consistency, primary } = this.#talk;
     if (consistency !== null) {
       if (first === primary) consistency.sentToPrimary(sql);

@@ -79,6 +79,16 @@ export class Conversation {
     return this.active !== null && this.active === this.primary && this.isBusy;
   }
 
+  /** The open transaction has answered all that was sent to it. */
+  get isSettled(): boolean {
+    return this.status === READY.inTransaction && !this.isBusy;
+  }
+
+  /** A read of the open transaction runs on another link than the transaction. */
+  get isReadingAside(): boolean {
+    return this.active?.isAside === true && !this.active.pending.isIdle;
+  }
+
   /** The link that stands for the session's state. */
   get speaker(): BackendLink | null {
     for (const link of this.links.all) if (link.isKept) return link;

@@ -1,13 +1,13 @@
 import { failure, type Failure } from "../../../base/index.ts";
 import { buildError, buildReady, READY } from "../../../wire/postgres/index.ts";
-import type { Catalog, CatalogNames } from "../routing/index.ts";
+import type { Catalog } from "../routing/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { CatalogLookUp } from "./catalog-look-up.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
 import type { StateCarrier } from "./state-carrier.ts";
-import type { Destination, SessionRouting } from "./session-routing.ts";
+import type { Destination, OpenQuestion, SessionRouting } from "./session-routing.ts";
 
 /** Between two batches, a client with more unanswered messages than this has to wait. */
 const PIPELINE_MAX = 1 << 16;
@@ -44,7 +44,7 @@ export class LinkClaims {
   }) {
     const { talk, routing, carrier } = o;
     this.#talk = talk;
-    this.lookUp = new CatalogLookUp(talk, o.catalog);
+    this.lookUp = new CatalogLookUp(talk, routing, o.catalog);
     this.#carrier = carrier;
     this.#routing = routing;
   }
@@ -86,10 +86,12 @@ export class LinkClaims {
       this.#routing.notRouted();
       return this.#only(talk.batchLink);
     }
+    if (shut === null && talk.isReadingAside) return talk.wait("drained");
     const { isInTransaction } = talk;
+    this.#routing.isSettled = talk.isSettled;
     const links =
       shut ??
-      this.#lookUp(this.#routing.openNames(sql, isInTransaction)) ??
+      this.#lookUp(this.#routing.openQuestion(sql, isInTransaction)) ??
       this.#claim(this.#routing.ofStatement(sql, text, isInTransaction));
     if (links !== "wait") this.lookUp.routed();
     if (links === "failed") talk.tellClient(buildReady(talk.status));
@@ -111,15 +113,17 @@ export class LinkClaims {
       this.#routing.notRouted();
       return this.#only(talk.batchLink);
     }
+    if (talk.isReadingAside) return talk.wait("drained");
     // A lone Sync belongs to what runs already.
     const { active } = talk;
     if (batch.count === 0 && active !== null && !active.pending.isIdle) return this.#only(active);
     if (!endsWithSync && talk.isBusy && talk.statements.isUnsettled) return talk.wait("drained");
     if (talk.isBusy && this.#dependsOnReplies(batch)) return talk.wait("drained");
     const { isInTransaction } = talk;
+    this.#routing.isSettled = talk.isSettled;
     // A query of ours would drop the statement of before that it names.
     const mayAsk = endsWithSync && !batch.usesOlderUnnamed;
-    const open = mayAsk ? this.#routing.openNamesOfBatch(batch, isInTransaction) : null;
+    const open = mayAsk ? this.#routing.openQuestionOfBatch(batch, isInTransaction) : null;
     const links =
       this.#lookUp(open) ??
       this.#claim(this.#routing.ofBatch(batch, endsWithSync, isInTransaction));
@@ -136,24 +140,27 @@ export class LinkClaims {
   lookUpToExplain(sql: SqlClass): "wait" | "failed" | null {
     const talk = this.#talk;
     const mayAsk = !talk.isInTransaction && talk.batchLink === null && talk.port.mayForward();
-    const looked = mayAsk ? this.#lookUp(this.#routing.namesToExplain(sql)) : null;
+    const looked = mayAsk
+      ? this.#lookUp({ names: this.#routing.namesToExplain(sql), asksLevel: false })
+      : null;
     if (looked !== "wait") this.lookUp.routed();
     return looked;
   }
 
   /** Null: the statement can be routed now. */
-  #lookUp(names: CatalogNames | null): "wait" | "failed" | null {
+  #lookUp(open: OpenQuestion | null): "wait" | "failed" | null {
     const talk = this.#talk;
     const { primaryId } = this.#routing.view;
-    if (names === null || primaryId === null || !this.lookUp.mayAsk(names)) return null;
+    if (open === null || primaryId === null || !this.lookUp.mayAsk(open)) return null;
     if (talk.isBusy) return talk.wait("drained");
     const claimed = talk.isSharing ? this.#share(primaryId) : talk.primary;
     if (claimed === "wait" || claimed === "failed") return claimed;
     const link = Array.isArray(claimed) ? (claimed[0] ?? null) : claimed;
-    if (link === null || link.backendId !== primaryId || link.status !== READY.idle) return null;
+    if (link === null || link.backendId !== primaryId) return null;
+    if (link.status === READY.failed || !link.pending.isIdle) return null;
     talk.active = link;
     talk.wait("known");
-    this.lookUp.ask(link, names);
+    this.lookUp.ask(link, open);
     return "wait";
   }
 
@@ -248,8 +255,10 @@ export class LinkClaims {
   /** A standby that is paused is done without where the primary is not. */
   #besidesPauses(wanted: number): number {
     const { port, status } = this.#talk;
-    if (port.pauseOf(wanted) === null || status !== READY.idle) return wanted;
     const { primaryId } = this.#routing.view;
+    if (port.pauseOf(wanted) === null) return wanted;
+    // The open transaction goes on, on the primary.
+    if (status !== READY.idle) return primaryId ?? wanted;
     return primaryId !== null && port.pauseOf(primaryId) === null ? primaryId : wanted;
   }
 
@@ -300,7 +309,7 @@ export class LinkClaims {
    */
   #openLate(backendId: number): "wait" | null {
     const talk = this.#talk;
-    const isOpen = talk.status === READY.idle && !talk.isTouched;
+    const isOpen = talk.status !== READY.failed && !talk.isTouched;
     if (!isOpen || talk.speaker === null || this.#without.has(backendId)) return null;
     if (talk.isBusy) return talk.wait("drained");
     this.#opening = backendId;
@@ -361,7 +370,7 @@ export class LinkClaims {
   #isBrought(link: BackendLink): boolean {
     const talk = this.#talk;
     // Nobody but this session runs anything there meanwhile.
-    if (this.#carrier === null || !link.pending.isIdle || talk.status !== READY.idle) return true;
+    if (this.#carrier === null || !link.pending.isIdle || link.status !== READY.idle) return true;
     talk.active = link;
     // What servers differ in themselves is the primary's to tell.
     const { primaryId } = this.#routing.view;
@@ -377,6 +386,7 @@ export class LinkClaims {
       return this.#talk.wait("drained");
     }
     this.#talk.active = first;
+    first.isAside = this.#talk.status === READY.inTransaction && first.status === READY.idle;
     return links;
   }
 

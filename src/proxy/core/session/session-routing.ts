@@ -9,6 +9,7 @@ import {
   nodesOf,
   reasonText,
   route,
+  TransactionMemory,
   type Catalog,
   type CatalogNames,
   type ClientIdentity,
@@ -42,6 +43,9 @@ export class SessionRouting {
   readonly #tempRelations = new Set<string>();
   readonly #nextRandom: () => number;
   readonly #catalog: Catalog | null;
+  readonly #transaction: TransactionMemory;
+  /** The open transaction has answered all that was sent to it. */
+  isSettled = false;
   readonly #perStatement: boolean;
   /** Something that was routed last is not known to be a pure read. */
   #writes = false;
@@ -63,8 +67,13 @@ export class SessionRouting {
   }) {
     this.#nextRandom = o.nextRandom;
     this.#catalog = o.catalog;
+    const { config } = o.rules;
+    this.#transaction = new TransactionMemory(
+      config.disable_load_balance_on_write,
+      config.dml_adaptive_object_relationship_list,
+    );
     this.#wholeView = o.view;
-    this.#perStatement = o.rules.config.statement_level_load_balance;
+    this.#perStatement = config.statement_level_load_balance;
     this.#context = {
       rules: o.rules,
       judge: o.rules.judgeFor(o.catalog),
@@ -74,6 +83,8 @@ export class SessionRouting {
       loadBalanceNode: o.loadBalanceNode,
       randomUnit: o.nextRandom(),
       inTransaction: false,
+      hold: "begun",
+      written: this.#transaction.written,
       writeSeen: false,
       pinned: false,
       tempRelations: this.#tempRelations,
@@ -140,23 +151,37 @@ export class SessionRouting {
     if (this.#context.loadBalanceNode === backendId) this.#context.loadBalanceNode = null;
   }
 
-  /** What has to be looked up before the statement is routed; null when nothing has. */
-  openNames(sql: SqlClass, inTransaction: boolean): CatalogNames | null {
-    if (inTransaction || !this.#context.judge.isOpen(sql) || !this.#hasChoice) return null;
-    return this.#context.judge.namesToAsk(sql);
+  /** What has to be asked before the statement is routed; null when nothing has. */
+  openQuestion(sql: SqlClass, inTransaction: boolean): OpenQuestion | null {
+    const { judge } = this.#context;
+    if (this.#catalog === null) return null;
+    const asksLevel = inTransaction && this.#asksLevel(sql);
+    if (!asksLevel && !judge.isOpen(sql)) return null;
+    if (inTransaction && !asksLevel && !this.#mayLeave(sql)) return null;
+    return this.#hasChoice ? { names: judge.namesToAsk(sql), asksLevel } : null;
   }
 
   /** The same for a batch. */
-  openNamesOfBatch(batch: ClientBatch, inTransaction: boolean): CatalogNames | null {
-    if (inTransaction) return null;
-    let names: CatalogNames | null = null;
+  openQuestionOfBatch(batch: ClientBatch, inTransaction: boolean): OpenQuestion | null {
+    if (inTransaction && (batch.keepsPortal || batch.isBoundOnly)) return null;
+    let all: OpenQuestion | null = null;
     for (let i = 0; i < batch.count; i += 1) {
       const sql = batch.statements[i]?.sql ?? null;
       if (sql === null || batch.kinds[i] === SENT.close) continue;
-      const more = this.openNames(sql, false);
-      if (more !== null) names = names === null ? more : joined(names, more);
+      const more = this.openQuestion(sql, inTransaction);
+      if (more !== null) all = all === null ? more : joined(all, more);
     }
-    return names;
+    return all;
+  }
+
+  /** Of the open transaction, and of those to come. */
+  learnLevels(level: string, defaultLevel: string): void {
+    this.#transaction.learnLevels(level, defaultLevel);
+  }
+
+  /** A standby failed a read of the open transaction: the others stay. */
+  staysInTransaction(): void {
+    this.#transaction.stay("standby");
   }
 
   ofStatement(sql: SqlClass, text: string, inTransaction: boolean): Destination {
@@ -173,7 +198,8 @@ export class SessionRouting {
 
   /** Where a statement would go if it came now. */
   explain(sql: SqlClass, text: string, inTransaction: boolean): readonly RouteItem[] {
-    const context = { ...this.#context, text, inTransaction };
+    const hold = this.isSettled ? this.#transaction.hold : "begun";
+    const context = { ...this.#context, text, inTransaction, hold };
     return explainRoute(sql, route(sql, context), context);
   }
 
@@ -202,7 +228,9 @@ export class SessionRouting {
       else if (course === "read" || this.#nodes().nodes.session.length === 1) onRead += 1;
       else everywhere += 1;
     }
-    const mustBePrimary = !endsWithSync || batch.usesOlderPortal || batch.needsPrimary;
+    const keepsPortal = inTransaction && (batch.keepsPortal || batch.isBoundOnly);
+    const mustBePrimary =
+      !endsWithSync || batch.usesOlderPortal || batch.needsPrimary || keepsPortal;
     if (routed === null && !mustBePrimary) return null;
     const { toAnyPrimary, toRead, toAll } = this.#nodes();
     if (everywhere > 0 && onPrimary + onRead === 0 && !mustBePrimary) return toAll;
@@ -224,6 +252,7 @@ export class SessionRouting {
   ): void {
     const context = this.#context;
     if (sql.kind === "read" && !sql.changesSession && !this.#writes) return;
+    this.#transaction.executed(sql, this.#writes, context.inTransaction);
     const targets = links.map((link) => link.backendId);
     const chosen: Route = { targets, reason: NOT_ASKED, writes: this.#writes, coversSession };
     if (this.#writes) context.writeSeen = true;
@@ -236,6 +265,7 @@ export class SessionRouting {
     const context = this.#context;
     context.text = text;
     context.inTransaction = inTransaction;
+    if (inTransaction) context.hold = this.isSettled ? this.#transaction.hold : "begun";
     if (this.#perStatement && sql.destination === "either") {
       context.randomUnit = this.#nextRandom();
       context.loadBalanceNode = chooseLoadBalanceNode(
@@ -246,6 +276,17 @@ export class SessionRouting {
       );
     }
     return courseOf(sql, context, this.#nodes().nodes);
+  }
+
+  /** The open transaction would let it, as far as is known. */
+  #mayLeave(sql: SqlClass): boolean {
+    if (!this.isSettled || sql.kind !== "read" || sql.readsTransaction) return false;
+    return this.#transaction.hold === null;
+  }
+
+  #asksLevel(sql: SqlClass): boolean {
+    if (!this.isSettled || sql.kind !== "read" || sql.readsTransaction) return false;
+    return this.#transaction.asksLevel;
   }
 
   /** Reads may go elsewhere than to the primary. */
@@ -268,10 +309,21 @@ export class SessionRouting {
   }
 }
 
-function joined(left: CatalogNames, right: CatalogNames): CatalogNames {
+/** What nobody knows yet, and the primary can say. */
+export interface OpenQuestion {
+  readonly names: CatalogNames;
+  /** The isolation level of the open transaction as well. */
+  readonly asksLevel: boolean;
+}
+
+function joined(left: OpenQuestion, right: OpenQuestion): OpenQuestion {
+  const { names } = right;
   return {
-    relations: [...new Set([...left.relations, ...right.relations])],
-    functions: [...new Set([...left.functions, ...right.functions])],
+    names: {
+      relations: [...new Set([...left.names.relations, ...names.relations])],
+      functions: [...new Set([...left.names.functions, ...names.functions])],
+    },
+    asksLevel: left.asksLevel || right.asksLevel,
   };
 }
 

@@ -1,6 +1,6 @@
 import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
-import { READY } from "../../../wire/postgres/index.ts";
+import { buildReady, READY } from "../../../wire/postgres/index.ts";
 import type { Catalog, ClientIdentity, RoutingRules } from "../routing/index.ts";
 import type { ReplayClock } from "../replay/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
@@ -12,12 +12,16 @@ import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
 import { ReadConsistency } from "./read-consistency.ts";
 import { SessionRouting } from "./session-routing.ts";
+import { isStandbysFault } from "./unseen-read.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
 import { StatementLog, type StatementLogging } from "./statement-log.ts";
 import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
+
+/** What makes a transaction fail in which a read failed on a standby. */
+const FAILING = "SELECT 1 / 0 AS a_read_of_this_transaction_failed_on_a_standby";
 
 /** A table may change again while a statement is prepared anew. */
 const RETRIES_MAX = 3;
@@ -287,7 +291,7 @@ export class Session implements LinkOwner {
     const isLookUp = talk.isSharing && talk.waitsFor === "known" && link.pending.isAsked;
     const isBusy = link === talk.active && !link.pending.isIdle && !isLookUp;
     const isNeeded = talk.isSharing
-      ? talk.status !== READY.idle || link.isKept
+      ? link.status !== READY.idle || link.isKept
       : link === talk.primary || talk.links.size === 1;
     const isInside = link === talk.batchLink || this.#stream.isInsideMessageFor(link);
     if (isNeeded || isBusy || isInside) {
@@ -380,7 +384,8 @@ export class Session implements LinkOwner {
 
   ready(link: BackendLink, hidden: boolean): void {
     if (hidden) return;
-    this.#talk.status = link.status;
+    if (link.isAside) this.#readAside(link);
+    else this.#talk.status = link.status;
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     this.#retryCount = 0;
     const { consistency, primary } = this.#talk;
@@ -409,7 +414,9 @@ export class Session implements LinkOwner {
   movesRead(link: BackendLink, fields: ReadonlyMap<string, string>): boolean {
     if (!this.#mayMove(link)) return false;
     this.#movesFrom = link;
-    this.#port.readMoved(link.backendId, `${fields.get("C") ?? ""} ${fields.get("M") ?? ""}`);
+    const isFault = isStandbysFault(fields);
+    if (isFault)
+      this.#port.readMoved(link.backendId, `${fields.get("C") ?? ""} ${fields.get("M") ?? ""}`);
     this.failedWith(link, fields);
     if (!this.#talk.isWaiting) this.#talk.wait("carried");
     return true;
@@ -417,6 +424,19 @@ export class Session implements LinkOwner {
 
   told(name: string, value: string): void {
     this.#carrier?.told(name, value);
+  }
+
+  /** A read of the open transaction has run on this link: the client is told the transaction's status. */
+  #readAside(link: BackendLink): void {
+    const talk = this.#talk;
+    link.isAside = false;
+    if (link.hasFailedAside) {
+      link.hasFailedAside = false;
+      talk.status = READY.failed;
+      if (talk.primary !== null) talk.statements.unnamedLost(talk.primary.bit);
+      talk.primary?.ask([FAILING], () => undefined);
+    }
+    talk.tellClient(buildReady(talk.status));
   }
 
   /** A DDL, or one of several on their way, has taken effect. */
@@ -461,7 +481,9 @@ export class Session implements LinkOwner {
   /** The read that runs on this standby can be sent to another server instead. */
   #mayMove(link: BackendLink): boolean {
     const talk = this.#talk;
-    if (talk.hasEnded || talk.status !== READY.idle || link === talk.primary) return false;
+    if (talk.hasEnded || link === talk.primary) return false;
+    if (link.isAside) return talk.primary !== null;
+    if (talk.status !== READY.idle) return false;
     if (link === talk.batchLink || this.#stream.isInsideMessageFor(link)) return false;
     const isBound = talk.isSharing ? link.isKept : talk.primary === null;
     return !isBound && this.#routing.hasOther(link.backendId);
@@ -470,8 +492,12 @@ export class Session implements LinkOwner {
   /** The standby has answered all that it will: the read that failed there goes elsewhere. */
   #moveRead(link: BackendLink): void {
     this.#movesFrom = null;
-    this.#routing.avoid(link.backendId);
-    this.#avoidsForOne = true;
+    if (link.isAside) this.#routing.staysInTransaction();
+    else {
+      this.#routing.avoid(link.backendId);
+      this.#avoidsForOne = true;
+    }
+    link.isAside = false;
     const read = link.read.take();
     if (this.#talk.isSharing) this.#releaseWhenOver(link);
     this.#stream.again(read);
@@ -484,6 +510,7 @@ export class Session implements LinkOwner {
     if (this.#movesFrom === link) this.#movesFrom = null;
     else this.#port.readMoved(link.backendId, why);
     link.pending.abandon();
+    if (link.isAside) this.#routing.staysInTransaction();
     this.#removeLost(link);
     this.#routing.avoid(link.backendId);
     this.#stream.again(read);

@@ -82,7 +82,7 @@ export interface SqlClass {
   readonly cteNames: readonly string[];
   /**
    * The pool_* name of SHOW POOL_*, the parameter of SET, SHOW and RESET, the name of a prepared
-   * statement, cursor, savepoint or channel. Null when there is none (or for ALL).
+   * statement, cursor, savepoint or channel, the isolation level of BEGIN. Null when there is none (or for ALL).
    */
   readonly name: string | null;
   /** Temporary tables, views and sequences that the statement makes, without a schema. */
@@ -91,6 +91,8 @@ export interface SqlClass {
   readonly changesCatalog: boolean;
   /** Of those, that there may be other functions or triggers after it. */
   readonly changesFunctions: boolean;
+  /** The time of its transaction is a part of its result: now(), CURRENT_DATE. */
+  readonly readsTransaction: boolean;
   /** More than one statement in the text. */
   readonly multi: boolean;
   /** The text starts with a comment, after white space if any. */

@@ -26,6 +26,7 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
     changesSession: found.changesSession,
     changesCatalog: statements.some(changesCatalog),
     changesFunctions: statements.some(changesFunctions),
+    readsTransaction: found.readsTransaction,
     ...found.leavings.result(),
     decidedBy: "parser",
   });
@@ -112,6 +113,7 @@ interface Findings {
   /** Locks rows, makes a table, or has a data-modifying CTE. */
   modifies: boolean;
   changesSession: boolean;
+  readsTransaction: boolean;
   readonly leavings: TreeLeavings;
 }
 
@@ -126,6 +128,7 @@ function survey(roots: readonly unknown[]): Findings {
     createsTemp: new Set(),
     modifies: false,
     changesSession: false,
+    readsTransaction: false,
     leavings: new TreeLeavings(),
   };
   const open: unknown[] = [...roots];
@@ -150,6 +153,8 @@ function noteNode(node: Node, found: Findings): void {
   if (Array.isArray(node["funcname"])) noteFunction(node, found);
   if ("lockingClause" in node || "intoClause" in node) found.modifies = true;
   if (MODIFYING.some((key) => key in node)) found.modifies = true;
+  const value = child(node["SQLValueFunction"], "op");
+  if (typeof value === "string" && /DATE|TIME/.test(value)) found.readsTransaction = true;
   const set = node["VariableSetStmt"];
   if (isNode(set) && set["is_local"] !== true) found.changesSession = true;
   // Code of any kind: it may set a parameter or make a temporary table.
@@ -185,6 +190,7 @@ function noteFunction(node: Node, found: Findings): void {
   const parts = names(node["funcname"]);
   found.functions.add(parts.join("."));
   found.leavings.noteFunction(parts);
+  if (OF_TRANSACTION.has(parts.at(-1) ?? "")) found.readsTransaction = true;
   if (parts.at(-1) !== "set_config") return;
   const [parameter, , local] = list(node["args"]).map((argument) => child(argument, "A_Const"));
   if (child(child(local, "boolval"), "boolval") === true) return;
@@ -192,6 +198,9 @@ function noteFunction(node: Node, found: Findings): void {
   const name = child(child(parameter, "sval"), "sval");
   found.leavings.noteSetConfig(typeof name === "string" ? name : null);
 }
+
+/** The time of the transaction; of age() when it has one argument. */
+const OF_TRANSACTION = new Set(["now", "transaction_timestamp", "age"]);
 
 function names(value: unknown): string[] {
   return list(value).flatMap((item) => {

@@ -94,6 +94,7 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     createsTemp: [],
     changesCatalog: false,
     changesFunctions: false,
+    readsTransaction: false,
     multi: seen.multi,
     leadingComment: seen.leadingComment,
     leadingWhiteSpace: seen.leadingWhiteSpace,
@@ -128,7 +129,7 @@ function classOfForm(seen: Skim): SqlClass | null {
   switch (first) {
     case "begin":
     case "start":
-      return plain("begin");
+      return plain("begin", levelOf(words));
     case "commit":
     case "end":
       return plain(words.includes("prepared") ? "two-phase" : "commit");
@@ -181,6 +182,16 @@ function classOfForm(seen: Skim): SqlClass | null {
   }
 }
 
+/** The isolation level that BEGIN asks for. */
+function levelOf(words: readonly string[]): string | null {
+  const at = words.indexOf("level");
+  if (at < 0) return null;
+  const [first = "", second = ""] = words.slice(at + 1);
+  if (first === "serializable") return first;
+  // PostgreSQL has no other way to read uncommitted.
+  return first === "read" ? "read committed" : `${first} ${second}`;
+}
+
 function nameUnlessAll(name: string | undefined): string | null {
   return name === undefined || name === "all" ? null : name;
 }
@@ -212,8 +223,10 @@ function setClass(seen: Skim): SqlClass {
   if (name === "transaction" || (name === "session" && second === "characteristics")) {
     const isSerializable = words.includes("serializable");
     const isWritable = words.includes("write");
+    const isReadOnly = name === "transaction" && words.includes("only") && !words.includes("level");
     return lexerClass(seen, {
       ...both,
+      name: isReadOnly ? "transaction_read_only" : null,
       destination: isSerializable || isWritable ? "primary" : "both",
       // To be allowed to write means nothing on a standby: its reads need not follow.
       changesSession: name === "session" && (isSerializable || !isWritable),

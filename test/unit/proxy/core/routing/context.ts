@@ -57,6 +57,8 @@ export function context(
     loadBalanceNode: 1,
     randomUnit: 0,
     inTransaction: false,
+    hold: "begun",
+    written: new Set(),
     writeSeen: false,
     pinned: false,
     tempRelations: new Set(),

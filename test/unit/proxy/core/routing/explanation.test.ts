@@ -50,7 +50,7 @@ test("an open transaction is named, with what ends it", () => {
   expect(explained("select 1", { inTransaction: true })).toMatchObject({
     node: "0",
     rule: "transaction",
-    "what would change it": "Run it outside of an explicit transaction.",
+    "what would change it": "Run it outside of an explicit transaction, or before it writes.",
   });
 });
 
