@@ -106,6 +106,8 @@ describe.each(["session", "transaction"])("in %s mode, over standbys that are la
       );
       try {
         const seen = await writeAndRead(node, { pairs: PAIRS, reads: 1 });
+        if (process.env.PAIRS !== undefined)
+          process.stderr.write(`${mode}: ${JSON.stringify(seen)}\n`);
         expect(seen.stale).toBe(0);
         expect(seen.onStandby / seen.reads).toBeGreaterThan(0.6);
       } finally {
