@@ -28,14 +28,14 @@ export interface SocketCalls {
   readonly peerName: (fd: number, address: Uint8Array, length: Int32Array) => number;
   readonly ownName: (fd: number, address: Uint8Array, length: Int32Array) => number;
   readonly createEpoll: () => number;
-  readonly controlEpoll: (epoll: number, how: number, fd: number, event: Int32Array) => number;
+  readonly controlEpoll: (epoll: number, how: number, fd: number, eventAddress: number) => number;
   /** What is ready now. */
-  readonly lookAtEpoll: (epoll: number, events: Int32Array, eventsMax: number) => number;
+  readonly lookAtEpoll: (epoll: number, eventsAddress: number, eventsMax: number) => number;
   /** Of an event, in words of 32 bit: the mask comes first, then `dataAt` two words of ours. */
   readonly eventWords: number;
   readonly dataAt: number;
   /** Where this memory is. It stays there as long as it is referred to. */
-  readonly addressOf: (bytes: Uint8Array) => number;
+  readonly addressOf: (bytes: Uint8Array | Int32Array) => number;
   /**
    * Calls back from the event loop while something can be read there. For ever, and without keeping
    * the process alive.
@@ -86,7 +86,7 @@ function callsBy(koffi: Koffi): SocketCalls {
   const duplicate = call("int fcntl(int fd, int command, int least)");
   const shutdown = call("int shutdown(int fd, int how)");
   const createEpoll = call("int epoll_create1(int flags)");
-  const wait = call("int epoll_wait(int epoll, void *events, int most, int timeout)");
+  const wait = call("int epoll_wait(int epoll, int64_t events, int most, int timeout)");
   const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
   return {
     errno: () => -koffi.errno(),
@@ -101,7 +101,7 @@ function callsBy(koffi: Koffi): SocketCalls {
     peerName: call("int getpeername(int fd, void *address, void *length)"),
     ownName: call("int getsockname(int fd, void *address, void *length)"),
     createEpoll: () => createEpoll(SOCK_CLOEXEC),
-    controlEpoll: call("int epoll_ctl(int epoll, int how, int fd, void *event)"),
+    controlEpoll: call("int epoll_ctl(int epoll, int how, int fd, int64_t event)"),
     lookAtEpoll: (epoll, events, most) => wait(epoll, events, most, 0),
     // `struct epoll_event` is packed on x86 alone.
     ...(process.arch === "x64" ? { eventWords: 3, dataAt: 1 } : { eventWords: 4, dataAt: 2 }),

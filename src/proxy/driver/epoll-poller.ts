@@ -10,7 +10,7 @@ export interface PolledSocket {
 const EVENTS_MAX = 512;
 /** As many rounds before others of the event loop have their turn. */
 const ROUNDS_MAX = 8;
-const READ_BYTES = 64 * 1024;
+export const READ_BYTES = 64 * 1024;
 /** Messages of up to this length get the same view again. */
 const VIEWS_MAX = 2048;
 
@@ -30,7 +30,9 @@ export class EpollPoller {
   readonly calls: SocketCalls;
   readonly #epoll: number;
   readonly #events: Int32Array;
+  readonly #eventsAddress: number;
   readonly #event: Int32Array;
+  readonly #eventAddress: number;
   /** By descriptor. */
   readonly #sockets: (PolledSocket | null)[] = [];
   /** Counted up with every socket that comes: an event may be older than the socket it finds. */
@@ -44,8 +46,10 @@ export class EpollPoller {
 
   constructor(calls: SocketCalls) {
     this.calls = calls;
-    this.#events = new Int32Array(EVENTS_MAX * calls.eventWords);
-    this.#event = new Int32Array(calls.eventWords);
+    this.#events = wordsOutside(EVENTS_MAX * calls.eventWords);
+    this.#eventsAddress = calls.addressOf(this.#events);
+    this.#event = wordsOutside(calls.eventWords);
+    this.#eventAddress = calls.addressOf(this.#event);
     this.memory = this.#newMemory();
     this.#epoll = calls.createEpoll();
     assert(this.#epoll >= 0, "the kernel gives an epoll");
@@ -106,7 +110,7 @@ export class EpollPoller {
     const { eventWords, dataAt } = calls;
     const events = this.#events;
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
-      const count = calls.lookAtEpoll(this.#epoll, events, EVENTS_MAX);
+      const count = calls.lookAtEpoll(this.#epoll, this.#eventsAddress, EVENTS_MAX);
       for (let i = 0; i < count; i += 1) {
         const at = i * eventWords;
         const fd = events[at + dataAt] as number;
@@ -124,11 +128,17 @@ export class EpollPoller {
     event[0] = mask;
     event[dataAt] = fd;
     event[dataAt + 1] = this.#serials[fd] as number;
-    return this.calls.controlEpoll(this.#epoll, how, fd, event) === 0;
+    return this.calls.controlEpoll(this.#epoll, how, fd, this.#eventAddress) === 0;
   }
 
   #newMemory(): ReadMemory {
     const bytes = Buffer.allocUnsafeSlow(READ_BYTES);
     return { bytes, address: this.calls.addressOf(bytes), views: [] };
   }
+}
+
+/** V8 never moves memory that is given to it; what it makes itself may lie in its own heap. */
+function wordsOutside(count: number): Int32Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafeSlow(Math.max(4096, count * 4));
+  return new Int32Array(buffer, byteOffset, count);
 }

@@ -15,7 +15,7 @@ import {
   type SocketTarget,
 } from "./byte-socket.ts";
 import { EpollDoors } from "./epoll-doors.ts";
-import { EpollPoller, type PolledSocket, type ReadMemory } from "./epoll-poller.ts";
+import { EpollPoller, READ_BYTES, type PolledSocket, type ReadMemory } from "./epoll-poller.ts";
 import { connectHandle } from "./handle-connect.ts";
 import { NO_NAME, readSocketName, type NamedAddress } from "./socket-name.ts";
 
@@ -23,6 +23,8 @@ import { NO_NAME, readSocketName, type NamedAddress } from "./socket-name.ts";
 const EAGAIN = -11;
 const EINTR = -4;
 const ENOSPC = -28;
+/** Before others have their turn. */
+const READS_MAX = 16;
 /** Below this the rest of a write is copied; above, the memory that it was read into is kept. */
 const COPIED_BYTES_MAX = 16 * 1024;
 
@@ -189,12 +191,19 @@ class EpollSocket implements ByteSocket, PolledSocket {
   }
 
   #read(): void {
-    const got = this.#poller.read(this.#fd);
-    if (typeof got !== "number") {
+    for (let count = 0; count < READS_MAX; count += 1) {
+      const got = this.#poller.read(this.#fd);
+      if (typeof got === "number") return this.#readEnded(got);
       if (!this.#isOver) this.#events.received(got);
-    } else if (got !== EAGAIN && got !== EINTR) {
-      this.#lost(got === 0 ? null : streamError("read", got));
+      // There is more only when all the room was needed.
+      if (got.length < READ_BYTES || this.#pauses !== 0 || this.#fd < 0) return;
     }
+  }
+
+  /** @param error 0 at the end. */
+  #readEnded(error: number): void {
+    if (error === EAGAIN || error === EINTR) return;
+    this.#lost(error === 0 ? null : streamError("read", error));
   }
 
   /** @returns how many bytes the kernel took, or an error. */

@@ -14,7 +14,7 @@ import { NET_IO } from "./stream-socket.ts";
 const PROBE_WITHIN_MS = 2000;
 const PROBE_READ_BYTES = 4096;
 /** More than a Unix socket takes at once. */
-const PROBE_BYTES = 1024 * 1024;
+const PROBE_BYTES = 512 * 1024;
 
 /**
  * The cheapest way to make sockets that works in this Node: by system calls where they can be called,
