@@ -142,6 +142,11 @@ const STORIES: Story[] = [
       "show datestyle",
     ],
   ],
+  [
+    "a parameter of the client's own beside one that is RESET",
+    "shared",
+    ["set datestyle = 'german'", "set app.who = '1'; reset datestyle", WHO, "show datestyle"],
+  ],
   ["LISTEN", "kept", ["listen c", CHANNELS, "notify c, 'x'", CHANNELS]],
   ["UNLISTEN", "shared", ["listen c", CHANNELS, "unlisten *", CHANNELS]],
   ["a LISTEN that is rolled back", "shared", ["begin", "listen c", "rollback", CHANNELS]],

@@ -135,6 +135,21 @@ export function buildParse(name: string, text: string): Buffer {
   return buildMessage(FRONTEND.parse, Buffer.from(`${name}\0${text}\0\0\0`));
 }
 
+/**
+ * A statement by the extended protocol, with its Sync. It has a name, and its portal as well, so that
+ * what is prepared or bound without a name stays as it is; a simple Query would drop that.
+ */
+export function buildNamedRun(name: string, text: string): Buffer {
+  const bind = Buffer.from(`${name}\0${name}\0\0\0\0\0\0\0`);
+  return Buffer.concat([
+    buildCloseStatement(name),
+    buildParse(name, text),
+    buildMessage(FRONTEND.bind, bind),
+    buildMessage(FRONTEND.execute, Buffer.from(`${name}\0\0\0\0\0`)),
+    SYNC,
+  ]);
+}
+
 export function buildPassword(body: Buffer): Buffer {
   return buildMessage(FRONTEND.password, body);
 }

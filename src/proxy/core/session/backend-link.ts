@@ -1,5 +1,6 @@
 import {
   BACKEND,
+  buildNamedRun,
   buildQuery,
   FrameWalker,
   HELD_BYTES_MAX,
@@ -101,6 +102,9 @@ export const NOBODY: LinkOwner = {
   retries: () => false,
   movesRead: () => false,
 };
+
+/** Our name for what we ask ourselves. */
+const ASKED = "pgquorum/ask";
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
@@ -223,10 +227,17 @@ export class BackendLink implements FrameSink {
     this.parameters = this.#sets.with(this.parameters, name, value);
   }
 
-  /** A simple query each; `done` is called when the last ReadyForQuery is here. */
-  ask(queries: readonly string[], done: (reply: HiddenReply) => void): void {
+  /**
+   * A simple query each; `done` is called when the last ReadyForQuery is here.
+   *
+   * @param sparesUnnamed by the extended protocol, single statements, so that the unnamed statement stays.
+   */
+  ask(queries: readonly string[], done: (reply: HiddenReply) => void, sparesUnnamed = false): void {
     this.#questions.push(new Question(queries.length, done));
     for (let i = 0; i < queries.length; i += 1) this.note(SENT.ask, HIDDEN);
+    if (sparesUnnamed) {
+      return this.send(Buffer.concat(queries.map((text) => buildNamedRun(ASKED, text))));
+    }
     this.send(Buffer.concat(queries.map(buildQuery)));
     this.mayHaveUnnamed = false;
   }

@@ -62,6 +62,10 @@ export class BatchForwarder {
   #isAlone = true;
   /** Nothing was on its way when the batch was. */
   #wasIdle = false;
+  /** In the batch that goes on something was executed, which perhaps ended a transaction that had failed. */
+  #mayHaveEnded = false;
+  /** The last Bind was of a statement that does nothing, even in such a transaction. */
+  #isEmptyBound = false;
   /** OUTDATED or LEARNS for the message that is being sent. */
   #mark = 0;
   /** The message that is being sent is the Parse of a shared statement. */
@@ -107,6 +111,7 @@ export class BatchForwarder {
     this.#flags = o.flags;
     this.#isAlone = o.isAlone;
     this.stoppedAt = -1;
+    this.#isEmptyBound = false;
     this.#renewed = null;
     this.#wasIdle = link.pending.isIdle;
     this.#output.clear();
@@ -115,8 +120,10 @@ export class BatchForwarder {
       return true;
     }
     if (!o.continues) link.known.startBatch();
-    const isAborted = link.status === READY.failed && link.pending.isIdle;
-    this.#supply.isAborted = isAborted && !o.continues;
+    if (!o.continues) this.#mayHaveEnded = false;
+    const isKnown = link.pending.isIdle || (o.continues && !link.pending.reachesBack);
+    const isAborted = link.status === READY.failed && isKnown && !this.#mayHaveEnded;
+    this.#supply.isAborted = isAborted;
     // A Parse that is the first message replaces it for certain; a later one may be skipped.
     const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
     link.isUnnamedForeign = false;
@@ -145,10 +152,10 @@ export class BatchForwarder {
    * A statement has to be prepared there for this batch. What takes its place in a transaction that
    * has failed is another message, so that nobody may forward it before the status is known.
    */
-  lacksSome(link: BackendLink): boolean {
+  lacksSome(link: BackendLink, continues: boolean): boolean {
     const { count, kinds, statements, usesOlderPortal } = this.#batch;
     if (usesOlderPortal && this.sql.hasPortals) return true;
-    link.known.startBatch();
+    if (!continues) link.known.startBatch();
     for (let i = 0; i < count; i += 1) {
       const statement = statements[i] ?? null;
       if (statement === null || kinds[i] === SENT.close) continue;
@@ -186,10 +193,15 @@ export class BatchForwarder {
     if (kind === SENT.execute) {
       // One that has failed refuses what matters here, or is ended by it.
       const isRefused = this.#supply.isAborted;
+      if (this.#isEmptyBound) return null;
       this.#supply.isAborted = false;
+      this.#mayHaveEnded = true;
       return isRefused ? null : this.#execute(link, start);
     }
-    if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
+    if (kind === SENT.bind) {
+      this.#isEmptyBound = statement?.sql.kind === "empty";
+      this.sql.bound(statement, this.#input, start);
+    }
     if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
       if (this.#renewed !== null) return this.#learn(link, this.#renewed);

@@ -37,6 +37,7 @@ export const UNREAD_SQL: SqlClass = {
   clears: 0,
   leavesWhenExecuted: LEAVES.unknown,
   settingNames: null,
+  customSettings: [],
   statistic: STATISTIC.ddl,
   decidedBy: "lexer",
 };

@@ -346,10 +346,13 @@ export class ClientStream {
       else this.#discards = true;
       return end;
     }
-    const { pending } = links[0] as BackendLink;
-    const mayBeAborted = !continues && !pending.isIdle && this.#mayLack;
-    if (mayBeAborted && this.#forwarder.lacksSome(links[0] as BackendLink)) {
-      this.#talk.wait("drained");
+    const first = links[0] as BackendLink;
+    // Whether a transaction has failed decides how to prepare what the server lacks.
+    const { pending } = first;
+    const mayBeAborted = continues ? pending.reachesBack : !pending.isIdle;
+    if (mayBeAborted && this.#mayLack && this.#forwarder.lacksSome(first, continues)) {
+      if (continues) this.#talk.waitFlushed(first);
+      else this.#talk.wait("drained");
       return at;
     }
     this.#own.forwarded();

@@ -16,7 +16,7 @@ export interface Suspicion {
   readonly leaves: number;
   /** The settings in question, when all of them are known. */
   readonly names: readonly string[] | null;
-  /** Parameters of applications that anything unknown may have set. */
+  /** Parameters of applications that were set, or that anything unknown may have set. */
   readonly customs?: readonly string[];
 }
 
@@ -62,7 +62,7 @@ const FINDINGS: readonly (readonly [number, string])[] = [
 ];
 
 /**
- * One simple query that tells what became of the session, for any user, any search_path and any
+ * One query that tells what became of the session, for any user, any search_path and any
  * encoding, on PostgreSQL 10 and later. It runs between two transactions.
  *
  * @param before the state when the suspicion arose.

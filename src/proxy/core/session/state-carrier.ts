@@ -50,6 +50,8 @@ export class StateCarrier {
   #where: BackendLink | null = null;
   /** The settings among them; null when they are not known. */
   #names: readonly string[] | null = [];
+  /** Those with a dot that were set. */
+  #custom: readonly string[] = [];
   #isProbing = false;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
@@ -58,6 +60,7 @@ export class StateCarrier {
   /** Of all PREPAREs so far. */
   #whenExecuted = 0;
   #namesWhenExecuted: readonly string[] | null = [];
+  #customWhenExecuted: readonly string[] = [];
 
   constructor(talk: Conversation, known: KnownStates, first: FirstState, catalog: Catalog | null) {
     this.#calls = new LeavingCalls(catalog);
@@ -103,6 +106,7 @@ export class StateCarrier {
     if (sql.leavesWhenExecuted !== 0) {
       this.#whenExecuted |= sql.leavesWhenExecuted;
       this.#namesWhenExecuted = joined(this.#namesWhenExecuted, sql.settingNames);
+      this.#customWhenExecuted = withOthers(this.#customWhenExecuted, sql.customSettings);
     }
     let leaves = sql.leaves;
     if (this.#calls.mayLeave(sql)) leaves |= this.#leftByCall(sql);
@@ -112,11 +116,13 @@ export class StateCarrier {
     if ((leaves & LEAVES.executes) !== 0) {
       leaves = (leaves & ~LEAVES.executes) | this.#whenExecuted;
       this.#names = joined(this.#names, this.#namesWhenExecuted);
+      this.#custom = withOthers(this.#custom, this.#customWhenExecuted);
     }
     this.#suspected |= leaves;
     this.#where = link;
     if ((leaves & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) === 0) return;
     this.#names = joined(this.#names, sql.settingNames);
+    this.#custom = withOthers(this.#custom, sql.customSettings);
   }
 
   /** A Close was sent there: it drops what SQL has prepared as well. */
@@ -200,15 +206,18 @@ export class StateCarrier {
     if (this.#calls.isOpen) return this.#askOfCalls(link);
     const before = link.state ?? this.#state;
     const leaves = this.#suspected | link.keeps;
-    const customs = (leaves & LEAVES.unknown) === 0 ? [] : this.#calls.settings;
-    const suspicion = { leaves, names: this.#names, customs };
+    const ofCalls = (leaves & LEAVES.unknown) === 0 ? [] : this.#calls.settings;
+    const suspicion = { leaves, names: this.#names, customs: withOthers(this.#custom, ofCalls) };
     this.#suspected = 0;
     this.#names = [];
+    this.#custom = [];
     this.#isProbing = true;
-    this.#talk.statements.unnamedLost(link.bit);
-    link.ask([probeQuery(suspicion, before)], (reply) => {
-      this.#found(link, suspicion, before, reply);
-    });
+    const { statements } = this.#talk;
+    // Prepared once more, it could not be told that it means what it did.
+    const sparesUnnamed = (statements.get("")?.columnsFrom ?? "text") !== "text";
+    if (!sparesUnnamed) statements.unnamedLost(link.bit);
+    const found = (reply: HiddenReply): void => this.#found(link, suspicion, before, reply);
+    link.ask([probeQuery(suspicion, before)], found, sparesUnnamed);
   }
 
   /** Which functions leave something in this database is not known yet. */
@@ -244,6 +253,7 @@ export class StateCarrier {
   #suspect(link: BackendLink, suspicion: Suspicion): void {
     this.#suspected |= suspicion.leaves | LEAVES.unknown;
     this.#names = null;
+    this.#custom = withOthers(this.#custom, suspicion.customs ?? []);
     this.#where = link;
   }
 
@@ -272,6 +282,9 @@ function joined(
   names: readonly string[] | null,
   others: readonly string[] | null,
 ): readonly string[] | null {
-  if (names === null || others === null) return null;
+  return names === null || others === null ? null : withOthers(names, others);
+}
+
+function withOthers(names: readonly string[], others: readonly string[]): readonly string[] {
   return others.length === 0 ? names : [...new Set([...names, ...others])];
 }

@@ -117,6 +117,11 @@ export interface SqlClass {
    * DEFAULT); empty when there are none.
    */
   readonly settingNames: readonly string[] | null;
+  /**
+   * Those of the parameters that are set whose names have a dot, also where `settingNames` is null:
+   * PostgreSQL lists them nowhere.
+   */
+  readonly customSettings: readonly string[];
   /** As what it is counted: one of STATISTIC, up to `other`. */
   readonly statistic: number;
   /**

@@ -6,13 +6,17 @@
 import { LEAVES, type SqlClass } from "./class.ts";
 import type { Skim } from "./words.ts";
 
-export type Leavings = Pick<SqlClass, "leaves" | "clears" | "leavesWhenExecuted" | "settingNames">;
+export type Leavings = Pick<
+  SqlClass,
+  "leaves" | "clears" | "leavesWhenExecuted" | "settingNames" | "customSettings"
+>;
 
 export const LEAVES_NOTHING: Leavings = {
   leaves: 0,
   clears: 0,
   leavesWhenExecuted: 0,
   settingNames: [],
+  customSettings: [],
 };
 
 export const LEAVES_UNKNOWN: Leavings = {
@@ -20,6 +24,7 @@ export const LEAVES_UNKNOWN: Leavings = {
   clears: 0,
   leavesWhenExecuted: LEAVES.unknown,
   settingNames: null,
+  customSettings: [],
 };
 
 const EVERYTHING = Object.values(LEAVES).reduce((all, bit) => all | bit, 0);
@@ -166,6 +171,7 @@ function leftBySetting(names: readonly string[] | null): Leavings {
     ...LEAVES_NOTHING,
     leaves: isRole ? LEAVES.role : LEAVES.settings,
     settingNames: lasting ?? null,
+    customSettings: lasting?.filter((name) => name.includes(".")) ?? [],
   };
 }
 
@@ -205,6 +211,7 @@ export class TreeLeavings {
   #whenExecuted = 0;
   #prepares = false;
   #names: Set<string> | null = new Set();
+  readonly #custom = new Set<string>();
 
   /** @param node one of the statements of the text, such as `{ SelectStmt: ... }`. */
   noteStatement(node: Node, suspects: Suspects): void {
@@ -278,6 +285,7 @@ export class TreeLeavings {
       clears: this.#clears,
       leavesWhenExecuted: this.#whenExecuted | left,
       settingNames: this.#names === null ? null : [...this.#names],
+      customSettings: [...this.#custom],
     };
   }
 
@@ -294,6 +302,7 @@ export class TreeLeavings {
     this.#leaves |= own.leaves;
     this.#clears |= own.clears;
     this.#whenExecuted |= own.leavesWhenExecuted;
+    for (const name of own.customSettings) this.#custom.add(name);
     if (own.settingNames === null) this.#names = null;
     else for (const name of own.settingNames) this.#names?.add(name);
   }

@@ -56,6 +56,21 @@ describe("an EXECUTE that is prepared again", () => {
   });
 });
 
+test("an EXECUTE without a name is still there when we have asked the server something", () => {
+  const found = says.row("k", `${1 << 2}`, null);
+  const world = session(say.query("listen b")).backend(0, says.done, says.ready());
+  world.backend(0, found, says.done, says.ready());
+  world.client(say.parse("", "execute s"), say.sync()).backend(0, says.parsed, says.ready());
+  world.story();
+  world.client(say.parse("l", "listen c"), say.bind("", "l"), say.execute(), say.sync());
+  world.backend(0, says.parsed, says.columns(), ...RAN);
+  expect(world.story()).toMatch(/C P\(pgquorum\/ask\) B\(pgquorum\/ask\) E S$/);
+  world.backend(0, says.closed, says.parsed, says.bound, found, says.done, says.ready());
+  expect(world.session.reasonsToKeep).toEqual(["LISTEN"]);
+  world.client(say.describe("S", ""), say.sync());
+  expect(world.story()).toBe(">0 D S");
+});
+
 describe("a FETCH", () => {
   test("that was prepared outside a transaction is described as it was then", () => {
     const world = session(say.parse("f", "fetch c"), say.sync());

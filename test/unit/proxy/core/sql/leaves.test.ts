@@ -152,6 +152,13 @@ describe("what may be left in the session", () => {
     }
   });
 
+  test("is known by name when it has a dot, whatever else goes back to its default", () => {
+    const custom = (text: string): readonly string[] => classifier.classify(text).customSettings;
+    expect(custom("set A.b = 1")).toEqual(["a.b"]);
+    expect(custom("set a.b = 1; reset all; set a.c to default")).toEqual(["a.b"]);
+    expect(custom("set work_mem = '1MB'")).toEqual([]);
+  });
+
   test("may be anything after a text too long to be read", () => {
     const text = `select 1 ${" ".repeat(300_000)}`;
     expect(bitsOf(classifier.classify(text).leaves)).toEqual(["unknown"]);
