@@ -80,6 +80,35 @@ describe("routing in a session", () => {
     await client.end();
   });
 
+  test("a SET holds also on a standby that comes up after it", async () => {
+    const { backends } = worker.view;
+    const isDown = (one: (typeof backends)[number]): typeof one =>
+      one.id === 0 ? one : { ...one, state: "down" };
+    // It has been given a standby, but is not connected to it yet.
+    const client = await worker.client();
+    try {
+      worker.change({ backends: backends.map(isDown) });
+      await client.query("set work_mem = '7MB'");
+      await client.query("begin");
+      await client.query("set application_name = 'O''Brien'");
+      await client.query("commit");
+      await client.query("set app.mine = 'mine'");
+      worker.change({ backends });
+      const look = `select current_setting('cluster_name') as node, current_setting('work_mem') as mem,
+        current_setting('application_name') as name, current_setting('app.mine') as mine`;
+      await until("reads are at the standby", async () => {
+        const { rows } = (await client.query(look)) as { rows: { node: string }[] };
+        expect(rows).toMatchObject([{ mem: "7MB", name: "O'Brien", mine: "mine" }]);
+        return rows[0]?.node === "node1";
+      });
+      await client.query("set work_mem = '8MB'");
+      const { rows } = (await client.query(look)) as { rows: object[] };
+      expect(rows).toMatchObject([{ node: "node1", mem: "8MB" }]);
+    } finally {
+      await client.end();
+    }
+  });
+
   test("a SET holds on every backend that a read may go to", async () => {
     const client = await worker.client();
     await client.query("set work_mem = '7MB'");

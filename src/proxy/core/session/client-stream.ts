@@ -433,7 +433,8 @@ export class ClientStream {
     for (let i = 0; i < links.length; i += 1) {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }
-    if (sql.changesSession) this.#talk.isTouched = true;
+    if (sql.changesSession) this.#talk.touchedBy(sql);
+    else if (sql.clears !== 0) this.#talk.late?.ran(sql);
     const { consistency, primary } = this.#talk;
     if (consistency !== null) {
       if (first === primary) consistency.sentToPrimary(sql);

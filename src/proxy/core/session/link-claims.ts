@@ -303,15 +303,22 @@ export class LinkClaims {
 
   /**
    * A standby is connected when it is first needed, unless the session has a state by then that
-   * the new connection would not know.
+   * the new connection cannot be told.
    *
    * @returns null when the session goes on without it.
    */
   #openLate(backendId: number): "wait" | null {
     const talk = this.#talk;
-    const isOpen = talk.status !== READY.failed && !talk.isTouched;
-    if (!isOpen || talk.speaker === null || this.#without.has(backendId)) return null;
+    const { speaker, late, status } = talk;
+    if (status === READY.failed || speaker === null || this.#without.has(backendId)) return null;
     if (talk.isBusy) return talk.wait("drained");
+    if (late !== null && !late.isKnown) {
+      // In a transaction it might be told what is rolled back in the end.
+      if (status !== READY.idle || late.isTied) return null;
+      talk.active = speaker;
+      late.find(speaker);
+      return talk.wait("probed");
+    }
     this.#opening = backendId;
     talk.wait("opened");
     talk.port.openLink(backendId);
@@ -369,6 +376,7 @@ export class LinkClaims {
   /** False: the session's state is on its way there. */
   #isBrought(link: BackendLink): boolean {
     const talk = this.#talk;
+    if (talk.late !== null) return talk.late.bring(link, () => this.lost(link.backendId));
     // Nobody but this session runs anything there meanwhile.
     if (this.#carrier === null || !link.pending.isIdle || link.status !== READY.idle) return true;
     talk.active = link;

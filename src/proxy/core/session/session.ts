@@ -522,6 +522,7 @@ export class Session implements LinkOwner {
     if (this.#talk.isSharing) return;
     this.#routing.forgetBackend(link.backendId);
     this.#claims.lost(link.backendId);
+    this.#talk.late?.lost(link);
   }
 
   #resumeWhenDrained(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
-import { World, says } from "./world.ts";
+import { VIEW, World, says } from "./world.ts";
 
 const READ = "select a from t";
 const WRITE = "insert into t values (1)";
@@ -23,6 +23,76 @@ describe("a standby", () => {
     expect(world.story()).toBe("pause client\nopen 1");
     world.opened(1);
     expect(world.story()).toBe(">0 Q(set a.b = 1)\n>1 Q(set a.b = 1)\nresume client");
+  });
+
+  /** A session that has SET something while there was no standby. */
+  function touched(...texts: readonly string[]): World {
+    const alone = { ...VIEW, backends: VIEW.backends.slice(0, 1) };
+    const world = new World({ backends: [0], view: alone });
+    for (const text of texts) {
+      world.client(say.query(text)).backend(0, says.done, says.ready());
+    }
+    world.session.viewChanged(VIEW);
+    world.story();
+    return world;
+  }
+
+  const hex = (text: string): string => Buffer.from(text).toString("hex");
+  const found = (...rows: readonly (readonly [string, string, string])[]): Buffer[] => [
+    ...rows.map(([what, name, value]) => says.row(what, hex(name), hex(value))),
+    says.done,
+    says.ready(),
+  ];
+
+  test("is told what was SET before it was there", () => {
+    const world = touched("set work_mem = '5MB'", "set role r").client(say.query(READ));
+    expect(world.story()).toMatch(/^>0 Q\(SELECT .*'work_mem'.*'role'.*\)\npause client$/s);
+    world.backend(0, ...found(["s", "work_mem", "5MB"], ["s", "role", "r"]));
+    expect(world.story()).toBe("pause client\nopen 1");
+    world.opened(1);
+    expect(world.story()).toBe(
+      ">1 Q(SELECT pg_catalog.set_config('work_mem', '5MB', false), pg_catalog.set_config('role', 'r', false))",
+    );
+    world.backend(1, says.done, says.ready());
+    expect(world.story()).toBe(`>1 Q(${READ})\nresume client`);
+    // It is there now: it hears of what follows, and nobody asks again.
+    world.backend(1, says.rows, says.done, says.ready()).story();
+    world.client(say.query("set work_mem = '6MB'"));
+    expect(world.story()).toBe(">0 Q(set work_mem = '6MB')\n>1 Q(set work_mem = '6MB')");
+  });
+
+  test("that does not take it is done without", () => {
+    const world = touched("set work_mem = '5MB'").client(say.query(READ));
+    world.backend(0, ...found(["s", "work_mem", "5MB"]));
+    world.opened(1);
+    world.story();
+    world.backend(1, says.error("22023"), says.ready());
+    expect(world.story()).toBe(
+      `drop 1: the session's state could not be brought over\n>0 Q(${READ})\nresume client`,
+    );
+  });
+
+  test("that is lost while it is told is done without", () => {
+    const world = touched("set work_mem = '5MB'").client(say.query(READ));
+    world.backend(0, ...found(["s", "work_mem", "5MB"]));
+    world.opened(1);
+    world.story();
+    expect(world.lost(1, "gone").story()).toBe(`>0 Q(${READ})\nresume client`);
+  });
+
+  test.each([
+    ["a DO", "do $$ begin end $$"],
+    ["a set_config whose name is not known", "select set_config(a, b, false) from t"],
+  ])("is done without after %s, which may have set anything", (_, text) => {
+    const world = touched(text).client(say.query(READ));
+    expect(world.story()).toBe(`>0 Q(${READ})`);
+  });
+
+  test("is done without when the state cannot be read", () => {
+    const world = touched("set work_mem = '5MB'").client(say.query(READ));
+    world.story();
+    world.backend(0, says.error("42501"), says.ready());
+    expect(world.story()).toBe(`>0 Q(${READ})\nresume client`);
   });
 
   test("that cannot be had is done without", () => {
