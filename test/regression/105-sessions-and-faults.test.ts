@@ -88,12 +88,14 @@ describe("routing in a session", () => {
     const client = await worker.client();
     try {
       worker.change({ backends: backends.map(isDown) });
+      await worker.applied();
       await client.query("set work_mem = '7MB'");
       await client.query("begin");
       await client.query("set application_name = 'O''Brien'");
       await client.query("commit");
       await client.query("set app.mine = 'mine'");
       worker.change({ backends });
+      await worker.applied();
       const look = `select current_setting('cluster_name') as node, current_setting('work_mem') as mem,
         current_setting('application_name') as name, current_setting('app.mine') as mine`;
       await until("reads are at the standby", async () => {
@@ -332,6 +334,7 @@ describe("backends that fail", () => {
       primaryId: null,
       backends: worker.view.backends.map((one) => (one.id === 0 ? { ...one, state: "down" } : one)),
     });
+    await worker.applied();
     const client = await worker.client();
     expect(await nodeOf(client)).toBe("node1");
     const write = client.query("insert into t values (3, 'y')");
@@ -343,6 +346,7 @@ describe("backends that fail", () => {
       primaryId: 0,
       backends: worker.view.backends.map((one) => ({ ...one, state: "up" })),
     });
+    await worker.applied();
     await client.query("insert into t values (3, 'y')");
     await client.end();
   });
@@ -350,11 +354,13 @@ describe("backends that fail", () => {
   test("a refusal is what the client is told", async () => {
     const client = await worker.client();
     worker.change({ refusal: "this node has no quorum" });
+    await worker.applied();
     await expect(client.query("select 1")).rejects.toMatchObject({
       code: "57P03",
       message: "this node has no quorum",
     });
     worker.change({ refusal: null });
+    await worker.applied();
     expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     await client.end();
   });

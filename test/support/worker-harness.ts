@@ -44,6 +44,8 @@ export interface WorkerHarness {
   tell(message: ToWorker): void;
   /** Sends a view that differs from the current one. */
   change(change: Partial<ClusterView>): void;
+  /** Resolves when the worker goes by what was changed. */
+  applied(): Promise<void>;
   client(options?: pg.ClientConfig): Promise<pg.Client>;
   /** Resolves when `test` is true of the messages, or rejects after some seconds. */
   message(test: (message: FromWorker) => boolean): Promise<FromWorker>;
@@ -153,8 +155,13 @@ async function started(
       child.send(message);
     },
     change(change) {
-      this.view = { ...this.view, ...change, epoch: this.view.epoch + 1 };
+      const { index, epoch } = this.view;
+      this.view = { ...this.view, ...change, index: index + 1, epoch: epoch + 1 };
       this.tell({ type: "view", view: this.view });
+    },
+    async applied() {
+      const { index } = this.view;
+      await this.message((one) => one.type === "applied" && one.index === index);
     },
     async client(options = {}) {
       const client = new pg.Client({
