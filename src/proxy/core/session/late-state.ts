@@ -46,9 +46,9 @@ export class LateState {
     if (this.#names.size > SETTINGS_MAX) this.#isTied = true;
   }
 
-  /** It was found out, and nothing was said since. */
+  /** It was found out, and nothing was said since; or there is nothing to be found out. */
   get isKnown(): boolean {
-    return this.#state !== null && !this.#isTied;
+    return !this.#isTied && (this.#state !== null || this.#leaves === 0);
   }
 
   /** Nobody can know. */
