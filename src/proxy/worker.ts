@@ -66,7 +66,6 @@ const FAST_STOP_WITHIN_MS = 2000;
 const CLASSES_MAX = 10_000;
 /** A failover that takes longer lets the clients know. */
 const WITHOUT_PRIMARY_MS = 10_000;
-const PARSE_BYTES_MAX = 64 * 1024;
 
 const IO_NAMES = { net: "net.Socket", handle: "libuv's streams" };
 
@@ -103,7 +102,7 @@ await loadModule();
 const classifier = createClassifier({
   parse: parseSync,
   cacheEntriesMax: CLASSES_MAX,
-  parseBytesMax: PARSE_BYTES_MAX,
+  parseBytesMax: settings.config.relay_parse_size_max,
   hashSeed: randomInt(2 ** 32),
 });
 

@@ -87,6 +87,18 @@ export const OWN = {
     about:
       "Clients that may wait at the door; further ones are refused at once. 0 takes num_init_children times listen_backlog_multiplier.",
   },
+  relay_parse_size_max: {
+    type: "int",
+    unit: "B",
+    initial: 10_240,
+    min: 1024,
+    max: 1_048_576,
+    context: "init",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Longest statement that PostgreSQL's grammar reads, at a millisecond or so for each kB; of longer ones the first words decide, and they go to the primary when these do not tell.",
+  },
   client_check_interval: {
     type: "int",
     unit: "ms",

@@ -12,7 +12,7 @@ import type { SqlClass } from "./class.ts";
 import { mayBeDeep } from "./depth.ts";
 import { Template } from "./template.ts";
 import { classifyTree } from "./tree.ts";
-import { classifyByWords, skim, unreadClass } from "./words.ts";
+import { classifyByWords, skim, SKIM_CHARS_MAX, unreadClass } from "./words.ts";
 
 export interface ClassifierOptions {
   /** PostgreSQL's raw parser; throws when the grammar refuses the text. */
@@ -49,6 +49,8 @@ export function createClassifier(options: ClassifierOptions): Classifier {
   return new CachingClassifier(options);
 }
 
+/** A character more than is looked over tells that there is more; it may take three bytes. */
+const LOOKED_OVER_BYTES_MAX = 3 * (SKIM_CHARS_MAX + 1);
 const CACHE_BYTES_MAX = 4 * 1024 * 1024;
 /** Kept under the template, for all texts alike. */
 const ALIKE = 0;
@@ -81,7 +83,11 @@ class CachingClassifier implements Classifier {
   }
 
   classifyBytes(input: Uint8Array, start: number, end: number): SqlClass {
-    if (end - start > this.#options.parseBytesMax) return this.#decide(textOf(input, start, end));
+    if (end - start > this.#options.parseBytesMax) {
+      // The beginning says as much as is looked at.
+      const stop = Math.min(end, start + LOOKED_OVER_BYTES_MAX);
+      return this.#decide(textOf(input, start, stop));
+    }
     const template = this.#template;
     template.take(input, start, Math.max(start, end));
     return this.#table.get(template, ALIKE) ?? this.#classifyNew(input, start, end);

@@ -32,7 +32,7 @@ export interface Skim {
 /** No decision by words looks further. */
 const WORDS_MAX = 16;
 /** So much takes some ten milliseconds, in which a worker does nothing else. */
-const SKIM_CHARS_MAX = 256 * 1024;
+export const SKIM_CHARS_MAX = 256 * 1024;
 const CALLS_MAX = 100;
 /** Words before a parenthesis that are none of a function. */
 const NO_CALLS = new Set(

@@ -202,3 +202,20 @@ test("no text makes it throw, and nothing but a read or a setting leaves the pri
     { numRuns: 3000 },
   );
 });
+
+describe("a text that nobody wants to read whole", () => {
+  test.each([
+    ["a literal of ten megabytes", `select '${"x".repeat(10_000_000)}'`],
+    ["brackets 20 000 deep", `select ${"(".repeat(20_000)}1${")".repeat(20_000)}`],
+    ["a comment that never ends", `select ${"/*".repeat(200_000)}`],
+    ["zero bytes", `select '\0'; drop table t`],
+    ["half a character", Buffer.from("select 'é").subarray(0, -1)],
+  ])("is a write, soon: %s", async (_, text) => {
+    const classifier = await realClassifier();
+    const bytes = Buffer.from(text);
+    const sql = classifier.classifyBytes(bytes, 0, bytes.length);
+    expect(sql.destination).toBe("primary");
+    expect(classifier.parserFault).toBeNull();
+    expect(classifier.classify("select 1").kind).toBe("read");
+  });
+});
