@@ -115,8 +115,7 @@ program
 program
   .command("explain-routing")
   .description(
-    `tell where the node would send a statement of a new session, by which rule, and what would
-change that. Functions and tables are looked up on the primary as sr_check_user.`,
+    `tell where the node would send a statement of a new session, by which rule, and what would change that. Functions and tables are looked up on the primary as sr_check_user.`,
   )
   .argument("<sql>", "the statement")
   .option(...configOption)

@@ -23,6 +23,7 @@ import type {
   ClientRow,
   ClusterView,
   FromWorker,
+  ActivityName,
   ListName,
   NodeActivity,
   NodeList,
@@ -158,7 +159,10 @@ const pauses = new BackendPauses({
 });
 const allClients = new NodeListQuestions<NodeList<ClientRow>>("clients", tell);
 const allQueues = new NodeListQuestions<NodeList<QueueRow>>("queues", tell);
-const allActivity = new NodeListQuestions<NodeActivity>("activity", tell);
+const allActivity = {
+  activity: new NodeListQuestions<NodeActivity>("activity", tell),
+  statistics: new NodeListQuestions<NodeActivity>("statistics", tell),
+};
 const standbys = new StandbyWatch({
   io,
   sets: known.sets,
@@ -200,7 +204,7 @@ const context: WorkerContext = {
   wholeView: () => wholeView,
   askForClients: (done) => allClients.ask(done),
   askForQueues: (done) => allQueues.ask(done),
-  askForActivity: (done) => allActivity.ask(done),
+  askForActivity: (what, done) => allActivity[what].ask(done),
   gate,
   replay,
   pauses,
@@ -280,7 +284,7 @@ function onMessage(message: ToWorker, handle: unknown): void {
     case "all-queues":
       return allQueues.answered(message.id, message.list);
     case "all-activity":
-      return allActivity.answered(message.id, message.activity);
+      return allActivity[message.what].answered(message.id, message.activity);
     case "cancel":
       return listener.cancelHere(message.processId, message.secretKey, () => {
         tell({ type: "cancelled", id: message.id, from: message.from });
@@ -416,20 +420,23 @@ async function endUnusable(reasons: readonly string[]): Promise<never> {
 
 function list(what: ListName, id: number): void {
   if (what === "clients") return tell({ type: "clients", id, rows: listener.clientRows() });
-  if (what === "activity") return tell({ type: "activity", id, rows: [activity()] });
+  if (what === "activity" || what === "statistics") {
+    return tell({ type: "activity", what, id, rows: [activity(what)] });
+  }
   const ofSessions = caps.length === 0 ? [] : kindRows(workerId, pool.kinds, Math.min(...caps));
   const lanes = laneRows(workerId, shared.lanes);
   tell({ type: "queues", id, rows: [listener.queueRow(), ...lanes, ...ofSessions] });
 }
 
-function activity(): WorkerActivity {
+function activity(what: ActivityName): WorkerActivity {
+  const isWhole = what === "activity";
   return {
     worker: workerId,
     workerPid: process.pid,
     startedAt,
     clientsServed: listener.clientsServed,
-    clients: listener.clientRows(),
-    connections: connectionRows(),
+    clients: isWhole ? listener.clientRows() : [],
+    connections: isWhole ? connectionRows() : [],
     statistics,
   };
 }

@@ -19,6 +19,7 @@ import {
   type ClusterRequest,
   type ControlRequest,
   type ClusterView,
+  type ActivityName,
   type NodeActivity,
   type NodeList,
   type NodeStatus,
@@ -41,7 +42,7 @@ export interface AdminNode {
   status(): NodeStatus;
   listClients(): Promise<NodeList<ClientRow>>;
   listQueues(): Promise<NodeList<QueueRow>>;
-  activity(): Promise<NodeActivity>;
+  activity(what: ActivityName): Promise<NodeActivity>;
   explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
@@ -155,12 +156,12 @@ function handlersOf(node: AdminNode): PcpHandlers {
     processInfo: async (processId) => {
       if (processId !== 0 && !node.workerPids.includes(processId)) return null;
       const data = { formatTime, nowMs: Date.now(), placesMax: node.config.num_init_children };
-      return poolRows(await node.activity())
+      return poolRows(await node.activity("activity"))
         .filter(({ worker }) => processId === 0 || worker.workerPid === processId)
         .map((row) => poolCells(row, data));
     },
     healthCheckStats: async (backendId) => {
-      const activity = await node.activity();
+      const activity = await node.activity("statistics");
       const data = { view: node.view, loadBalanceNode: null, formatTime, activity };
       const at = node.view.backends.findIndex(({ id }) => id === backendId);
       return healthStatsRows(data, activity)[at] ?? null;

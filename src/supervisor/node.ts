@@ -29,6 +29,7 @@ import {
   type ClusterRequest,
   type ClusterView,
   type FromWatchdog,
+  type ActivityName,
   type NodeActivity,
   type NodeList,
   type NodeStatus,
@@ -267,8 +268,8 @@ export class Node {
     return await this.#workers.explainRoute(question);
   }
 
-  async activity(): Promise<NodeActivity> {
-    return await this.#workers.activity();
+  async activity(what: ActivityName): Promise<NodeActivity> {
+    return await this.#workers.activity(what);
   }
 
   /** The workers speak at different moments: a client that left one may be in another already. */

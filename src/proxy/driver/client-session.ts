@@ -414,7 +414,10 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
         context.askForQueues((list) => told(list && { queues: list.rows }));
         return null;
       case "activity":
-        context.askForActivity((activity) => told({ activity }));
+        context.askForActivity("activity", (activity) => told({ activity }));
+        return null;
+      case "statistics":
+        context.askForActivity("statistics", (activity) => told({ activity }));
         return null;
     }
   }

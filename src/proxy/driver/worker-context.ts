@@ -4,6 +4,7 @@ import type {
   ClientRow,
   ClusterView,
   FromWorker,
+  ActivityName,
   NodeActivity,
   NodeList,
   QueueRow,
@@ -69,7 +70,10 @@ export interface WorkerContext {
   /** See STATISTIC. */
   readonly statistics: number[];
   /** What all workers do; null when nobody answers. Never at once. */
-  readonly askForActivity: (done: (activity: NodeActivity | null) => void) => void;
+  readonly askForActivity: (
+    what: ActivityName,
+    done: (activity: NodeActivity | null) => void,
+  ) => void;
   readonly poolStatus: () => readonly {
     readonly item: string;
     readonly value: string;

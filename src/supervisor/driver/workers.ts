@@ -10,6 +10,7 @@ import {
   type ClusterView,
   type FromWorker,
   type HealthRow,
+  type ActivityName,
   type ListName,
   type NodeActivity,
   type NodeList,
@@ -105,7 +106,10 @@ export class Workers {
   #pastClients = NO_CLIENTS;
   readonly #clientLists = this.#newLists<ClientRow>("clients");
   readonly #queueLists = this.#newLists<QueueRow>("queues");
-  readonly #activityLists = this.#newLists<WorkerActivity>("activity");
+  readonly #activityLists = {
+    activity: this.#newLists<WorkerActivity>("activity"),
+    statistics: this.#newLists<WorkerActivity>("statistics"),
+  };
   /** Who waits for answers to `explain-route`, each for a bounded time. */
   readonly #routeQuestions = new Map<number, (items: readonly RouteItem[]) => void>();
   #lastQuestionId = 0;
@@ -176,8 +180,8 @@ export class Workers {
   }
 
   /** One that does not answer in time is left out, but for what it counted last. */
-  async activity(): Promise<NodeActivity> {
-    const { rows } = await this.#activityLists.collect();
+  async activity(what: ActivityName): Promise<NodeActivity> {
+    const { rows } = await this.#activityLists[what].collect();
     for (const { worker, statistics } of rows) {
       const slot = this.#slots.get(worker);
       if (slot !== undefined) slot.statistics = statistics;
@@ -315,7 +319,7 @@ export class Workers {
         this.#routeQuestions.get(message.id)?.(message.items);
         return;
       case "activity":
-        this.#activityLists.answered(slot.number, message.id, message.rows);
+        this.#activityLists[message.what].answered(slot.number, message.id, message.rows);
         return;
       case "ask-list":
         void this.#tellList(slot, message.what, message.id);
@@ -354,7 +358,7 @@ export class Workers {
     } else if (what === "queues") {
       send(worker, { type: "all-queues", id, list: await this.#queueLists.collect() });
     } else {
-      send(worker, { type: "all-activity", id, activity: await this.activity() });
+      send(worker, { type: "all-activity", what, id, activity: await this.activity(what) });
     }
   }
 
@@ -407,7 +411,8 @@ export class Workers {
     this.#slots.delete(slot.number);
     this.#clientLists.workerLeft(slot.number);
     this.#queueLists.workerLeft(slot.number);
-    this.#activityLists.workerLeft(slot.number);
+    this.#activityLists.activity.workerLeft(slot.number);
+    this.#activityLists.statistics.workerLeft(slot.number);
     this.#spread.left(slot.number);
     this.#tellCrowdSoon();
     this.#options.onLeft(slot.number);

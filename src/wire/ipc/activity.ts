@@ -43,6 +43,9 @@ export interface ConnectionRow {
   readonly leftAt: number | null;
 }
 
+/** `statistics` is the same without clients and connections, of which there may be thousands. */
+export type ActivityName = "activity" | "statistics";
+
 /** What one worker does, and has done since its start. */
 export interface WorkerActivity {
   readonly worker: number;

@@ -1,4 +1,4 @@
-import type { NodeActivity, WorkerActivity } from "./activity.ts";
+import type { ActivityName, NodeActivity, WorkerActivity } from "./activity.ts";
 import type { CapsFromWorker, CapsToWorker } from "./caps.ts";
 import type { ClientRow, NodeList, QueueRow } from "./clients.ts";
 import type { DoorsFromWorker, DoorsToWorker } from "./doors.ts";
@@ -40,7 +40,12 @@ export type ToWorker =
   /** Answers to `ask-list`. */
   | { readonly type: "all-clients"; readonly id: number; readonly list: NodeList<ClientRow> }
   | { readonly type: "all-queues"; readonly id: number; readonly list: NodeList<QueueRow> }
-  | { readonly type: "all-activity"; readonly id: number; readonly activity: NodeActivity }
+  | {
+      readonly type: "all-activity";
+      readonly what: ActivityName;
+      readonly id: number;
+      readonly activity: NodeActivity;
+    }
   /**
    * Another worker, `from`, received a CancelRequest for a session of this one. Answered by
    * `cancelled` when nothing of it is under way any more, whether the key was right or not.
@@ -82,7 +87,12 @@ export type FromWorker =
   | { readonly type: "ask-list"; readonly what: ListName; readonly id: number }
   | { readonly type: "clients"; readonly id: number; readonly rows: readonly ClientRow[] }
   | { readonly type: "queues"; readonly id: number; readonly rows: readonly QueueRow[] }
-  | { readonly type: "activity"; readonly id: number; readonly rows: readonly WorkerActivity[] }
+  | {
+      readonly type: "activity";
+      readonly what: ActivityName;
+      readonly id: number;
+      readonly rows: readonly WorkerActivity[];
+    }
   /** A CancelRequest whose `processId` names another worker; `id` is the sender's own number. */
   | {
       readonly type: "cancel";
@@ -109,7 +119,7 @@ export type FromWorker =
     };
 
 /** What the supervisor collects from all workers. */
-export type ListName = "clients" | "queues" | "activity";
+export type ListName = "clients" | "queues" | ActivityName;
 
 /** Of one worker, or of all; what is counted since the start is so far as the last tick said. */
 export interface ClientCounts {

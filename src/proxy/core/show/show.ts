@@ -1,5 +1,5 @@
 import { fail, succeed, type Failure, type Result } from "../../../base/index.ts";
-import type { ClientRow, NodeActivity, QueueRow } from "../../../wire/ipc/index.ts";
+import type { ClientRow, ListName, NodeActivity, QueueRow } from "../../../wire/ipc/index.ts";
 import { clientRows } from "./clients.ts";
 import { showColumns, type Compat } from "./columns.ts";
 import { backendStatsRows, healthStatsRows, nodeRows, type NodeData } from "./nodes.ts";
@@ -32,18 +32,19 @@ export interface ShowAnswer {
 }
 
 /** What all workers of the node have to be asked for, or null. */
-export function needsList(name: string): "clients" | "queues" | "activity" | null {
+export function needsList(name: string): ListName | null {
   switch (name) {
     case "pool_clients":
       return "clients";
     case "pool_queues":
       return "queues";
-    case "pool_nodes":
     case "pool_processes":
     case "pool_pools":
+      return "activity";
+    case "pool_nodes":
     case "pool_health_check_stats":
     case "pool_backend_stats":
-      return "activity";
+      return "statistics";
     default:
       return null;
   }
