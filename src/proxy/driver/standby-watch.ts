@@ -110,6 +110,9 @@ export class StandbyWatch {
       const message = `backend ${backendId} gives no sign of life: its reads go elsewhere`;
       this.#o.log.write("warning", message, { detail: why ?? "" });
     }
+    if (news === "again") {
+      this.#o.log.write("log", `backend ${backendId} answers again: reads may go there`);
+    }
     if (news !== "nothing") this.#o.changed();
   }
 

@@ -34,14 +34,15 @@ export class SilentStandbys {
   /**
    * What came of asking.
    *
-   * @returns "silent" and "answers" when that is news: sessions are to take their view anew.
+   * @returns "nothing" when that is no news; else sessions are to take their view anew. "again": it was
+   *   silent before.
    */
-  told(backendId: number, answers: boolean): "silent" | "answers" | "nothing" {
+  told(backendId: number, answers: boolean): "silent" | "answers" | "again" | "nothing" {
     const wasSilent = this.#suspected.get(backendId);
     if (wasSilent === undefined) return "nothing";
     if (answers) {
       this.#suspected.delete(backendId);
-      return "answers";
+      return wasSilent ? "again" : "answers";
     }
     this.#suspected.set(backendId, true);
     return wasSilent ? "nothing" : "silent";

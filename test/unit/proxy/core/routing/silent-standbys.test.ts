@@ -14,9 +14,11 @@ test("a standby that was asked and said nothing is down for sessions, until it a
   expect(statesIn(standbys)).toEqual(["up", "down"]);
   expect(standbys.silent).toEqual([1]);
   expect(standbys.told(1, false)).toBe("nothing");
-  expect(standbys.told(1, true)).toBe("answers");
+  expect(standbys.told(1, true)).toBe("again");
   expect(standbys.seenBy(VIEW)).toBe(VIEW);
   expect(standbys.isEmpty).toBe(true);
+  standbys.suspect(1);
+  expect(standbys.told(1, true)).toBe("answers");
 });
 
 test("what the node calls down, or made the primary, is judged no more", () => {
