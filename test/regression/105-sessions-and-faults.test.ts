@@ -69,12 +69,13 @@ describe("a client that does not wait to be let in", () => {
 });
 
 describe("routing in a session", () => {
-  test("reads go to the standby, writes and whole transactions to the primary", async () => {
+  test("reads go to the standby, writes and all that follows in a transaction to the primary", async () => {
     const client = await worker.client();
     expect(await nodeOf(client)).toBe("node1");
     await client.query("begin");
-    expect(await nodeOf(client)).toBe("");
+    expect(await nodeOf(client)).toBe("node1");
     await client.query("insert into t values (1, 'x')");
+    expect(await nodeOf(client)).toBe("");
     await client.query("commit");
     expect(await nodeOf(client)).toBe("node1");
     await client.end();
@@ -130,6 +131,7 @@ describe("routing in a session", () => {
     const prepared = { name: "where", text: NODE };
     expect((await client.query(prepared)).rows).toEqual([{ name: "node1" }]);
     await client.query("begin");
+    await client.query("insert into t values (1, 'y')");
     expect((await client.query(prepared)).rows).toEqual([{ name: "" }]);
     await client.query("commit");
     expect((await client.query(prepared)).rows).toEqual([{ name: "node1" }]);
@@ -290,8 +292,8 @@ describe("backends that fail", () => {
 
   test("one that is told to go while it works: its own words reach the client", async () => {
     const client = await RawClient.login(worker.port);
-    client.send(say.query("begin"));
-    await client.ready();
+    client.send(say.query("begin"), say.query("insert into t values (1, 'z')"));
+    await client.ready(2);
     client.send(say.query("select 'at work', count(*) from generate_series(1, 1e10)"));
     await terminate(0, "%at work%");
     await client.closed();
