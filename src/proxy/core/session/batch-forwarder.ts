@@ -1,4 +1,4 @@
-import { buildCloseStatement, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import { buildCloseStatement, HEADER_BYTES, READY, SYNC } from "../../../wire/postgres/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
@@ -165,6 +165,30 @@ export class BatchForwarder {
       if (known !== undefined && !this.#supply.has(link, known)) return true;
     }
     return false;
+  }
+
+  /**
+   * Has the server prepare, in a transaction of its own, what this batch describes outside of one. In
+   * front of the Describe it would take a snapshot, which START TRANSACTION may not be preceded by.
+   *
+   * @returns false when nothing is lacking.
+   */
+  supplyDescribed(link: BackendLink): boolean {
+    const { count, kinds, statements } = this.#batch;
+    this.#output.clear();
+    link.known.startBatch();
+    for (let i = 0; i < count; i += 1) {
+      const statement = statements[i] ?? null;
+      if (kinds[i] !== SENT.describe || statement === null || statement.shared === null) continue;
+      if (statement.columnsFrom === "text" && !this.#supply.has(link, statement)) {
+        this.#supply.add(link, statement, HIDDEN);
+      }
+    }
+    if (this.#output.lengthBytes === 0) return false;
+    link.note(SENT.sync, HIDDEN);
+    this.#output.add(SYNC);
+    this.#sendOutput(link);
+    return true;
   }
 
   /** One that was replaced or ended by messages that went elsewhere, or another session's. */

@@ -110,6 +110,8 @@ export class ClientBatch {
   usesOlderUnnamed = false;
   /** An Execute or Describe names a portal that this batch did not make. */
   usesOlderPortal = false;
+  /** It describes a statement. */
+  describesStatement = false;
   /** It makes or closes named statements. */
   changesNames = false;
   /** What it binds may be gone on with after its Sync, in a transaction. */
@@ -131,6 +133,14 @@ export class ClientBatch {
     this.readsText = readsText;
   }
 
+  /** It starts a transaction. */
+  get begins(): boolean {
+    for (let i = 0; i < this.count; i += 1) {
+      if (this.kinds[i] === SENT.bind && this.statements[i]?.sql.kind === "begin") return true;
+    }
+    return false;
+  }
+
   get beginsWithUnnamedParse(): boolean {
     return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
   }
@@ -143,6 +153,7 @@ export class ClientBatch {
   clear(): void {
     this.count = 0;
     this.usesOlderPortal = false;
+    this.describesStatement = false;
     this.missesUnnamed = false;
     this.usesOlderUnnamed = false;
     this.needsPrimary = false;
@@ -173,6 +184,7 @@ export class ClientBatch {
       }
     } else if (kind === SENT.describe || kind === SENT.close) {
       const isStatement = bytes[start + HEADER_BYTES] === 0x53; // S
+      if (isStatement && kind === SENT.describe) this.describesStatement = true;
       if (isStatement)
         statement = this.#named(this.#names.read(bytes, start + HEADER_BYTES + 1, end));
       else if (!this.#hasBind && kind === SENT.describe) this.usesOlderPortal = true;

@@ -57,6 +57,8 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
+  /** What the batch describes was prepared before it. */
+  #hasSupplied = false;
   readonly #own: OwnMessages;
 
   constructor(o: ClientStreamOptions) {
@@ -355,6 +357,9 @@ export class ClientStream {
       else this.#talk.wait("drained");
       return at;
     }
+    if (this.#batch.describesStatement && this.#waitsForDescribed(first, continues, endsWith)) {
+      return at;
+    }
     this.#own.forwarded();
     this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
@@ -386,6 +391,16 @@ export class ClientStream {
     this.#sent(input, end, links);
     if (endsWith !== "other") this.#o.log.plain(TYPE_OF_END[endsWith]);
     return end;
+  }
+
+  /** See `BatchForwarder.supplyDescribed`; once for a batch. */
+  #waitsForDescribed(link: BackendLink, continues: boolean, endsWith: string): boolean {
+    const isOutside = !continues && link.pending.isIdle && this.#talk.status === READY.idle;
+    const mayBegin = isOutside && (endsWith !== "sync" || this.#batch.begins);
+    const isFirstTime = mayBegin && this.#talk.isSharing && !this.#hasSupplied;
+    this.#hasSupplied = isFirstTime && this.#forwarder.supplyDescribed(link);
+    if (this.#hasSupplied) this.#talk.wait("drained");
+    return this.#hasSupplied;
   }
 
   /** The rest of the batch waits until the server has said what one of its statements is. */
