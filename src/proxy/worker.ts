@@ -3,7 +3,7 @@
  * obeys the supervisor. It ends when the channel to the supervisor closes.
  */
 import type { SendHandle } from "node:child_process";
-import { randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { Socket } from "node:net";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
@@ -113,7 +113,11 @@ const { config } = settings;
 const known = {
   states: new SessionStates(),
   sets: new ParameterSets(),
-  statements: new SharedStatements(settings.config.max_prepared_statements),
+  statements: new SharedStatements(
+    settings.config.max_prepared_statements,
+    undefined,
+    `${randomBytes(8).toString("hex")}_`,
+  ),
 };
 const caps = [
   config.max_backend_connections,

@@ -128,6 +128,16 @@ describe("with one server connection for all", () => {
     }
   });
 
+  test("a statement of another is not met by guessing its name", async () => {
+    const [owner, thief] = [await login(), await login()];
+    expect(await ask(owner, say.parse("s", "select 'a secret'"), say.sync())).toBe("1 Z");
+    for (let number = 1; number <= 20; number += 1) {
+      const name = `pgquorum/${number}`;
+      expect(await ask(thief, say.query(`execute "${name}"`))).toBe("E(26000) Z");
+      expect(await ask(thief, say.bind("", name), say.execute(), say.sync())).toBe("E(26000) Z");
+    }
+  });
+
   test("a named statement survives whatever another client does to names", async () => {
     const victim = await login();
     const parse = say.parse("s", "select 'the victim'");

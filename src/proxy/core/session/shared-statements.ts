@@ -6,7 +6,7 @@ export const SHARED_PARSE_BYTES_MAX = 64 * 1024;
 const STATEMENTS_MAX = 20_000;
 const BYTES_MAX = 32 * 1024 * 1024;
 
-/** No client is expected to use such names; see `SharedStatements.restoreName`. */
+/** Begins all names of ours; see `restoreNames`. */
 const PREFIX = "pgquorum/";
 
 /** A name that no statement has: closing it is answered, and does nothing. */
@@ -24,7 +24,7 @@ export class SharedStatement {
   parses = 0;
   readonly key: string;
 
-  constructor(id: number, key: string, rest: Buffer) {
+  constructor(id: string, key: string, rest: Buffer) {
     this.name = Buffer.from(`${PREFIX}${id}`);
     this.key = key;
     const parse = Buffer.allocUnsafeSlow(HEADER_BYTES + this.name.length + 1 + rest.length);
@@ -54,8 +54,14 @@ export class SharedStatements {
   perConnectionMax: number;
   readonly #statementsMax: number;
   #lastScope = 0;
+  readonly #secret: string;
 
-  constructor(perConnectionMax: number, statementsMax = STATEMENTS_MAX) {
+  /**
+   * @param secret in all names, of letters and digits: SQL of other clients may say any name, and
+   *   shall not meet one of these by chance or by guessing.
+   */
+  constructor(perConnectionMax: number, statementsMax = STATEMENTS_MAX, secret = "") {
+    this.#secret = secret;
     this.perConnectionMax = perConnectionMax;
     this.#statementsMax = statementsMax;
   }
@@ -80,7 +86,7 @@ export class SharedStatements {
     if (statement === undefined) {
       if (!this.#makeRoom(rest.length)) return null;
       this.#lastId += 1;
-      statement = new SharedStatement(this.#lastId, key, rest);
+      statement = new SharedStatement(`${this.#secret}${this.#lastId}`, key, rest);
       this.#byKey.set(key, statement);
       this.#bytes += statement.parse.length;
     } else if (statement.uses === 0) this.#unused.delete(statement);
@@ -106,7 +112,7 @@ export class SharedStatements {
   }
 }
 
-const QUOTED = /"pgquorum\/(\d*)"/g;
+const QUOTED = /"pgquorum\/(\w*)"/g;
 
 /**
  * An ErrorResponse in which names of ours stand, with the client's names.

@@ -44,6 +44,17 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.story()).toBe("take 0\n>0 B(pgquorum/1) E S");
   });
 
+  test("is prepared before a transaction that may begin behind its Describe", () => {
+    const world = moved(prepared()).client(
+      say.describe("S", "s"),
+      say.query("begin isolation level serializable"),
+    );
+    world.opened(0);
+    expect(world.story()).toContain(">0 P(pgquorum/1) S");
+    world.backend(0, says.parsed, says.ready());
+    expect(world.story()).toContain(">0 D");
+  });
+
   test("that cannot be prepared there gives the client that error", () => {
     const world = moved(prepared()).client(say.bind("", "s"), ...RUN);
     world.opened(0);
@@ -198,6 +209,17 @@ describe("shared statements", () => {
     expect(shared.use(text(1), "")).toBe(one);
     expect(shared.use(text(1), "other")).not.toBe(one);
     expect(shared.use(text(2), "")).not.toBe(one);
+  });
+
+  test("have a secret in their names", () => {
+    const one = new SharedStatements(10, 10, "c0ffee_").use(text(1), "");
+    expect(one?.name.toString()).toBe("pgquorum/c0ffee_1");
+    const message = (name: string): Buffer =>
+      buildError({ severity: "ERROR", sqlstate: "26000", message: `"${name}" is unknown` });
+    const told = restoreNames(message("pgquorum/c0ffee_1"), (name) =>
+      name === "pgquorum/c0ffee_1" ? "s" : null,
+    );
+    expect(told).toEqual(message("s"));
   });
 
   test("make room when nobody uses them, and are refused when all are used", () => {
