@@ -103,6 +103,22 @@ describe("with one server connection for all", () => {
     expect(await ask(hasty, say.query("select pg_sleep(0.1)"))).toBe("T E(57014) Z");
   });
 
+  test("a time limit does not cut short what makes the connection another one's, either", async () => {
+    const [hasty, patient] = [await login(), await login()];
+    // To undo all that takes longer than the limit that holds meanwhile.
+    for (let i = 0; i < 150; i += 1) {
+      await ask(hasty, say.query(`set a.b${i} = '${"x".repeat(300)}'`));
+    }
+    for (const what of ["plan", "parse", "rewritten"]) {
+      await ask(hasty, say.query(`set debug_print_${what} = on`));
+    }
+    await ask(hasty, say.query("set statement_timeout = 1"));
+    for (let round = 0; round < 10; round += 1) {
+      await ask(hasty, say.query("select 1"));
+      expect(await ask(patient, say.query("select pg_sleep(0.005)"))).toBe("T D() C Z");
+    }
+  });
+
   test("settings, roles and prepared statements of one are not those of another", async () => {
     const clients = [await login(), await login(), await login()];
     await postgres.query(0, "create role someone", "bench");

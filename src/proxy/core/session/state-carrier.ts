@@ -164,7 +164,10 @@ export class StateCarrier {
    */
   bring(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
     // All else is apart: this is asked for every transaction, and closures cost objects.
-    if (link.state === this.#state && (!tells || link.parameters === this.#told)) return true;
+    if (link.state === this.#state && (!tells || link.parameters === this.#told)) {
+      this.#interruptions = 0;
+      return true;
+    }
     return this.#carryTo(link, tells, failed);
   }
 
@@ -172,6 +175,7 @@ export class StateCarrier {
     const state = this.#state;
     const over = link.state === null ? null : carryOver(link.state, state);
     if (over === null) {
+      this.#interruptions = 0;
       link.state = state;
       if (tells) this.#tell(link);
       return true;
