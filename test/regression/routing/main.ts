@@ -1,9 +1,8 @@
 /** `npm run test:routing`: prints statements compared, equal and documented, for each rule. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import { judge, type Compared } from "./compare.ts";
 import { CONFIGURATIONS } from "./configurations.ts";
-import { parseCorpus, type Unit } from "./corpus.ts";
+import { readCorpus } from "./corpus-files.ts";
 import { DIFFERENCES } from "./differences.ts";
 import { HELP, parseOptions, type Options } from "./options.ts";
 import { formatLog, formatTable, formatWrong, vanished, type Judged } from "./report.ts";
@@ -22,7 +21,7 @@ export async function main(words: readonly string[], root: string): Promise<numb
     process.stderr.write(`${options}\n${HELP}`);
     return 2;
   }
-  const units = readCorpus(join(root, "test/regression/routing/corpus"));
+  const units = readCorpus(root);
   const stage = await Stage.start(root);
   const stopped = stopOnSignal(stage);
   const judged: Judged[] = [];
@@ -56,15 +55,6 @@ export async function main(words: readonly string[], root: string): Promise<numb
   }
   if (options.log !== null) writeFileSync(options.log, formatLog(judged));
   return failed > 0 ? Math.max(1, report(options, judged)) : report(options, judged);
-}
-
-function readCorpus(directory: string): readonly Unit[] {
-  const names = readdirSync(directory).sort();
-  const texts = names.map((name) => {
-    const text = readFileSync(join(directory, name), "utf8");
-    return [name.replace(/\.sql$/, ""), text] as const;
-  });
-  return parseCorpus(new Map(texts));
 }
 
 function report(options: Options, judged: readonly Judged[]): number {
