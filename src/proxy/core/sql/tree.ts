@@ -67,7 +67,12 @@ function formOf(
   if (child(statement, "PrepareStmt") !== undefined) {
     return { kind: "prepare", destination: "primary" };
   }
-  const isExplain = child(statement, "ExplainStmt") !== undefined;
+  const explain = child(statement, "ExplainStmt");
+  const isRun = list(child(explain, "options")).some((option) => {
+    return child(child(option, "DefElem"), "defname") === "analyze";
+  });
+  // EXPLAIN ANALYZE of a write writes.
+  const isExplain = explain !== undefined && !(isRun && found.modifies);
   return { kind: isExplain ? "explain" : "write", destination: "primary" };
 }
 

@@ -146,6 +146,8 @@ const ROWS: Row[] = [
   // The rest.
   ["explain select 1", "explain", "primary"],
   ["explain analyze select 1", "explain", "primary"],
+  ["explain insert into t values (1)", "explain", "primary"],
+  ["explain (analyze, buffers) insert into t values (1)", "write", "primary"],
   ["copy t to stdout", "copy-out", "either", { relations: ["t"] }],
   ["copy (select f() from t) to stdout", "copy-out", "either", { functions: ["f"] }],
   ["copy (insert into t values (1) returning a) to stdout", "copy-out", "primary"],
