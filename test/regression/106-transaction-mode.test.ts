@@ -321,10 +321,12 @@ describe("a prepared statement whose table has changed", () => {
       await client.query("create table changing2 (a int)");
       const select = { name: "all of it too", text: "select * from changing2", values: [] };
       await client.query("begin");
+      await client.query("insert into changing2 values (1)"); // What follows is on the primary.
       await client.query(select);
       await client.query("commit");
       await client.query("alter table changing2 add column b int");
       await client.query("begin");
+      await client.query("insert into changing2 values (1)"); // What follows is on the primary.
       await expect(client.query(select)).rejects.toMatchObject({ code: "0A000" });
       await client.query("rollback");
       await postgres.caughtUp();
