@@ -167,7 +167,8 @@ export class ModelServer {
     const text = this.#statements.get(name);
     if (text === undefined) throw new ModelError("26000");
     const behaviour = text === "" ? null : behaviourOf(text);
-    if (behaviour !== null) this.#refuseIfFailed(behaviour);
+    // Also one without text, although it may be parsed.
+    if (this.#status === "E" && behaviour?.endsTransaction !== true) throw new ModelError("25P02");
     if (portal !== "" && this.#portals.has(portal)) throw new ModelError("42P03");
     if (behaviour?.fails?.at === "bind") throw new ModelError(behaviour.fails.sqlstate);
     this.#portals.set(portal, { text, behaviour, position: 0, isDone: false });

@@ -64,8 +64,6 @@ export class BatchForwarder {
   #wasIdle = false;
   /** In the batch that goes on something was executed, which perhaps ended a transaction that had failed. */
   #mayHaveEnded = false;
-  /** The last Bind was of a statement that does nothing, even in such a transaction. */
-  #isEmptyBound = false;
   /** OUTDATED or LEARNS for the message that is being sent. */
   #mark = 0;
   /** The message that is being sent is the Parse of a shared statement. */
@@ -111,7 +109,6 @@ export class BatchForwarder {
     this.#flags = o.flags;
     this.#isAlone = o.isAlone;
     this.stoppedAt = -1;
-    this.#isEmptyBound = false;
     this.#renewed = null;
     this.#wasIdle = link.pending.isIdle;
     this.#output.clear();
@@ -217,15 +214,11 @@ export class BatchForwarder {
     if (kind === SENT.execute) {
       // One that has failed refuses what matters here, or is ended by it.
       const isRefused = this.#supply.isAborted;
-      if (this.#isEmptyBound) return null;
       this.#supply.isAborted = false;
       this.#mayHaveEnded = true;
       return isRefused ? null : this.#execute(link, start);
     }
-    if (kind === SENT.bind) {
-      this.#isEmptyBound = statement?.sql.kind === "empty";
-      this.sql.bound(statement, this.#input, start);
-    }
+    if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
     if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
       if (this.#renewed !== null) return this.#learn(link, this.#renewed);
