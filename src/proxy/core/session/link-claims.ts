@@ -249,6 +249,7 @@ export class LinkClaims {
         ? talk.wait("gate")
         : this.#failStatement(failure("no-primary", { detail }));
     }
+    if (consistency.isPrimarysAlone) return primaryId;
     return talk.port.waitForReplay(wanted) ? talk.wait("replayed") : primaryId;
   }
 

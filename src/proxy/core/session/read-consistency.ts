@@ -40,7 +40,13 @@ export class ReadConsistency {
     return this.#needs;
   }
 
+  /** What it must see may not be committed yet: no standby will have it before the transaction ends. */
+  get isPrimarysAlone(): boolean {
+    return this.#isTouched;
+  }
+
   mayReadFrom(backendId: number): boolean {
+    if (this.#isTouched) return false;
     if (this.#needs > 0) {
       const lsn = this.#clock.positionOf(this.#needs);
       if (lsn === null) return false;

@@ -81,6 +81,8 @@ test("the end of a transaction counts, not the last statement in it", () => {
   world.client(say.query(WRITE)).backend(0, says.done, says.ready("T"));
   primaryIsAt(clock, 100);
   clock.standbyAnswered(1, 100, [TIMELINE], 0);
+  // No standby has what is not committed.
+  expect(world.session.isBehind(1)).toBe(true);
   world.client(say.query("commit")).backend(0, says.done, says.ready());
   expect(world.session.isBehind(1)).toBe(true);
 });
