@@ -142,7 +142,7 @@ export const CACHE = {
     initial: "catalog",
     context: "reload",
     since: "3.2",
-    acts: false,
+    acts: true,
     about:
       "How temporary tables in a SELECT are recognised: from the catalog, by watching statements, or not at all.",
   },

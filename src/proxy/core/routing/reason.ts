@@ -98,7 +98,7 @@ export function reasonText(reason: Reason): string {
     case "write-seen":
       return `this session wrote and disable_load_balance_on_write is ${reason.setting}`;
     case "written-table":
-      return `${reason.relation} was written and disable_load_balance_on_write is adaptive`;
+      return `${reason.relation} was written, or is locked, by this transaction`;
     case "session-state":
       return "it changes the state of the session";
     case "read":

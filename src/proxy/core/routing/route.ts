@@ -144,7 +144,7 @@ function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null
   if (context.writeSeen && rules.config.disable_load_balance_on_write === "always") {
     return REASON.writeSeen;
   }
-  if (tempRelations.size > 0) {
+  if (tempRelations.size > 0 && rules.config.check_temp_table !== "none") {
     const temp = sql.relations.find((name) => tempRelations.has(withoutTempSchema(name)));
     if (temp !== undefined) return { rule: "temporary-table", relation: temp };
   }

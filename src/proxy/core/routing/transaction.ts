@@ -28,7 +28,7 @@ const NAMED_WRITES: ReadonlySet<string> = new Set(["write", "copy-in", "read", "
  * isolation levels stay on the primary as a whole.
  */
 export class TransactionMemory {
-  /** Lower case names without schema that this transaction has written; for dml_adaptive. */
+  /** Lower case names without schema whose reads stay: for dml_adaptive what was written. */
   readonly written = new Set<string>();
   readonly #onWrite: OnWrite;
   readonly #relationships: readonly Relationship[];
@@ -98,7 +98,12 @@ export class TransactionMemory {
     const setsLocally = sql.functions.some((name) => withoutSchema(name) === "set_config");
     const isBlurred = sql.multi || sql.changesCatalog || sql.changesSession || setsLocally;
     if (isBlurred || (sql.leaves & OF_SESSION) !== 0) return this.stay("session");
-    if (this.#onWrite === "off") return;
+    if (this.#onWrite === "off") {
+      // A standby has the lock as well, and a read there would wait for its own transaction.
+      if (sql.locksRelations)
+        for (const name of sql.relations) this.written.add(withoutSchema(name));
+      return;
+    }
     if (!this.#isAdaptive || !NAMED_WRITES.has(sql.kind)) return this.stay("wrote");
     if (sql.kind === "write" && sql.relations.length === 0) return this.stay("wrote");
     if (sql.kind === "write" || sql.kind === "copy-in") {

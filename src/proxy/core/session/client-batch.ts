@@ -27,6 +27,7 @@ export const UNREAD_SQL: SqlClass = {
   createsTemp: [],
   changesCatalog: true,
   changesFunctions: true,
+  locksRelations: false,
   readsTransaction: false,
   multi: true,
   leadingComment: false,

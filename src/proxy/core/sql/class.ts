@@ -91,6 +91,8 @@ export interface SqlClass {
   readonly changesCatalog: boolean;
   /** Of those, that there may be other functions or triggers after it. */
   readonly changesFunctions: boolean;
+  /** Locks whole relations against reads, also on standbys: TRUNCATE, LOCK ... */
+  readonly locksRelations: boolean;
   /** The time of its transaction is a part of its result: now(), CURRENT_DATE. */
   readonly readsTransaction: boolean;
   /** More than one statement in the text. */

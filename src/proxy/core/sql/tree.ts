@@ -27,6 +27,9 @@ export function classifyTree(tree: unknown, seen: Skim): SqlClass {
     changesCatalog: statements.some(changesCatalog),
     changesFunctions: statements.some(changesFunctions),
     readsTransaction: found.readsTransaction,
+    locksRelations: statements.some(
+      (each) => isNode(each) && LOCKING.has(Object.keys(each)[0] ?? ""),
+    ),
     ...found.leavings.result(),
     decidedBy: "parser",
   });
@@ -109,6 +112,15 @@ function changesFunctions(statement: unknown): boolean {
   // A partition gets the triggers of its table.
   return !TABLES_ONLY.has(type) || child(body, "partbound") !== undefined;
 }
+
+/** The rest of those that do is DDL. */
+const LOCKING = new Set([
+  "TruncateStmt",
+  "LockStmt",
+  "ClusterStmt",
+  "ReindexStmt",
+  "RefreshMatViewStmt",
+]);
 
 interface Findings {
   readonly functions: Set<string>;

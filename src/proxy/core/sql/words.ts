@@ -94,6 +94,7 @@ export function lexerClass(seen: Skim, own: Partial<SqlClass> & { kind: SqlKind 
     createsTemp: [],
     changesCatalog: false,
     changesFunctions: false,
+    locksRelations: false,
     readsTransaction: false,
     multi: seen.multi,
     leadingComment: seen.leadingComment,

@@ -241,6 +241,7 @@ test("a temporary table of the session is read where it is", () => {
   expect(targets("select * from pg_temp.x", { tempRelations })).toEqual([0]);
   expect(targets("with x as (select * from x) select * from x", { tempRelations })).toEqual([0]);
   expect(targets("select * from y", { tempRelations })).toEqual([1]);
+  expect(targets("select * from x", { tempRelations }, { check_temp_table: "none" })).toEqual([1]);
 });
 
 describe("a setting that only the primary has", () => {

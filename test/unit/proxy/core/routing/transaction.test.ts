@@ -82,3 +82,11 @@ test("dml_adaptive notes what is written, and what belongs to it", () => {
   run("commit");
   expect(memory.written.size).toBe(0);
 });
+
+test("a table that the transaction has locked is read where its lock is, whatever the setting", () => {
+  const memory = new TransactionMemory("off", "");
+  for (const text of ["begin", "insert into a values (1)", "truncate s.b", "lock table c"]) {
+    memory.executed(classifier.classify(text), text !== "begin", text !== "begin");
+  }
+  expect([...memory.written].sort()).toEqual(["b", "c"]);
+});
