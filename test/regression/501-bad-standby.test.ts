@@ -98,7 +98,8 @@ describe.each(["session", "transaction"])("in %s mode, under 32 clients that rea
           await until("it is read from again", async () => (await readsOn(1)) > 1000);
         }
       });
-      expect(log).toMatch(/a read failed on backend 1 and is sent to another server/);
+      // Reads may all have been answered at the moment of the kill.
+      expect(log).toMatch(/a read failed on backend 1|backend 1 gives no sign of life/);
     },
     60_000 + ROUNDS * 20_000,
   );
