@@ -195,7 +195,7 @@ export class ClientBatch {
     if (kind === SENT.parse || kind === SENT.close) this.changesNames ||= statement?.name !== "";
     if (kind === SENT.execute) {
       this.#isBoundOnly = false;
-      if (!isUnlimited(bytes, start)) this.keepsPortal = true;
+      if (!isUnlimited(bytes, start, end)) this.keepsPortal = true;
     }
     this.kinds[this.count] = kind;
     this.starts[this.count] = start;
@@ -262,9 +262,9 @@ export class ClientBatch {
 }
 
 /** Execute of the unnamed portal, for all its rows. */
-function isUnlimited(bytes: Buffer, start: number): boolean {
+function isUnlimited(bytes: Buffer, start: number, end: number): boolean {
   const at = start + HEADER_BYTES;
-  return bytes[at] === 0 && bytes.readUInt32BE(at + 1) === 0;
+  return end - at >= 5 && bytes[at] === 0 && bytes.readUInt32BE(at + 1) === 0;
 }
 
 /** Where the name that begins at `start` ends; mostly it is empty. */
