@@ -229,7 +229,10 @@ export class BatchForwarder {
       this.#supplyNamed(link, start, statement);
     if (statement.name !== "" && this.#statements.isUncertain && kind !== SENT.close) {
       // What was sent before and drops all of them does not drop this one.
-      if (kind === SENT.parse) this.#statements.beginUncertainty();
+      if (kind === SENT.parse) {
+        this.#statements.beginUncertainty();
+        if (this.#carrier !== null) this.#supply.keep(link);
+      }
       // What the server may have dropped it knows; but what it never got it must get.
       const known = this.#statements.get(statement.name);
       if (known !== undefined) this.#supplyByName(link, start, known);

@@ -191,6 +191,18 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
   });
 
+  test("keeps the connection when it was made behind a DEALLOCATE ALL that ends what is unknown", () => {
+    const world = prepared().client(say.query("select 1; deallocate s"));
+    world.backend(0, says.parsed, says.ready(), says.done, says.done, says.ready());
+    const prepares = [say.parse("t", `${WRITE} -- t`), say.sync()];
+    const run = [say.parse("", "deallocate all"), say.bind("", ""), say.execute()];
+    world.client(...run, ...prepares);
+    expect(world.story()).toMatch(/P\(t\)/);
+    world.backend(0, says.parsed, says.bound, says.done, says.parsed, says.ready());
+    expect(world.story()).not.toContain("release");
+    expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
+  });
+
   test("is too long to be shared", () => {
     const world = new World({ isSharing: true, backends: [0] });
     world.client(say.parse("s", `${WRITE} -- ${"x".repeat(70_000)}`), say.sync());
