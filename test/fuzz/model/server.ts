@@ -181,7 +181,9 @@ export class ModelServer {
     if (text === undefined) throw new ModelError(kind === "S" ? "26000" : "34000");
     const rows = text === "" ? null : this.#rowsOf(behaviourOf(text), text, false);
     if (this.#status === "E" && rows !== null) throw new ModelError("25P02");
-    if (kind === "S") this.#reply("t", text);
+    // That of an EXECUTE tells nothing: one without text may stand in for it.
+    const isExecute = text !== "" && behaviourOf(text).effect?.kind === "execute";
+    if (kind === "S") this.#reply("t", isExecute ? "" : text);
     this.#reply(rows === null ? "n" : "T", rows === null ? "" : text);
   }
 
