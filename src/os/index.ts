@@ -18,4 +18,4 @@ export * from "./socket-calls.ts";
 export * from "./pid-file.ts";
 export * from "./process-config.ts";
 export * from "./pool-passwd.ts";
-export { formatLocalTime } from "./log-line.ts";
+export * from "./local-time.ts";

@@ -4,6 +4,7 @@
  *
  *     2026-01-31 13:05:59.123: main pid 4711: LOG:  health check failed on node 1 (timeout:0)
  */
+import { formatLocalTime } from "./local-time.ts";
 import type { LogDetails, LogLevel } from "./log.ts";
 
 /** What the escapes of `log_line_prefix` stand for on one line. */
@@ -54,9 +55,9 @@ export function formatPrefix(prefix: string, facts: LineFacts): string {
       case "P":
         return facts.processKind;
       case "t":
-        return formatLocalTime(facts.nowMs).slice(0, -4);
+        return formatMoment(facts.nowMs).slice(0, -4);
       case "m":
-        return formatLocalTime(facts.nowMs);
+        return formatMoment(facts.nowMs);
       case "d":
         return guardText(facts.client?.database ?? NO_CLIENT);
       case "u":
@@ -86,14 +87,10 @@ let secondNow = Number.NaN;
 let secondText = "";
 
 /** `2026-01-31 13:05:59.123`, local time, no zone. The part up to the second is kept for reuse. */
-export function formatLocalTime(nowMs: number): string {
+export function formatMoment(nowMs: number): string {
   const second = Math.floor(nowMs / 1000);
   if (second !== secondNow) {
-    const date = new Date(second * 1000);
-    const two = (value: number): string => String(value).padStart(2, "0");
-    secondText =
-      `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
-      `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+    secondText = formatLocalTime(second * 1000);
     secondNow = second;
   }
   return `${secondText}.${String(Math.floor(nowMs) - second * 1000).padStart(3, "0")}`;

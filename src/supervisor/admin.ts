@@ -155,14 +155,23 @@ function handlersOf(node: AdminNode): PcpHandlers {
       ),
     processInfo: async (processId) => {
       if (processId !== 0 && !node.workerPids.includes(processId)) return null;
-      const data = { formatTime, nowMs: Date.now(), placesMax: node.config.num_init_children };
+      const data = {
+        formatTime: formatLocalTime,
+        nowMs: Date.now(),
+        placesMax: node.config.num_init_children,
+      };
       return poolRows(await node.activity("activity"))
         .filter(({ worker }) => processId === 0 || worker.workerPid === processId)
         .map((row) => poolCells(row, data));
     },
     healthCheckStats: async (backendId) => {
       const activity = await node.activity("statistics");
-      const data = { view: node.view, loadBalanceNode: null, formatTime, activity };
+      const data = {
+        view: node.view,
+        loadBalanceNode: null,
+        formatTime: formatLocalTime,
+        activity,
+      };
       const at = node.view.backends.findIndex(({ id }) => id === backendId);
       return healthStatsRows(data, activity)[at] ?? null;
     },
@@ -186,11 +195,6 @@ function handlersOf(node: AdminNode): PcpHandlers {
       return succeed(undefined);
     },
   };
-}
-
-/** Without the milliseconds. */
-function formatTime(wallMs: number): string {
-  return formatLocalTime(wallMs).slice(0, -".000".length);
 }
 
 function requestFor(

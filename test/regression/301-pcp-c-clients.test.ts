@@ -4,7 +4,7 @@
  */
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatLocalTime } from "../../src/cli/pcp/output.ts";
+import { formatLocalTime } from "../../src/os/index.ts";
 import { PCP_CONNECTIONS_MAX, startPcpServer } from "../../src/pcp/driver/index.ts";
 import {
   cannedHandlers,
@@ -15,7 +15,7 @@ import {
 } from "../support/pcp-server.ts";
 import { oracle, run, testDirectory, type Ended } from "../support/programs.ts";
 
-const CHANGED = formatLocalTime(1795305127);
+const CHANGED = formatLocalTime(1795305127_000);
 let directory: Awaited<ReturnType<typeof testDirectory>>;
 let pcp: TestPcpServer;
 

@@ -1,3 +1,4 @@
+import { formatLocalTime } from "../../os/index.ts";
 import type { NodeInfoRow, PoolStatusRow } from "../../wire/pcp/index.ts";
 
 /**
@@ -34,7 +35,7 @@ function formatNode(row: NodeInfoRow, verbose: boolean): string {
     ["Replication Delay", formatDelay(row, verbose)],
     ["Replication State", row.replicationState || "none"],
     ["Replication Sync State", row.replicationSyncState || "none"],
-    ["Last Status Change", formatLocalTime(row.changedAtSeconds)],
+    ["Last Status Change", formatLocalTime(row.changedAtSeconds * 1000)],
   ];
   return verbose ? `${formatRecord(values)}\n` : `${values.map(([, text]) => text).join(" ")}\n`;
 }
@@ -44,14 +45,6 @@ function formatDelay(row: NodeInfoRow, verbose: boolean): string {
   const seconds = row.delay / 1_000_000;
   const unit = seconds >= 2 ? " seconds" : " second";
   return `${seconds.toFixed(6)}${verbose ? unit : ""}`;
-}
-
-/** `YYYY-MM-DD HH:MM:SS`, local time. */
-export function formatLocalTime(seconds: number): string {
-  const at = new Date(seconds * 1000);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
 function formatRecord(values: readonly (readonly [string, string])[], widthMin = 0): string {

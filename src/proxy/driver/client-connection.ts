@@ -26,7 +26,7 @@ import {
 import { isReusable, isShareable, type Acquired } from "./backend-pool.ts";
 import { doorFor } from "./client-door.ts";
 import { ClientSession, PAUSE } from "./client-session.ts";
-import { formatSessionTime } from "./local-time.ts";
+import { formatSessionTime } from "./session-time.ts";
 import { SessionOpener, type OpenerHost, type SessionStart } from "./session-opener.ts";
 import { SharedOpener } from "./shared-opener.ts";
 import type { AcceptedClient, ByteSocket, SocketEvents } from "./byte-socket.ts";

@@ -27,13 +27,12 @@ import {
   type ShowAnswer,
   type ShowData,
 } from "../core/show/index.ts";
-import type { LogDetails } from "../../os/index.ts";
+import { formatLocalTime, type LogDetails } from "../../os/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import type { ReplayWaiter } from "./replay-watch.ts";
 import { formatLsn } from "../core/replay/index.ts";
 import { sendCancel } from "./cancel.ts";
-import { formatLocalTime } from "./local-time.ts";
 import type { ByteSocket } from "./byte-socket.ts";
 import type { WorkerContext } from "./worker-context.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatLocalTime, formatLogLines, type LineFacts } from "../../../src/os/log-line.ts";
+import { formatMoment, formatLogLines, type LineFacts } from "../../../src/os/log-line.ts";
 
 function factsWith(change: Partial<LineFacts> = {}): LineFacts {
   let lineNumber = 0;
@@ -59,8 +59,8 @@ describe("a log line", () => {
 
   it("keeps its milliseconds right from second to second", () => {
     const startMs = new Date(2026, 0, 31, 23, 59, 59, 999).getTime();
-    expect(formatLocalTime(startMs)).toBe("2026-01-31 23:59:59.999");
-    expect(formatLocalTime(startMs + 1)).toBe("2026-02-01 00:00:00.000");
-    expect(formatLocalTime(startMs)).toBe("2026-01-31 23:59:59.999");
+    expect(formatMoment(startMs)).toBe("2026-01-31 23:59:59.999");
+    expect(formatMoment(startMs + 1)).toBe("2026-02-01 00:00:00.000");
+    expect(formatMoment(startMs)).toBe("2026-01-31 23:59:59.999");
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   formatDone,
-  formatLocalTime,
   formatNodeCount,
   formatNodeInfo,
   formatPoolStatus,
   formatProcesses,
 } from "../../../../src/cli/pcp/output.ts";
+import { formatLocalTime } from "../../../../src/os/index.ts";
 import { formatWatchdogInfo } from "../../../../src/cli/pcp/watchdog-output.ts";
 import { formatWatchdogJson, type NodeInfoRow } from "../../../../src/wire/pcp/index.ts";
 import { threeNodes } from "../../../support/pcp-views.ts";
@@ -26,7 +26,7 @@ const ROW: NodeInfoRow = {
   replicationSyncState: "",
   changedAtSeconds: 1795305127,
 };
-const TIME = formatLocalTime(ROW.changedAtSeconds);
+const TIME = formatLocalTime(ROW.changedAtSeconds * 1000);
 const PLAIN = { verbose: false, all: false };
 const VERBOSE = { verbose: true, all: false };
 

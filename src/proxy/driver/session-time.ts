@@ -1,12 +1,3 @@
-/** `YYYY-MM-DD HH:MM:SS` in local time, as SHOW POOL_NODES prints a moment. */
-export function formatLocalTime(wallMs: number): string {
-  const time = new Date(wallMs);
-  const date = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
-  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()];
-  const padded = (value: number): string => String(value).padStart(2, "0");
-  return `${date.map(padded).join("-")} ${clock.map(padded).join(":")}`;
-}
-
 /** `h:mm:ss.mmm`, as the log names the length of a session. */
 export function formatSessionTime(lengthMs: number): string {
   const seconds = Math.floor(lengthMs / 1000);
