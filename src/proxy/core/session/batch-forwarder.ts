@@ -427,7 +427,7 @@ export class BatchForwarder {
     const { isUncertain } = this.#statements;
     if (statement.sql.kind !== "execute" || isUncertain || this.#supply.isAborted) return;
     this.#copyUpTo(link, start);
-    this.sql.prepareForExecute(statement.sql, link, this.#flags);
+    this.sql.supplyNamed(statement.sql, link, this.#flags);
   }
 
   #execute(link: BackendLink, start: number): ReplyWatcher | null {

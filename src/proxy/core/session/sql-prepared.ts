@@ -31,6 +31,9 @@ const MAKE_DEALLOCATED = Buffer.concat([
 ]);
 const DEALLOCATE = buildQuery(`DEALLOCATE "${DEALLOCATED}"`);
 
+/** An EXECUTE of an EXECUTE and so on: a longer chain goes round in a circle, and ends with an error. */
+const CHAIN_MAX = 1000;
+
 /** What a Query needs to know of the statements that SQL can name. */
 export interface PreparedQuery {
   readonly watcher: ReplyWatcher;
@@ -50,6 +53,8 @@ export class SqlPrepared {
   readonly #output: OutputBuffer;
   readonly #portals = new Map<string, PreparedStatement>();
   readonly #plain: PreparedQuery;
+  /** How many EXECUTEs are around what is being prepared. */
+  #depth = 0;
 
   constructor(o: ForwarderOptions, supply: StatementSupply, output: OutputBuffer) {
     this.#statements = o.statements;
@@ -152,6 +157,12 @@ export class SqlPrepared {
     return this.#portals.get(readString(input, start + HEADER_BYTES, input.length) ?? "") ?? null;
   }
 
+  /** What the text of an EXECUTE names, which says what its columns are, goes into the output. */
+  supplyNamed(sql: SqlClass, link: BackendLink, flags: number): void {
+    const named = sql.name === null ? undefined : this.#statements.get(sql.name);
+    if (named !== undefined) this.#supply.addByName(link, named, INJECTED | flags);
+  }
+
   /** What the Execute of such a statement needs goes into the output in front of it. */
   prepareForExecute(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
     return this.#concerns(sql) ? this.#prepare(sql, link, INJECTED | flags) : null;
@@ -159,8 +170,14 @@ export class SqlPrepared {
 
   /** A text names a statement that the server does not have by that name. */
   lacksNamed(sql: SqlClass, link: BackendLink): boolean {
-    const named = sql.name === null ? undefined : this.#statements.get(sql.name);
-    return named !== undefined && this.#lacks(link, named);
+    let { name } = sql;
+    for (let i = 0; i < CHAIN_MAX && name !== null; i += 1) {
+      const named = this.#statements.get(name);
+      if (named === undefined) return false;
+      if (this.#lacks(link, named)) return true;
+      name = touchesPrepared(named.sql) ? named.sql.name : null;
+    }
+    return false;
   }
 
   #lacksAny(link: BackendLink): boolean {
@@ -186,6 +203,7 @@ export class SqlPrepared {
     }
     const statement = name === null ? undefined : statements.get(name);
     if (statement !== undefined) this.#supply.addByName(link, statement, flags);
+    if (kind === "execute") return this.#prepareExecuted(statement, link, flags);
     // By the name that others' statements have on this connection: whatever the server makes of it.
     if (kind === "deallocate" && statement === undefined && isOurs(name)) link.known.doubtAll();
     if (kind === "deallocate" && statement !== undefined) {
@@ -198,6 +216,20 @@ export class SqlPrepared {
     made.backends = link.bit;
     statements.add(made);
     return once(made);
+  }
+
+  /** What is executed by name may itself say something about prepared statements. */
+  #prepareExecuted(
+    executed: PreparedStatement | undefined,
+    link: BackendLink,
+    flags: number,
+  ): ReplyWatcher | null {
+    if (executed === undefined || !touchesPrepared(executed.sql)) return null;
+    if (this.#depth === CHAIN_MAX) return null;
+    this.#depth += 1;
+    const watcher = this.#prepare(executed.sql, link, flags);
+    this.#depth -= 1;
+    return watcher;
   }
 
   #dropAll(sql: SqlClass, link: BackendLink): ReplyWatcher {

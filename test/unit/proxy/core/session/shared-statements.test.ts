@@ -203,6 +203,53 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
   });
 
+  test("is deallocated by a statement that SQL executes", () => {
+    const world = prepared().client(say.parse("d", "deallocate s"), say.sync());
+    world.backend(0, says.parsed, says.noRows, says.ready());
+    world.story();
+    world.client(say.query("execute d"));
+    expect(world.story()).toBe("take 0\n>0 P(d) P(s) S\n>0 Q(execute d)");
+    world.backend(0, says.parsed, says.parsed, says.ready(), says.done, says.ready());
+    world.story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toMatch(/^>0 (?:C )?B\(s\) E S$/);
+  });
+
+  test("stays when a statement that SQL executes fails to deallocate it", () => {
+    const world = prepared().client(say.parse("d", "deallocate s"), say.sync());
+    world.backend(0, says.parsed, says.noRows, says.ready());
+    world.client(say.parse("", "execute d"), say.bind("", ""), ...RUN);
+    world.backend(0, says.parsed, says.parsed, says.bound, says.parsed);
+    world.backend(0, says.error("57014"), says.ready());
+    world.story();
+    world.client(say.parse("s", WRITE), say.sync());
+    world.backend(0, says.error("42P05"), says.ready());
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toContain(">0 B(s) E S");
+  });
+
+  test("is gone with all others after a DEALLOCATE ALL that SQL executes", () => {
+    const world = prepared().client(say.parse("d", "deallocate all"), say.sync());
+    world.backend(0, says.parsed, says.noRows, says.ready());
+    world.client(say.query("execute d"));
+    world.backend(0, says.parsed, says.ready(), says.done, says.ready());
+    world.story();
+    world.client(say.parse("s", WRITE), say.sync());
+    expect(world.story()).toMatch(/>0 P\(pgquorum\/\d\) D S/);
+  });
+
+  test("is in a circle of statements that execute each other, which ends with an error", () => {
+    const world = prepared().client(
+      say.parse("a", "execute b"),
+      say.parse("b", "execute a"),
+      say.sync(),
+    );
+    world.backend(0, says.parsed, says.parsed, says.parsed, says.ready());
+    world.story();
+    world.client(say.query("execute a")).backend(0, says.error("54001"), says.ready());
+    expect(world.story()).toBe(">0 Q(execute a)\n>client E(54001)\n>client ZI");
+  });
+
   test("is too long to be shared", () => {
     const world = new World({ isSharing: true, backends: [0] });
     world.client(say.parse("s", `${WRITE} -- ${"x".repeat(70_000)}`), say.sync());
