@@ -176,10 +176,10 @@ export class BatchForwarder {
     link.known.startBatch();
     for (let i = 0; i < count; i += 1) {
       const statement = statements[i] ?? null;
-      if (kinds[i] !== SENT.describe || statement === null || statement.shared === null) continue;
-      if (statement.columnsFrom === "text" && !this.#supply.has(link, statement)) {
-        this.#supply.add(link, statement, HIDDEN);
-      }
+      if (kinds[i] !== SENT.describe || statement === null) continue;
+      // What the batch itself prepares is not lacking.
+      const isKnown = this.#statements.get(statement.name) === statement;
+      if (isKnown && statement.columnsFrom === "text") this.#supply.addApart(link, statement);
     }
     if (this.#output.lengthBytes === 0) return false;
     link.note(SENT.sync, HIDDEN);

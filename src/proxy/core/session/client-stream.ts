@@ -57,8 +57,8 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
-  /** What the batch describes was prepared before it. */
-  #hasSupplied = false;
+  /** Where what the batch describes was prepared before it. */
+  #supplied: BackendLink | null = null;
   readonly #own: OwnMessages;
 
   constructor(o: ClientStreamOptions) {
@@ -82,6 +82,11 @@ export class ClientStream {
   /** The rest of a message that began there is still to come. */
   isInsideMessageFor(link: BackendLink): boolean {
     return this.#bodyBytes > 0 && this.#bodyLink === link;
+  }
+
+  /** A batch waits for what is prepared on this link: on another one it would be lacking again. */
+  waitsForSupplied(link: BackendLink): boolean {
+    return this.#supplied === link && this.#talk.waitsFor === "drained";
   }
 
   /** @param bytes valid during the call, and longer where a port stopped their source. */
@@ -393,14 +398,15 @@ export class ClientStream {
     return end;
   }
 
-  /** See `BatchForwarder.supplyDescribed`; once for a batch. */
+  /** See `BatchForwarder.supplyDescribed`; once for a batch on a link. */
   #waitsForDescribed(link: BackendLink, continues: boolean, endsWith: string): boolean {
     const isOutside = !continues && link.pending.isIdle && this.#talk.status === READY.idle;
     const mayBegin = isOutside && (endsWith !== "sync" || this.#batch.begins);
-    const isFirstTime = mayBegin && this.#talk.isSharing && !this.#hasSupplied;
-    this.#hasSupplied = isFirstTime && this.#forwarder.supplyDescribed(link);
-    if (this.#hasSupplied) this.#talk.wait("drained");
-    return this.#hasSupplied;
+    const isFirstTime = mayBegin && this.#talk.isSharing && this.#supplied !== link;
+    const isSupplied = isFirstTime && this.#forwarder.supplyDescribed(link);
+    this.#supplied = isSupplied ? link : null;
+    if (isSupplied) this.#talk.wait("drained");
+    return isSupplied;
   }
 
   /** The rest of the batch waits until the server has said what one of its statements is. */

@@ -221,6 +221,7 @@ export class Session implements LinkOwner {
     } else if (this.#movesFrom === link && link.isQuiet) {
       this.#moveRead(link);
     } else if (this.#carrier !== null) {
+      if (this.#stream.waitsForSupplied(link)) return this.#resumeSupplied(link);
       this.#releaseWhenOver(link);
       if (!this.#carrier.isProbing) this.#talk.goOn("probed");
     }
@@ -532,6 +533,12 @@ export class Session implements LinkOwner {
     const isOver = pending === undefined || pending.count === 0;
     // What is unsynced may keep its answers, unless it was flushed.
     if (isOver || (waitsFor === "flushed" ? pending.isCopyIn : pending.isUnsynced)) this.#resume();
+  }
+
+  /** The batch that waits comes first: it is for this connection that something was prepared. */
+  #resumeSupplied(link: BackendLink): void {
+    this.#resumeWhenDrained();
+    if (!this.#talk.hasEnded) this.#releaseWhenOver(link);
   }
 
   #resume(): void {

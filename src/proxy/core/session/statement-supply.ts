@@ -72,6 +72,17 @@ export class StatementSupply {
     link.known.add(shared, { columns, parameters: statement.parameters });
   }
 
+  /** Prepares what that server lacks before a batch that describes it. */
+  addApart(link: BackendLink, statement: PreparedStatement): void {
+    const isShared = statement.shared !== null;
+    if ((!isShared && statement.name !== "") || this.has(link, statement)) return;
+    this.add(link, statement, HIDDEN);
+    if (isShared) return;
+    // It takes the place of whatever has no name there; the Describe tells what it is now.
+    link.isUnnamedForeign = false;
+    statement.columns = null;
+  }
+
   /**
    * For one that the server does not have, or not as the client knows it.
    *

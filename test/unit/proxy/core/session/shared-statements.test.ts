@@ -27,6 +27,18 @@ function moved(world: World): World {
   return world;
 }
 
+test("a statement without a name is prepared on another connection before its Describe, in a transaction of its own", () => {
+  const world = new World({ isSharing: true, backends: [0] });
+  world.client(say.parse("", WRITE), say.sync());
+  world.backend(0, says.parsed, says.ready());
+  expect(world.story()).toContain("release 0");
+  moved(world).client(say.describe("S", ""), say.query("begin isolation level serializable"));
+  world.opened(0);
+  expect(world.story()).toContain(">0 P() S");
+  world.backend(0, says.parsed, says.ready());
+  expect(world.story()).toContain(">0 D\n");
+});
+
 describe("a named statement of a session that shares its connections", () => {
   test("has a name of ours there, and the connection is given back", () => {
     const world = prepared();
@@ -53,6 +65,24 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.story()).toContain(">0 P(pgquorum/1) S");
     world.backend(0, says.parsed, says.ready());
     expect(world.story()).toContain(">0 D");
+  });
+
+  test("is described where it was prepared for that, though the connection could be given back", () => {
+    const world = moved(prepared()).client(say.describe("S", "s"), say.flush());
+    world.opened(0);
+    world.story();
+    world.backend(0, says.parsed, says.ready());
+    expect(world.story()).toBe(">0 D H\nresume client");
+    world.backend(0, says.noRows).client(say.query("begin isolation level serializable"));
+    expect(world.story()).toBe(">client t n\n>0 Q(begin isolation level serializable)");
+  });
+
+  test("lets the connection go when its Describe must wait for more than its being prepared", () => {
+    const world = moved(prepared()).client(say.describe("S", "s"), say.flush());
+    world.opened(0);
+    world.story();
+    world.setGate("holds").backend(0, says.parsed, says.ready());
+    expect(world.story()).toBe("pause client\nrelease 0");
   });
 
   test("that cannot be prepared there gives the client that error", () => {
