@@ -218,7 +218,12 @@ export class BatchForwarder {
       this.#mayHaveEnded = true;
       return isRefused ? null : this.#execute(link, start);
     }
-    if (kind === SENT.bind) this.sql.bound(statement, this.#input, start);
+    if (kind === SENT.bind) {
+      // What the name means is only believed: what is executed may be something else.
+      const isBelieved =
+        statement !== null && statement.name !== "" && this.#statements.isUncertain;
+      this.sql.bound(isBelieved ? null : statement, this.#input, start);
+    }
     if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
       if (this.#renewed !== null) return this.#learn(link, this.#renewed);

@@ -280,6 +280,22 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.story()).toBe(">0 Q(execute a)\n>client E(54001)\n>client ZI");
   });
 
+  test("keeps the connection when it may have taken the name of a DEALLOCATE ALL that is executed", () => {
+    const world = new World({ isSharing: true, backends: [0] });
+    world.client(say.parse("d", "deallocate all"), say.sync());
+    world.backend(0, says.parsed, says.ready());
+    expect(world.story()).toContain("release 0");
+    // It takes away the name, and the next Parse takes it.
+    world.client(say.query("select 1; deallocate d"));
+    world.backend(0, says.parsed, says.ready(), says.done, says.done, says.ready());
+    world.client(say.parse("d", WRITE), say.sync());
+    world.backend(0, says.parsed, says.ready());
+    world.client(say.bind("", "d"), say.execute(), say.sync());
+    world.backend(0, says.bound, says.done, says.ready());
+    expect(world.story()).not.toContain("release");
+    expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
+  });
+
   test("is too long to be shared", () => {
     const world = new World({ isSharing: true, backends: [0] });
     world.client(say.parse("s", `${WRITE} -- ${"x".repeat(70_000)}`), say.sync());
