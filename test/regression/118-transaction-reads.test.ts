@@ -185,6 +185,27 @@ describe.each(["session", "transaction"])("in %s mode, reads of a transaction", 
     raw.destroy();
   });
 
+  test.each([
+    ["begins with BEGIN", [say.parse("", "begin"), say.bind("", ""), say.execute("", 0)]],
+    [
+      "begins with a BEGIN of a name",
+      [say.parse("S_1", "begin"), say.bind("", "S_1"), say.execute("", 0)],
+    ],
+  ])("that fail are answered once, behind a batch that %s", async (_title, begin) => {
+    const raw = await RawClient.login((worker as WorkerHarness).port);
+    const asked = async (text: string, ...before: readonly Buffer[]): Promise<string> => {
+      raw.frames.length = 0;
+      const read = [say.bind("", ""), say.describe("P", ""), say.execute("", 0), say.sync()];
+      raw.send(...before, say.parse("", text), ...read);
+      await raw.ready();
+      return raw.types();
+    };
+    expect(await asked("select a from t limit 0", ...begin)).toBe("12C12TCZ");
+    expect(await asked("select 1/0")).toBe("1EZ");
+    expect(await asked("rollback")).toBe("12nCZ");
+    raw.destroy();
+  });
+
   test("that come before the BEGIN is answered stay", async () => {
     const raw = await RawClient.login((worker as WorkerHarness).port);
     raw.send(say.query("begin"), say.query(`${HERE} from t limit 1`), say.query("commit"));

@@ -289,7 +289,8 @@ export class BackendLink implements FrameSink {
     const hidden = this.pending.replied(type);
     if (isAsked) this.#answered();
     else if (!hidden && this.read.isUnseen) this.read.forget();
-    if (this.isAside && this.read.hasCare) this.#giveHeld();
+    // What is hidden was sent to another server: its reply begins anew.
+    if (!hidden && this.isAside && this.read.hasCare) this.#giveHeld();
     this.owner.ready(this, hidden);
   }
 
