@@ -19,7 +19,7 @@ export {
 } from "./catalog.ts";
 export { isHarmlessBuiltin } from "./functions.ts";
 export type { Judge } from "./judge.ts";
-export { reasonText, remedyText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
+export { reasonText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
 export {
   courseOf,
   nextPinned,
