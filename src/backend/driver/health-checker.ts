@@ -1,11 +1,11 @@
 /** The health check of one backend, joined to its probe. */
 import type { Secret } from "../../base/index.ts";
 import type { BackendConfig } from "../../config/index.ts";
+import { NO_CHECKS } from "../../wire/ipc/index.ts";
 import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
 import {
   healthCheck,
   newHealthCheck,
-  NO_CHECKS,
   withCheck,
   type HealthAction,
   type HealthEvent,

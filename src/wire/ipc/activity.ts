@@ -82,6 +82,23 @@ export interface HealthRow {
   readonly lastFailedAt: number | null;
 }
 
+/** Of a backend that was never checked. */
+export const NO_CHECKS: Omit<HealthRow, "backendId"> = {
+  total: 0,
+  succeeded: 0,
+  failed: 0,
+  skipped: 0,
+  retries: 0,
+  retriesMax: 0,
+  durationMax: 0,
+  durationMin: 0,
+  durationSum: 0,
+  lastAt: null,
+  lastSucceededAt: null,
+  lastSkippedAt: null,
+  lastFailedAt: null,
+};
+
 /** What the whole node does. */
 export interface NodeActivity {
   readonly workers: readonly WorkerActivity[];

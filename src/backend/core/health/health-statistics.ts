@@ -1,38 +1,8 @@
 import type { Ms } from "../../../base/index.ts";
+import type { HealthRow } from "../../../wire/ipc/index.ts";
 
 /** Of the checks of one backend since the node's start. Source: Pgpool-II, pcp_health_check_stats. */
-export interface HealthStatistics {
-  readonly total: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  /** Checks of a backend that was down already. */
-  readonly skipped: number;
-  readonly retries: number;
-  readonly retriesMax: number;
-  readonly durationMax: Ms;
-  readonly durationMin: Ms;
-  readonly durationSum: Ms;
-  readonly lastAt: number | null;
-  readonly lastSucceededAt: number | null;
-  readonly lastSkippedAt: number | null;
-  readonly lastFailedAt: number | null;
-}
-
-export const NO_CHECKS: HealthStatistics = {
-  total: 0,
-  succeeded: 0,
-  failed: 0,
-  skipped: 0,
-  retries: 0,
-  retriesMax: 0,
-  durationMax: 0,
-  durationMin: 0,
-  durationSum: 0,
-  lastAt: null,
-  lastSucceededAt: null,
-  lastSkippedAt: null,
-  lastFailedAt: null,
-};
+export type HealthStatistics = Omit<HealthRow, "backendId">;
 
 /** A check with all its attempts. */
 export interface FinishedCheck {

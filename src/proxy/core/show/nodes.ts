@@ -1,9 +1,9 @@
 import {
+  NO_CHECKS,
   STATISTIC,
   statisticOf,
   type BackendView,
   type ClusterView,
-  type HealthRow,
   type NodeActivity,
 } from "../../../wire/ipc/index.ts";
 
@@ -71,7 +71,7 @@ export function healthStatsRows(data: NodeData, { health }: NodeActivity): reado
   const { view, formatTime } = data;
   const at = (wallMs: number | null): string => (wallMs === null ? "" : formatTime(wallMs));
   return view.backends.map((backend) => {
-    const one = health.find(({ backendId }) => backendId === backend.id) ?? NO_HEALTH;
+    const one = health.find(({ backendId }) => backendId === backend.id) ?? NO_CHECKS;
     const timed = one.succeeded + one.failed;
     const average = (sum: number): string => (timed === 0 ? 0 : sum / timed).toFixed(6);
     return [
@@ -98,22 +98,6 @@ export function healthStatsRows(data: NodeData, { health }: NodeActivity): reado
     ];
   });
 }
-
-const NO_HEALTH: Omit<HealthRow, "backendId"> = {
-  total: 0,
-  succeeded: 0,
-  failed: 0,
-  skipped: 0,
-  retries: 0,
-  retriesMax: 0,
-  durationMax: 0,
-  durationMin: 0,
-  durationSum: 0,
-  lastAt: null,
-  lastSucceededAt: null,
-  lastSkippedAt: null,
-  lastFailedAt: null,
-};
 
 function roleOf({ id }: BackendView, { primaryId }: ClusterView): string {
   return id === primaryId ? "primary" : "standby";

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { NO_CHECKS, withCheck } from "../../../../../src/backend/core/health/index.ts";
+import { withCheck } from "../../../../../src/backend/core/health/index.ts";
+import { NO_CHECKS } from "../../../../../src/wire/ipc/index.ts";
 
 it("counts checks by how they ended, and times those that were not skipped", () => {
   const checks = [
