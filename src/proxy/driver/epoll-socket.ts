@@ -16,6 +16,7 @@ import {
 } from "./byte-socket.ts";
 import { EpollDoors } from "./epoll-doors.ts";
 import { EpollPoller, READ_BYTES, type PolledSocket, type ReadMemory } from "./epoll-poller.ts";
+import { EndingSocket } from "./ending-socket.ts";
 import { connectHandle } from "./handle-connect.ts";
 import { NO_NAME, readSocketName, type NamedAddress } from "./socket-name.ts";
 
@@ -56,9 +57,8 @@ interface Rest {
   readonly memory: ReadMemory | null;
 }
 
-class EpollSocket implements ByteSocket, PolledSocket {
+class EpollSocket extends EndingSocket implements ByteSocket, PolledSocket {
   readonly #poller: EpollPoller;
-  readonly #events: SocketEvents;
   /** -1 before it is connected, and after it is closed. */
   #fd = -1;
   /** What the kernel tells of. */
@@ -66,17 +66,13 @@ class EpollSocket implements ByteSocket, PolledSocket {
   /** Writes that the kernel has not taken wholly; also those before it was connected. */
   readonly #rests: Rest[] = [];
   #pauses = 0;
-  /** Nobody wants to hear of it any more. */
-  #isOver = false;
   /** Nothing is written behind what is left. */
   #isEnding = false;
-  #giveUp: (() => void) | null = null;
-  #endTimer: NodeJS.Timeout | null = null;
   #remote: NamedAddress | null = null;
 
   private constructor(poller: EpollPoller, events: SocketEvents) {
+    super(events);
     this.#poller = poller;
-    this.#events = events;
   }
 
   static ofAccepted(
@@ -96,7 +92,7 @@ class EpollSocket implements ByteSocket, PolledSocket {
     events: SocketEvents,
   ): EpollSocket {
     const socket = new EpollSocket(poller, events);
-    socket.#giveUp = connectHandle(handles, target, (handle, error) =>
+    socket.giveUp = connectHandle(handles, target, (handle, error) =>
       socket.#connected(handle, error),
     );
     return socket;
@@ -119,11 +115,11 @@ class EpollSocket implements ByteSocket, PolledSocket {
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): void {
-    if (this.#isOver || start === end) return;
+    if (this.isOver || start === end) return;
     if (this.#rests.length > 0 || this.#fd < 0) return this.#keep(bytes, start, end);
     const sent = this.#send(bytes, start, end);
     if (sent === end - start) return;
-    if (sent < 0) return this.#lostSoon(streamError("write", sent));
+    if (sent < 0) return this.lostSoon(streamError("write", sent));
     this.#keep(bytes, start + sent, end);
     this.#poll();
   }
@@ -134,26 +130,21 @@ class EpollSocket implements ByteSocket, PolledSocket {
   }
 
   resume(reason: number): void {
-    if (this.#isOver || this.#pauses === 0) return;
+    if (this.isOver || this.#pauses === 0) return;
     this.#pauses &= ~reason;
     if (this.#pauses === 0 && (this.#mask & EPOLL.in) === 0) this.#poll();
   }
 
   end(withinMs: number): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    if (this.#fd < 0) return this.#close();
-    this.#endTimer = setTimeout(() => this.#close(), withinMs);
+    if (this.isOver) return;
+    this.isOver = true;
+    if (this.#fd < 0) return this.close();
+    this.closeWithin(withinMs);
     // Bytes that nobody read would make the kernel reset the connection, and what we wrote be lost.
     this.#pauses = 0;
     this.#isEnding = true;
     if (this.#rests.length === 0) this.#shutDown();
     this.#poll();
-  }
-
-  destroy(): void {
-    this.#isOver = true;
-    this.#close();
   }
 
   ready(mask: number): void {
@@ -168,7 +159,7 @@ class EpollSocket implements ByteSocket, PolledSocket {
   #attach(fd: number): void {
     this.#fd = fd;
     this.#mask = EPOLL.in;
-    if (!this.#poller.add(fd, this, EPOLL.in)) this.#lostSoon(streamError("epoll_ctl", ENOSPC));
+    if (!this.#poller.add(fd, this, EPOLL.in)) this.lostSoon(streamError("epoll_ctl", ENOSPC));
   }
 
   /** Tells the kernel what is wanted. */
@@ -177,16 +168,16 @@ class EpollSocket implements ByteSocket, PolledSocket {
     const wanted = (this.#pauses === 0 ? EPOLL.in : 0) | (this.#rests.length > 0 ? EPOLL.out : 0);
     const isNoted = this.#poller.change(this.#fd, this.#mask, wanted);
     this.#mask = wanted;
-    if (!isNoted) this.#lostSoon(streamError("epoll_ctl", ENOSPC));
+    if (!isNoted) this.lostSoon(streamError("epoll_ctl", ENOSPC));
   }
 
   #connected(handle: StreamHandle | null, error: Error | null): void {
-    this.#giveUp = null;
-    if (handle === null) return this.#lost(error);
+    this.giveUp = null;
+    if (handle === null) return this.lost(error);
     const fd = takeOver(this.#poller, handle);
     const hasEarly = this.#rests.length > 0;
     this.#attach(fd);
-    this.#events.connected();
+    this.events.connected();
     if (hasEarly) this.#writeRests();
   }
 
@@ -194,7 +185,7 @@ class EpollSocket implements ByteSocket, PolledSocket {
     for (let count = 0; count < READS_MAX; count += 1) {
       const got = this.#poller.read(this.#fd);
       if (typeof got === "number") return this.#readEnded(got);
-      if (!this.#isOver) this.#events.received(got);
+      if (!this.isOver) this.events.received(got);
       // There is more only when all the room was needed.
       if (got.length < READ_BYTES || this.#pauses !== 0 || this.#fd < 0) return;
     }
@@ -203,7 +194,7 @@ class EpollSocket implements ByteSocket, PolledSocket {
   /** @param error 0 at the end. */
   #readEnded(error: number): void {
     if (error === EAGAIN || error === EINTR) return;
-    this.#lost(error === 0 ? null : streamError("read", error));
+    this.lost(error === 0 ? null : streamError("read", error));
   }
 
   /** @returns how many bytes the kernel took, or an error. */
@@ -235,7 +226,7 @@ class EpollSocket implements ByteSocket, PolledSocket {
     while (rests.length > 0) {
       const { bytes, memory } = rests[0] as Rest;
       const sent = this.#send(bytes, 0, bytes.length);
-      if (sent < 0) return this.#lost(streamError("write", sent));
+      if (sent < 0) return this.lost(streamError("write", sent));
       if (sent < bytes.length) {
         rests[0] = { bytes: bytes.subarray(sent), memory };
         return this.#poll();
@@ -245,32 +236,15 @@ class EpollSocket implements ByteSocket, PolledSocket {
     }
     if (this.#isEnding) this.#shutDown();
     this.#poll();
-    if (!this.#isOver) this.#events.drained();
+    if (!this.isOver) this.events.drained();
   }
 
   /** What follows is the other side's end. */
   #shutDown(): void {
-    if (this.#poller.calls.shutDownWriting(this.#fd) < 0) this.#close();
+    if (this.#poller.calls.shutDownWriting(this.#fd) < 0) this.close();
   }
 
-  /** A write found that it is gone: closed now, told when whoever wrote is done. */
-  #lostSoon(cause: Error): void {
-    this.#close();
-    process.nextTick(() => this.#lost(cause));
-  }
-
-  #lost(cause: Error | null): void {
-    this.#close();
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#events.closed(cause);
-  }
-
-  #close(): void {
-    this.#giveUp?.();
-    this.#giveUp = null;
-    if (this.#endTimer !== null) clearTimeout(this.#endTimer);
-    this.#endTimer = null;
+  protected override letGo(): void {
     for (const { memory } of this.#rests) if (memory !== null) this.#poller.giveBack(memory);
     this.#rests.length = 0;
     if (this.#fd < 0) return;

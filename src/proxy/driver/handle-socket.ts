@@ -7,6 +7,7 @@ import {
   type SocketIo,
   type SocketTarget,
 } from "./byte-socket.ts";
+import { EndingSocket } from "./ending-socket.ts";
 import { connectHandle } from "./handle-connect.ts";
 import { ReadSlabs, type ReadSlot } from "./read-slabs.ts";
 import {
@@ -45,9 +46,8 @@ let onRead: (this: StreamHandle) => void;
 let onWritten: (this: StreamRequest, status: number) => void;
 let onShutDown: (this: StreamRequest, status: number) => void;
 
-class HandleSocket implements ByteSocket {
+class HandleSocket extends EndingSocket implements ByteSocket {
   readonly #shared: Shared;
-  readonly #events: SocketEvents;
   /** Null before it is connected, and after it is closed. */
   #handle: StreamHandle | null = null;
   /** Given back with the handle. */
@@ -57,17 +57,13 @@ class HandleSocket implements ByteSocket {
   /** Writes that the kernel has not taken wholly. */
   #writesOpen = 0;
   #pauses = 0;
-  /** Nobody wants to hear of it any more. */
-  #isOver = false;
   /** Written before it was connected; null once it is. */
   #early: Buffer[] | null = null;
-  #giveUp: (() => void) | null = null;
-  #endTimer: NodeJS.Timeout | null = null;
   #remote: SocketName | null = null;
 
   private constructor(shared: Shared, readBufferBytes: number, events: SocketEvents) {
+    super(events);
     this.#shared = shared;
-    this.#events = events;
     this.#slot = slabsOf(shared, readBufferBytes).take();
     this.#view = this.#slot.view;
   }
@@ -91,7 +87,7 @@ class HandleSocket implements ByteSocket {
   ): HandleSocket {
     const socket = new HandleSocket(shared, readBufferBytes, events);
     socket.#early = [];
-    socket.#giveUp = connectHandle(shared.handles, target, (handle, error) =>
+    socket.giveUp = connectHandle(shared.handles, target, (handle, error) =>
       socket.#connected(handle, error),
     );
     return socket;
@@ -116,39 +112,34 @@ class HandleSocket implements ByteSocket {
   }
 
   write(bytes: Buffer, start = 0, end = bytes.length): void {
-    if (this.#isOver || start === end) return;
+    if (this.isOver || start === end) return;
     this.#write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
   }
 
   pause(reason: number): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     if (this.#pauses === 0) this.#handle?.readStop();
     this.#pauses |= reason;
   }
 
   resume(reason: number): void {
-    if (this.#isOver || this.#pauses === 0) return;
+    if (this.isOver || this.#pauses === 0) return;
     this.#pauses &= ~reason;
     if (this.#pauses === 0) this.#handle?.readStart();
   }
 
   end(withinMs: number): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.isOver) return;
+    this.isOver = true;
     const handle = this.#handle;
-    if (handle === null) return this.#close();
-    this.#endTimer = setTimeout(() => this.#close(), withinMs);
+    if (handle === null) return this.close();
+    this.closeWithin(withinMs);
     // Bytes that nobody read would make the kernel reset the connection, and what we wrote be lost.
     if (this.#pauses > 0) handle.readStart();
     const request = this.#shared.handles.newShutdown();
     request.owner = this;
     request.oncomplete = onShutDown;
-    if (handle.shutdown(request) !== 0) this.#close();
-  }
-
-  destroy(): void {
-    this.#isOver = true;
-    this.#close();
+    if (handle.shutdown(request) !== 0) this.close();
   }
 
   static {
@@ -165,7 +156,7 @@ class HandleSocket implements ByteSocket {
       const socket = this.owner as HandleSocket;
       this.owner = null;
       // What follows is the other side's end.
-      if (status < 0) socket.#close();
+      if (status < 0) socket.close();
     };
   }
 
@@ -180,25 +171,25 @@ class HandleSocket implements ByteSocket {
   }
 
   #connected(handle: StreamHandle | null, error: Error | null): void {
-    this.#giveUp = null;
-    if (handle === null) return this.#lost(error);
+    this.giveUp = null;
+    if (handle === null) return this.lost(error);
     const early = this.#early ?? [];
     this.#early = null;
     this.#attach(handle);
     for (const bytes of early) this.#write(bytes);
-    this.#events.connected();
+    this.events.connected();
     for (const _ of early) this.#writeEnded();
   }
 
   #read(bytesOrError: number): void {
     if (bytesOrError > 0) {
-      if (this.#isOver) return;
+      if (this.isOver) return;
       if (this.#view.length !== bytesOrError) {
         this.#view = (this.#slot as ReadSlot).view.subarray(0, bytesOrError);
       }
-      this.#events.received(this.#view);
+      this.events.received(this.#view);
     } else if (bytesOrError < 0) {
-      this.#lost(bytesOrError === EOF ? null : streamError("read", bytesOrError));
+      this.lost(bytesOrError === EOF ? null : streamError("read", bytesOrError));
     }
   }
 
@@ -212,7 +203,7 @@ class HandleSocket implements ByteSocket {
     }
     const { handles, spareWrite: request } = shared;
     const status = this.#handle.writeBuffer(request, bytes);
-    if (status !== 0) return this.#lostSoon(streamError("write", status));
+    if (status !== 0) return this.lostSoon(streamError("write", status));
     if (handles.state[handles.isAsyncAt] === 0) return;
     shared.spareWrite = handles.newWrite();
     this.#writesOpen += 1;
@@ -225,34 +216,17 @@ class HandleSocket implements ByteSocket {
   #written(request: StreamRequest, status: number): void {
     (request.pinned as ReadSlot | null)?.release();
     request.owner = null;
-    if (status < 0 && this.#handle !== null) return this.#lost(streamError("write", status));
+    if (status < 0 && this.#handle !== null) return this.lost(streamError("write", status));
     this.#writeEnded();
   }
 
   #writeEnded(): void {
     this.#writesOpen -= 1;
-    if (this.#writesOpen === 0 && !this.#isOver) this.#events.drained();
+    if (this.#writesOpen === 0 && !this.isOver) this.events.drained();
   }
 
-  /** A write found that it is gone: closed now, told when whoever wrote is done. */
-  #lostSoon(cause: Error): void {
-    this.#close();
-    process.nextTick(() => this.#lost(cause));
-  }
-
-  #lost(cause: Error | null): void {
-    this.#close();
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#events.closed(cause);
-  }
-
-  #close(): void {
+  protected override letGo(): void {
     this.#early = null;
-    this.#giveUp?.();
-    this.#giveUp = null;
-    if (this.#endTimer !== null) clearTimeout(this.#endTimer);
-    this.#endTimer = null;
     if (this.#handle !== null) {
       // Garbage collection gets to handles late: what they refer to must not wait for that.
       this.#handle.owner = null;
