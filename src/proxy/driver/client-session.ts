@@ -10,12 +10,12 @@ import {
 } from "../../wire/ipc/index.ts";
 import { buildError } from "../../wire/postgres/index.ts";
 import {
+  loggingOf,
   Session,
   type BackendLink,
   type FirstState,
   type SessionPort,
   type StartedClient,
-  type StatementLogging,
 } from "../core/session/index.ts";
 import {
   answerParameter,
@@ -563,27 +563,6 @@ function logOptionsOf(config: Config, file: Config): LogDetails["own"] {
   const isSame = minLevel === file.log_min_messages && errorVerbosity === file.log_error_verbosity;
   return isSame ? undefined : { minLevel, errorVerbosity };
 }
-
-function loggingOf(config: Config): StatementLogging {
-  return {
-    statements: config.log_statement,
-    perNode: config.log_per_node_statement,
-    notices: config.notice_per_node_statement && NOTICE_LEVELS.has(config.client_min_messages),
-    clientMessages: config.log_client_messages,
-    backendMessages: config.log_backend_messages,
-  };
-}
-
-/** Of client_min_messages, with which a NOTICE is told. */
-const NOTICE_LEVELS: ReadonlySet<string> = new Set([
-  "debug5",
-  "debug4",
-  "debug3",
-  "debug2",
-  "debug1",
-  "info",
-  "notice",
-]);
 
 function oneValue(column: string, lsn: number): ShowAnswer {
   return { columns: [column], rows: [[lsn === 0 ? "" : formatLsn(lsn)]], tag: "SHOW" };

@@ -19,7 +19,7 @@ export {
 } from "./backend-login.ts";
 export { Session, type SessionOptions } from "./session.ts";
 export { BackendLink, NOBODY, type HiddenReply, type LinkPort } from "./backend-link.ts";
-export type { StatementLogging } from "./statement-log.ts";
+export { loggingOf } from "./statement-log.ts";
 export { catalogQuery, readCatalogAnswer } from "./catalog-query.ts";
 export { SharedStatements } from "./shared-statements.ts";
 export type { SessionPort } from "./port.ts";

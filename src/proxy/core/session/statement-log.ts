@@ -1,3 +1,4 @@
+import type { Config } from "../../../config/index.ts";
 import {
   BACKEND,
   buildNotice,
@@ -23,6 +24,27 @@ export interface StatementLogging {
   /** log_backend_messages */
   readonly backendMessages: "none" | "terse" | "verbose";
 }
+
+export function loggingOf(config: Config): StatementLogging {
+  return {
+    statements: config.log_statement,
+    perNode: config.log_per_node_statement,
+    notices: config.notice_per_node_statement && NOTICE_LEVELS.has(config.client_min_messages),
+    clientMessages: config.log_client_messages,
+    backendMessages: config.log_backend_messages,
+  };
+}
+
+/** Of client_min_messages, with which a NOTICE is told. */
+const NOTICE_LEVELS: ReadonlySet<string> = new Set([
+  "debug5",
+  "debug4",
+  "debug3",
+  "debug2",
+  "debug1",
+  "info",
+  "notice",
+]);
 
 export interface StatementLogPort {
   log(message: string, detail?: string): void;
