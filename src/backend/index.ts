@@ -10,10 +10,12 @@ export * from "./core/failover/index.ts";
 export * from "./core/replication-delay/index.ts";
 export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
 export {
+  openServerSession,
   withServerSession,
   type ProbeFailure,
   type ServerAddress,
   type ServerLogin,
+  type ServerSession,
 } from "./driver/server-session.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";

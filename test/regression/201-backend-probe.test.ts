@@ -2,10 +2,13 @@ import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   checkReplication,
+  openServerSession,
   probeBackend,
   searchPrimary,
   startHealthChecker,
+  type ProbeFailure,
   type ProbeOptions,
+  type ServerSession,
 } from "../../src/backend/index.ts";
 import { Secret } from "../../src/base/index.ts";
 import type { BackendConfig } from "../../src/config/index.ts";
@@ -183,6 +186,49 @@ describe("a probe", () => {
     for (let attempt = 0; attempt < 20; attempt += 1) await probeBackend(optionsFor(primary.port));
     const sockets = process.getActiveResourcesInfo().filter((name) => name.startsWith("TCPSocket"));
     expect(sockets).toEqual([]);
+  });
+});
+
+describe("a session that is kept", () => {
+  async function open(onEnd?: (failure: ProbeFailure) => void): Promise<ServerSession> {
+    const opened = await openServerSession(optionsFor(primary.port), onEnd);
+    if (!opened.ok) throw new Error(opened.error.message);
+    return opened.value;
+  }
+  const pidOf = async (session: ServerSession): Promise<string> => {
+    const answer = await session.ask((ask) => ask("SELECT pg_backend_pid()"), 2000);
+    return answer.ok ? String(answer.value[0]?.[0]) : answer.error.message;
+  };
+
+  it("asks by the same connection again and again, also behind an error", async () => {
+    const session = await open();
+    const pid = await pidOf(session);
+    const wrong = await session.ask((ask) => ask("SELECT 1/0"), 2000);
+    expect(wrong).toMatchObject({ ok: false, error: { sqlstate: "22012" } });
+    expect(await pidOf(session)).toBe(pid);
+    await session.close();
+    expect(session.isOpen).toBe(false);
+  });
+
+  it("tells the last words of a server that ends it", async () => {
+    let tell: (failure: ProbeFailure) => void = () => undefined;
+    const ended = new Promise<ProbeFailure>((resolve) => {
+      tell = resolve;
+    });
+    const session = await open((failure) => tell(failure));
+    await primary.sql(`SELECT pg_terminate_backend(${await pidOf(session)})`);
+    expect(await ended).toMatchObject({ sqlstate: "57P01" });
+    expect(session.isOpen).toBe(false);
+    expect(await pidOf(session)).toContain("terminating connection");
+    await session.close();
+  });
+
+  it("is over when a question takes too long", async () => {
+    const session = await open();
+    const slow = await session.ask((ask) => ask("SELECT pg_sleep(5)"), 100);
+    expect(slow).toMatchObject({ ok: false, error: { cause: "timeout" } });
+    expect(session.isOpen).toBe(false);
+    await session.close();
   });
 });
 

@@ -1,10 +1,11 @@
 /**
- * One short connection of our own to a backend: start-up, authentication, a few questions, gone.
- * It ends by its deadline whatever the server does, and leaves no socket behind.
+ * A connection of our own to a backend: start-up, authentication, a few questions; gone again
+ * (`withServerSession`) or kept for more (`openServerSession`). No question outlasts its deadline
+ * whatever the server does, and no socket is left behind.
  */
 import { Socket } from "node:net";
 import pg from "pg";
-import { fail, succeed, type Ms, type Result, type Secret } from "../../base/index.ts";
+import { assert, fail, succeed, type Ms, type Result, type Secret } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
 import type { CheckFailure } from "../core/health/index.ts";
 
@@ -40,13 +41,26 @@ export interface ProbeFailure {
 const SOCKET_DIRECTORY = "/var/run/postgresql";
 /** Nothing waits longer, not even where the configuration says "no limit". */
 const TIMEOUT_MS_MAX = 600_000;
-/** All that a server may say in one session. */
+/** All that a server may say to the questions of one deadline. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** The server is given so long to take our good-bye. */
 const GOODBYE_MS = 200;
 
 /** Asks one statement; all values come as text or null. */
 export type Ask = (text: string) => Promise<readonly (readonly (string | null)[])[]>;
+
+/** A connection that is kept. Its end is told by `onEnd`, and by every later `ask`. */
+export interface ServerSession {
+  readonly isOpen: boolean;
+  /**
+   * Lets `work` ask, one `work` at a time. An error that the server reports leaves the session
+   * open; whatever else goes wrong ends it, as does an answer that takes too long.
+   *
+   * @param timeoutMs for all of it; 0 = `TIMEOUT_MS_MAX`.
+   */
+  ask<T>(work: (ask: Ask) => Promise<T>, timeoutMs: Ms): Promise<Result<T, ProbeFailure>>;
+  close(): Promise<void>;
+}
 
 /**
  * Opens a session, lets `work` ask, and closes it. Never rejects for what the server or the
@@ -56,30 +70,103 @@ export async function withServerSession<T>(
   options: SessionOptions,
   work: (ask: Ask) => Promise<T>,
 ): Promise<Result<T, ProbeFailure>> {
-  const socket = new Socket();
-  const client = makeClient(options, socket);
-  // A late error of a connection that has been given up is nobody's concern.
-  client.on("error", () => undefined);
-  const deadline = new Deadline(options, socket);
-  const talk = async (): Promise<T> => {
-    await client.connect();
+  const session = new Session(options);
+  const outcome = await session.within(options, async (ask) => {
+    await session.connect();
+    return await work(ask);
+  });
+  await session.close();
+  return outcome;
+}
+
+/**
+ * Opens a session that stays until it is closed, or until the server or the network ends it.
+ *
+ * @param onEnd told once, unless we closed it: the server's last words, where it had any.
+ */
+export async function openServerSession(
+  options: SessionOptions,
+  onEnd?: (failure: ProbeFailure) => void,
+): Promise<Result<ServerSession, ProbeFailure>> {
+  const session = new Session(options);
+  const opened = await session.within(options, () => session.connect());
+  if (opened.ok) {
+    session.watch(onEnd);
+    return succeed(session);
+  }
+  await session.close();
+  return opened;
+}
+
+class Session implements ServerSession {
+  readonly #client: pg.Client;
+  readonly #socket = new Socket();
+  #isAsking = false;
+  #isClosed = false;
+  /** What went wrong first while nobody asked. */
+  #lastWords: ProbeFailure | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#client = makeClient(options, this.#socket);
+    // A late error of a connection that has been given up is nobody's concern.
+    this.#client.on("error", (error) => {
+      this.#lastWords ??= classify(error);
+    });
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed && !this.#socket.destroyed && this.#lastWords === null;
+  }
+
+  async connect(): Promise<void> {
+    await this.#client.connect();
+  }
+
+  watch(onEnd: ((failure: ProbeFailure) => void) | undefined): void {
+    this.#client.once("end", () => {
+      if (!this.#isClosed) onEnd?.(this.#lastWords ?? ENDED);
+    });
+  }
+
+  async ask<T>(work: (ask: Ask) => Promise<T>, timeoutMs: Ms): Promise<Result<T, ProbeFailure>> {
+    assert(!this.#isAsking, "a session is asked by one at a time");
+    if (!this.isOpen) return fail(this.#lastWords ?? ENDED);
+    this.#isAsking = true;
+    const outcome = await this.within({ timeoutMs, connectTimeoutMs: 0 }, work);
+    this.#isAsking = false;
+    if (!outcome.ok && outcome.error.sqlstate === null) this.#socket.destroy();
+    return outcome;
+  }
+
+  async within<T>(
+    limits: Limits,
+    talk: (ask: Ask) => Promise<T>,
+  ): Promise<Result<T, ProbeFailure>> {
+    const deadline = new Deadline(limits, this.#socket);
     const ask: Ask = async (text) => {
-      const { rows } = await client.query<(string | null)[]>({ text, rowMode: "array" });
+      const { rows } = await this.#client.query<(string | null)[]>({ text, rowMode: "array" });
       return rows;
     };
-    return await work(ask);
-  };
-  try {
-    const value = await Promise.race([talk(), deadline.reached]);
-    return succeed(value);
-  } catch (error) {
-    if (error instanceof ServerFault) return fail(error.failure);
-    return fail(classify(error));
-  } finally {
-    deadline.cancel();
-    await close(client, socket);
+    try {
+      return succeed(await Promise.race([talk(ask), deadline.reached]));
+    } catch (error) {
+      return fail(error instanceof ServerFault ? error.failure : classify(error));
+    } finally {
+      deadline.cancel();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await close(this.#client, this.#socket);
   }
 }
+
+const ENDED: ProbeFailure = {
+  cause: "closed",
+  message: "the connection has ended",
+  sqlstate: null,
+};
 
 /** What this module throws to itself. */
 class ServerFault extends Error {
@@ -106,14 +193,22 @@ function makeClient(options: SessionOptions, socket: Socket): pg.Client {
   });
 }
 
+interface Limits extends Partial<ServerAddress> {
+  readonly connectTimeoutMs: Ms;
+  readonly timeoutMs: Ms;
+}
+
 /** Rejects `reached` when the time is over, or when the server says too much. */
 class Deadline {
   readonly reached: Promise<never>;
+  readonly #socket: Socket;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #onData: () => void = () => undefined;
 
-  constructor(options: SessionOptions, socket: Socket) {
-    const { connectTimeoutMs, hostname, port } = options;
-    const timeoutMs = options.timeoutMs === 0 ? TIMEOUT_MS_MAX : options.timeoutMs;
+  constructor(limits: Limits, socket: Socket) {
+    this.#socket = socket;
+    const { connectTimeoutMs, hostname, port } = limits;
+    const timeoutMs = limits.timeoutMs === 0 ? TIMEOUT_MS_MAX : limits.timeoutMs;
     this.reached = new Promise((_, reject) => {
       const give = (cause: CheckFailure, message: string): void => {
         reject(new ServerFault(cause, message));
@@ -126,14 +221,17 @@ class Deadline {
           give("timeout", `no connection to ${hostname}:${port} within ${connectTimeoutMs} ms`);
         });
       }
-      socket.on("data", () => {
-        if (socket.bytesRead > ANSWER_BYTES_MAX) give("other", "the answer is too long");
-      });
+      const bytesMax = socket.bytesRead + ANSWER_BYTES_MAX;
+      this.#onData = () => {
+        if (socket.bytesRead > bytesMax) give("other", "the answer is too long");
+      };
+      socket.on("data", this.#onData);
     });
     this.reached.catch(() => undefined); // Reached after the talk has ended: nobody listens.
   }
 
   cancel(): void {
+    this.#socket.off("data", this.#onData);
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
