@@ -77,6 +77,8 @@ const NO_VIEW: ClusterView = {
   awaitsPrimary: false,
   backends: [],
   refusal: null,
+  isStreaming: true,
+  delayIsTime: false,
 };
 
 const workerId = Number(process.env.PGQUORUM_WORKER ?? "1");

@@ -423,6 +423,7 @@ export class BackendCare {
       selectCounts: this.#selectCounts,
       refusal: this.#options.refusal(),
       isStreaming: this.#config.backend_clustering_mode === "streaming_replication",
+      delayIsTime: this.#config.delay_threshold_by_time > 0,
     });
   }
 }

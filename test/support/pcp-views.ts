@@ -13,6 +13,7 @@ export function backendView(own: Partial<BackendView> = {}): BackendView {
     pgStatus: "up",
     pgRole: "primary",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
     selectCount: 0,
@@ -27,6 +28,8 @@ export const twoBackends: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   refusal: null,
+  isStreaming: true,
+  delayIsTime: false,
   backends: [
     backendView({ port: 23902, weight: 1 / 3 }),
     backendView({
@@ -35,6 +38,7 @@ export const twoBackends: ClusterView = {
       weight: 2 / 3,
       pgRole: "standby",
       replicationDelayBytes: 30,
+      replicationDelayMs: 0,
       replicationState: "streaming",
       replicationSyncState: "async",
     }),

@@ -18,6 +18,7 @@ export const ROUTING: RoutingConfig = {
   check_temp_table: "catalog",
   check_unlogged_table: true,
   delay_threshold: 0,
+  delay_threshold_by_time: 0,
   prefer_lower_delay_standby: false,
 };
 

@@ -105,11 +105,21 @@ function firstView(o: WorkerOptions): ClusterView {
     pgStatus: "up",
     pgRole: server.isPrimary ? "primary" : "standby",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: server.isPrimary ? "" : "streaming",
     replicationSyncState: server.isPrimary ? "" : "async",
     selectCount: 0,
   }));
-  return { index: 1, epoch: 1, primaryId: 0, awaitsPrimary: false, backends, refusal: null };
+  return {
+    index: 1,
+    epoch: 1,
+    primaryId: 0,
+    awaitsPrimary: false,
+    backends,
+    refusal: null,
+    isStreaming: true,
+    delayIsTime: false,
+  };
 }
 
 async function started(

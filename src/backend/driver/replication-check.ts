@@ -55,7 +55,9 @@ const POSITION_SQL = `
       ELSE pg_catalog.pg_current_wal_lsn() END`;
 /** State and sync state are null for a user without the rights of pg_monitor. */
 const SENDERS_SQL = `
-  SELECT application_name, state, sync_state FROM pg_catalog.pg_stat_replication LIMIT 200`;
+  SELECT application_name, state, sync_state,
+    (extract(epoch FROM replay_lag) * 1000)::bigint
+  FROM pg_catalog.pg_stat_replication LIMIT 200`;
 
 async function askReplication(ask: Ask, id: number): Promise<ReplicationAnswer> {
   const [position] = await ask(POSITION_SQL);
@@ -64,10 +66,12 @@ async function askReplication(ask: Ask, id: number): Promise<ReplicationAnswer> 
   return { id, isInRecovery, walLsn: position?.[1] ?? null, senders };
 }
 
-function readSender([applicationName, state, syncState]: readonly (string | null)[]): WalSender {
+function readSender(row: readonly (string | null)[]): WalSender {
+  const [applicationName, state, syncState, replayLag] = row;
   return {
     applicationName: applicationName ?? "",
     state: state ?? "",
     syncState: syncState ?? "",
+    replayLagMs: replayLag === null || replayLag === undefined ? null : Number(replayLag),
   };
 }

@@ -1,4 +1,9 @@
-import type { ClusterView, NodeStatus, WatchdogView } from "../../wire/ipc/index.ts";
+import {
+  roleOf,
+  type ClusterView,
+  type NodeStatus,
+  type WatchdogView,
+} from "../../wire/ipc/index.ts";
 import { formatTable } from "./table.ts";
 
 /**
@@ -126,7 +131,7 @@ export function formatBackends(view: ClusterView): string {
     backend.hostname,
     String(backend.port),
     backend.quarantined ? "quarantine" : backend.state,
-    backend.id === view.primaryId ? "primary" : "standby",
+    roleOf(view, backend.id),
     backend.pgStatus,
     backend.pgRole,
     backend.weight.toFixed(3),

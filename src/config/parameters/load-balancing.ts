@@ -171,8 +171,9 @@ export const LOAD_BALANCING = {
     initial: 0,
     context: "reload",
     since: "4.4",
-    acts: false,
-    about: "A standby that is a longer time behind gets no reads; comes before delay_threshold.",
+    acts: true,
+    about:
+      "A standby that is a longer time behind gets no reads; comes before delay_threshold. Measured by pg_stat_replication, where backend_application_nameN finds the standby.",
   },
   prefer_lower_delay_standby: {
     type: "bool",

@@ -101,7 +101,7 @@ function nodeInfo(
   if (wanted.length === 0 && backendId !== -1) {
     return fail(pcpError("ERROR", "informing node info failed", `invalid node ID : ${backendId}`));
   }
-  return succeed([encodeNodeInfo(wanted, view.primaryId, layout)]);
+  return succeed([encodeNodeInfo(view, wanted, layout)]);
 }
 
 /** Message texts begin in lower case or with PCP: see the quirk in `encodeError`. */

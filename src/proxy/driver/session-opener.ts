@@ -72,9 +72,9 @@ export class SessionOpener implements LinkSource {
   start(): void {
     const view = this.#context.view();
     const usable = view.backends.filter((one) => one.state === "up" || one.state === "waiting");
-    const { config, rules } = this.#settings;
+    const { rules } = this.#settings;
     const preferences = rules.preferencesOf(this.#client);
-    const lbNode = chooseLoadBalanceNode(view, config, Math.random(), preferences);
+    const lbNode = chooseLoadBalanceNode(view, rules.config, Math.random(), preferences);
     const find = (id: number | null): BackendView | undefined =>
       usable.find((one) => one.id === id);
     const first = find(view.primaryId) ?? find(lbNode) ?? usable[0];

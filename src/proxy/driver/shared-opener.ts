@@ -74,9 +74,9 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     const { shared, view } = this.#context;
     const { backends, primaryId } = view();
     const usable = backends.filter((one) => one.state === "up" || one.state === "waiting");
-    const { config, rules } = this.#settings;
+    const { rules } = this.#settings;
     const preferences = rules.preferencesOf(this.#client);
-    const lbNode = chooseLoadBalanceNode(view(), config, Math.random(), preferences);
+    const lbNode = chooseLoadBalanceNode(view(), rules.config, Math.random(), preferences);
     const find = (id: number | null): BackendView | undefined =>
       usable.find((one) => one.id === id);
     const first = find(primaryId) ?? find(lbNode) ?? usable[0];

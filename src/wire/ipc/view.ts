@@ -11,6 +11,18 @@ export interface ClusterView {
   readonly backends: readonly BackendView[];
   /** Null while statements may run; else the reason that a client is told. */
   readonly refusal: string | null;
+  /** One server is the primary and says so itself; in the other modes the others are its replicas. */
+  readonly isStreaming: boolean;
+  /** Delays are told as times, as delay_threshold_by_time measures them. */
+  readonly delayIsTime: boolean;
+}
+
+export type BackendRole = "primary" | "standby" | "main" | "replica";
+
+/** As Pgpool-II names it in the clustering mode of the view. */
+export function roleOf({ primaryId, isStreaming }: ClusterView, backendId: number): BackendRole {
+  if (isStreaming) return backendId === primaryId ? "primary" : "standby";
+  return backendId === primaryId ? "main" : "replica";
 }
 
 export type BackendState = "unused" | "waiting" | "up" | "down";
@@ -28,9 +40,11 @@ export interface BackendView {
   readonly stateChangedAt: number;
   /** As found by the last live check. */
   readonly pgStatus: "up" | "down" | "unknown";
-  readonly pgRole: "primary" | "standby" | "unknown";
+  readonly pgRole: BackendRole | "unknown";
   /** Bytes behind the primary; 0 for the primary itself. */
   readonly replicationDelayBytes: number;
+  /** Milliseconds behind the primary; 0 for the primary itself, and when not known. */
+  readonly replicationDelayMs: number;
   /** `streaming` and its kin, as in pg_stat_replication; "" when not known. */
   readonly replicationState: string;
   /** `async`, `sync`, `potential`, `quorum`; "" when not known. */

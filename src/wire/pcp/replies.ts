@@ -1,4 +1,4 @@
-import type { BackendView, ClusterView } from "../ipc/index.ts";
+import { roleOf, type BackendView, type ClusterView } from "../ipc/index.ts";
 import { encodeFrame, encodeTexts } from "./frames.ts";
 
 /** Pgpool-II's major version, which decides the fields of a reply: nothing negotiates them. */
@@ -86,28 +86,30 @@ export function encodePoolStatus(rows: readonly PoolStatusRow[]): Buffer {
 
 /** One row a backend: 12 fields in 4.3, 13 since 4.4, which says whether the delay is a time. */
 export function encodeNodeInfo(
+  view: ClusterView,
   backends: readonly BackendView[],
-  primaryId: ClusterView["primaryId"],
   layout: PcpLayout,
 ): Buffer {
   return Buffer.concat([
     encodeFrame("i", encodeTexts([ROW_COUNT, String(backends.length)])),
     ...backends.map((backend) =>
-      encodeFrame("i", encodeTexts(["NodeInfo", ...nodeInfoFields(backend, primaryId, layout)])),
+      encodeFrame("i", encodeTexts(["NodeInfo", ...nodeInfoFields(view, backend, layout)])),
     ),
     encodeFrame("i", encodeTexts([OK])),
   ]);
 }
 
 const STATE_NUMBERS = { unused: 0, waiting: 1, up: 2, down: 3 } as const;
-const ROLE_PRIMARY = 2;
-const ROLE_STANDBY = 3;
+const ROLE_NUMBERS = { main: 0, replica: 1, primary: 2, standby: 3 } as const;
 
 function nodeInfoFields(
+  view: ClusterView,
   backend: BackendView,
-  primaryId: number | null,
   layout: PcpLayout,
 ): readonly string[] {
+  // As a time it is told in microseconds; a client of 4.3 would take them for bytes.
+  const isTime = view.delayIsTime && layout !== "4.3";
+  const delay = isTime ? backend.replicationDelayMs * 1000 : backend.replicationDelayBytes;
   return [
     backend.hostname,
     String(backend.port),
@@ -115,10 +117,10 @@ function nodeInfoFields(
     backend.quarantined ? "1" : "0",
     backend.pgStatus,
     (backend.weight * WEIGHT_SCALE).toFixed(6),
-    String(backend.id === primaryId ? ROLE_PRIMARY : ROLE_STANDBY),
+    String(ROLE_NUMBERS[roleOf(view, backend.id)]),
     backend.pgRole,
-    ...(layout === "4.3" ? [] : ["0"]),
-    String(Math.trunc(backend.replicationDelayBytes)),
+    ...(layout === "4.3" ? [] : [isTime ? "1" : "0"]),
+    String(Math.trunc(delay)),
     backend.replicationState,
     backend.replicationSyncState,
     String(Math.trunc(backend.stateChangedAt / 1000)),

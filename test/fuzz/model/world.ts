@@ -35,6 +35,7 @@ function backend(id: number): BackendView {
     pgStatus: "up",
     pgRole: id === 0 ? "primary" : "standby",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
     selectCount: 0,
@@ -48,6 +49,8 @@ const VIEW: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   refusal: null,
+  isStreaming: true,
+  delayIsTime: false,
 };
 
 /** What the world does with the bytes for a server. */

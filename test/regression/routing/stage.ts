@@ -178,7 +178,6 @@ export class Stage {
     await until(`${product} serves, and knows its ${expected.join()}`, async () => {
       if (!server.isAlive) throw new Error(`${product} ended: ${server.lastWords()}`);
       const roles = (await poolNodes(port)).map(({ role }) => role);
-      if (!isStreaming && product === "pgquorum") return roles.length > 0;
       return roles.join() === expected.join();
     });
     return port;

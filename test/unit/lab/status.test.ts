@@ -21,6 +21,7 @@ function backend(id: number, state: BackendView["state"]): BackendView {
     pgStatus: "up",
     pgRole: "standby",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
     selectCount: 0,
@@ -76,6 +77,8 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       index: 1,
       awaitsPrimary: false,
       refusal: null,
+      isStreaming: true,
+      delayIsTime: false,
     },
   };
 }

@@ -13,12 +13,16 @@ export interface WalSender {
   readonly applicationName: string;
   readonly state: string;
   readonly syncState: string;
+  /** Milliseconds; null when it is not told, or nothing was written for a while. */
+  readonly replayLagMs: number | null;
 }
 
 export interface ReplicationFacts {
   readonly pgRole: "primary" | "standby";
   /** Bytes; 0 for a primary and where either side is not known. */
   readonly replicationDelayBytes: number;
+  /** Milliseconds, as the primary measures them; 0 where that is not known. */
+  readonly replicationDelayMs: number;
   readonly replicationState: string;
   readonly replicationSyncState: string;
 }
@@ -46,6 +50,7 @@ export function compareReplication(
       const facts: ReplicationFacts = {
         pgRole: answer.isInRecovery ? "standby" : "primary",
         replicationDelayBytes: isFollower ? delayBytes(primary, answer) : 0,
+        replicationDelayMs: sender?.replayLagMs ?? 0,
         replicationState: sender?.state ?? "",
         replicationSyncState: sender?.syncState ?? "",
       };

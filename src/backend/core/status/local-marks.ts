@@ -2,7 +2,7 @@
  * What one node adds for itself to the state that all agree on: its quarantined backends, and
  * which waiting ones a client of its has reached.
  */
-import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
+import type { BackendRole, BackendView, ClusterView } from "../../../wire/ipc/index.ts";
 import type { BackendConfig } from "../../../config/index.ts";
 import { liveIds, type BackendStatus, type ClusterState } from "./cluster-state.ts";
 
@@ -37,13 +37,19 @@ export function withMarks(state: ClusterState, marks: LocalMarks): ClusterState 
 /** What was seen of a server by the checks of this node. */
 export type BackendSeen = Pick<
   BackendView,
-  "pgStatus" | "pgRole" | "replicationDelayBytes" | "replicationState" | "replicationSyncState"
+  | "pgStatus"
+  | "pgRole"
+  | "replicationDelayBytes"
+  | "replicationDelayMs"
+  | "replicationState"
+  | "replicationSyncState"
 >;
 
 export const NOTHING_SEEN: BackendSeen = {
   pgStatus: "unknown",
   pgRole: "unknown",
   replicationDelayBytes: 0,
+  replicationDelayMs: 0,
   replicationState: "",
   replicationSyncState: "",
 };
@@ -61,14 +67,16 @@ export function makeClusterView(facts: {
   readonly refusal: string | null;
   /** One server is the primary and says so; in the other modes it is the live one of the lowest id. */
   readonly isStreaming: boolean;
+  readonly delayIsTime: boolean;
 }): ClusterView {
-  const { index, refusal, isStreaming } = facts;
+  const { index, refusal, isStreaming, delayIsTime } = facts;
   const state = withMarks(facts.state, facts.marks);
   const { epoch, intent, backends: statuses } = state;
   const primaryId = state.primaryId ?? (isStreaming ? null : (liveIds(state)[0] ?? null));
   const weightSum = facts.backends.reduce((sum, { weight }) => sum + weight, 0);
   const backends = facts.backends.map((backend): BackendView => {
     const status = statuses.find(({ id }) => id === backend.id);
+    const seen = facts.seen.get(backend.id) ?? NOTHING_SEEN;
     return {
       id: backend.id,
       hostname: backend.hostname,
@@ -77,10 +85,16 @@ export function makeClusterView(facts: {
       state: status?.state ?? "waiting",
       quarantined: status?.quarantined ?? false,
       stateChangedAt: status?.changedAt ?? 0,
-      ...(facts.seen.get(backend.id) ?? NOTHING_SEEN),
+      ...(isStreaming ? seen : notCompared(seen, backend.id === primaryId ? "main" : "replica")),
       selectCount: facts.selectCounts.get(backend.id) ?? 0,
     };
   });
   const awaitsPrimary = intent?.primaryChanges === true;
-  return { index, epoch, primaryId, awaitsPrimary, backends, refusal };
+  const view = { index, epoch, primaryId, awaitsPrimary, refusal, isStreaming, delayIsTime };
+  return { ...view, backends };
+}
+
+/** What does not stream is as far as it is, and is what the configuration makes it. */
+function notCompared({ pgStatus }: BackendSeen, role: BackendRole): BackendSeen {
+  return { ...NOTHING_SEEN, pgStatus, pgRole: pgStatus === "up" ? role : "unknown" };
 }

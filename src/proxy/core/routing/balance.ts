@@ -2,7 +2,10 @@ import type { Redirect } from "../../../config/index.ts";
 import type { BackendView, ClusterView } from "../../../wire/ipc/index.ts";
 import type { RoutingConfig } from "./rules.ts";
 
-export type BalanceConfig = Pick<RoutingConfig, "load_balance_mode" | "delay_threshold">;
+export type BalanceConfig = Pick<
+  RoutingConfig,
+  "load_balance_mode" | "delay_threshold" | "delay_threshold_by_time"
+>;
 
 /** What one of the redirect lists says of a client. */
 export interface Preference {
@@ -97,10 +100,20 @@ export function isUsable(backend: BackendView): boolean {
   return (backend.state === "up" || backend.state === "waiting") && !backend.quarantined;
 }
 
-/** Further behind than delay_threshold bytes; 0 switches the test off. */
+/**
+ * Further behind than delay_threshold_by_time, or where that is 0 than delay_threshold bytes; 0
+ * switches the test off.
+ */
 export function isLagging(view: ClusterView, backend: BackendView, config: BalanceConfig): boolean {
-  if (config.delay_threshold <= 0 || backend.id === view.primaryId) return false;
-  return backend.replicationDelayBytes > config.delay_threshold;
+  const { delay_threshold: bytes, delay_threshold_by_time: timeMs } = config;
+  if (backend.id === view.primaryId) return false;
+  if (timeMs > 0) return backend.replicationDelayMs > timeMs;
+  return bytes > 0 && backend.replicationDelayBytes > bytes;
+}
+
+/** How far behind, in the measure that `isLagging` goes by. */
+export function delayOf(backend: BackendView, { delay_threshold_by_time }: BalanceConfig): number {
+  return delay_threshold_by_time > 0 ? backend.replicationDelayMs : backend.replicationDelayBytes;
 }
 
 export function livePrimary(view: ClusterView): number | null {

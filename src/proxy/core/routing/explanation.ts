@@ -1,4 +1,4 @@
-import type { RouteItem } from "../../../wire/ipc/index.ts";
+import { roleOf, type RouteItem } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import { reasonText, remedyText, type FunctionRule, type Reason } from "./reason.ts";
 import type { JudgedFunction } from "./judge.ts";
@@ -15,8 +15,8 @@ export function explainRoute(
 ): readonly RouteItem[] {
   const servers = targets.flatMap((id) => {
     const backend = view.backends.find((one) => one.id === id);
-    const role = id === view.primaryId ? "primary" : "standby";
-    return backend === undefined ? [] : [`${backend.hostname}:${backend.port} (${role})`];
+    const where = `${backend?.hostname}:${backend?.port} (${roleOf(view, id)})`;
+    return backend === undefined ? [] : [where];
   });
   const remedy = remedyText(reason);
   return [

@@ -214,7 +214,7 @@ function choiceRemedy(choice: NodeChoice): string | null {
     case "redirect":
       return `Change ${choice.list}.`;
     case "delay":
-      return "Raise delay_threshold.";
+      return "Raise delay_threshold or delay_threshold_by_time, whichever is set.";
     case "replacement":
       return null;
   }

@@ -14,6 +14,7 @@ import type { ClusterView } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 import {
   chooseLoadBalanceNode,
+  delayOf,
   followed,
   isLagging,
   isUsable,
@@ -187,11 +188,11 @@ function nodeForReads(context: RoutingContext, primary: number | null): number |
   return nearest ?? primary ?? given.id;
 }
 
-function leastDelayed({ view, rules }: RoutingContext): number | null {
+function leastDelayed({ view, rules: { config } }: RoutingContext): number | null {
   const standbys = view.backends
     .filter((backend) => backend.id !== view.primaryId && backend.weight > 0 && isUsable(backend))
-    .filter((backend) => !isLagging(view, backend, rules.config))
-    .sort((left, right) => left.replicationDelayBytes - right.replicationDelayBytes);
+    .filter((backend) => !isLagging(view, backend, config))
+    .sort((left, right) => delayOf(left, config) - delayOf(right, config));
   return standbys[0]?.id ?? null;
 }
 

@@ -30,6 +30,7 @@ export type RoutingConfig = Pick<
   | "check_temp_table"
   | "check_unlogged_table"
   | "delay_threshold"
+  | "delay_threshold_by_time"
   | "prefer_lower_delay_standby"
 >;
 

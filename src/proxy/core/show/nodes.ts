@@ -1,11 +1,13 @@
 import {
   NO_CHECKS,
+  roleOf,
   STATISTIC,
   statisticOf,
   type BackendView,
   type ClusterView,
   type NodeActivity,
 } from "../../../wire/ipc/index.ts";
+import type { Compat } from "./columns.ts";
 
 /** What rows about backends are made of. */
 export interface NodeData {
@@ -24,8 +26,8 @@ export function statusOf(backend: BackendView): string {
 }
 
 /** SHOW POOL_NODES. Without the counts of this moment those of a second ago are told. */
-export function nodeRows(data: NodeData): readonly string[][] {
-  const { view, loadBalanceNode, formatTime, activity } = data;
+export function nodeRows(data: NodeData & { readonly compat: Compat }): readonly string[][] {
+  const { view, loadBalanceNode, formatTime, activity, compat } = data;
   return view.backends.map((backend) => [
     String(backend.id),
     backend.hostname,
@@ -33,7 +35,7 @@ export function nodeRows(data: NodeData): readonly string[][] {
     statusOf(backend),
     backend.pgStatus,
     backend.weight.toFixed(6),
-    roleOf(backend, view),
+    roleOf(view, backend.id),
     backend.pgRole,
     String(
       activity === null
@@ -41,7 +43,7 @@ export function nodeRows(data: NodeData): readonly string[][] {
         : statisticOf(activity.statistics, backend.id, STATISTIC.select),
     ),
     String(backend.id === loadBalanceNode),
-    String(backend.id === view.primaryId ? 0 : backend.replicationDelayBytes),
+    delayText(view, backend, compat),
     backend.replicationState,
     backend.replicationSyncState,
     formatTime(backend.stateChangedAt),
@@ -58,7 +60,7 @@ export function backendStatsRows(
     backend.hostname,
     String(backend.port),
     statusOf(backend),
-    roleOf(backend, view),
+    roleOf(view, backend.id),
     ...Object.values(STATISTIC).map((which) => String(statisticOf(statistics, backend.id, which))),
   ]);
 }
@@ -79,7 +81,7 @@ export function healthStatsRows(data: NodeData, { health }: NodeActivity): reado
       backend.hostname,
       String(backend.port),
       statusOf(backend),
-      roleOf(backend, view),
+      roleOf(view, backend.id),
       formatTime(backend.stateChangedAt),
       String(one.total),
       String(one.succeeded),
@@ -99,6 +101,12 @@ export function healthStatsRows(data: NodeData, { health }: NodeActivity): reado
   });
 }
 
-function roleOf({ id }: BackendView, { primaryId }: ClusterView): string {
-  return id === primaryId ? "primary" : "standby";
+/** Bytes, or since 4.4 where delay_threshold_by_time is set `0.012000 second`. */
+function delayText(view: ClusterView, backend: BackendView, compat: Compat): string {
+  const isPrimary = backend.id === view.primaryId;
+  if (!view.delayIsTime || compat === "4.3") {
+    return String(isPrimary ? 0 : backend.replicationDelayBytes);
+  }
+  const seconds = isPrimary ? 0 : backend.replicationDelayMs / 1000;
+  return `${seconds.toFixed(6)} ${seconds < 2 ? "second" : "seconds"}`;
 }

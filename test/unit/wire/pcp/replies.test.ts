@@ -36,8 +36,10 @@ describe("node info", () => {
     pgRole: "unknown",
   });
 
+  const oneWaiting = { ...twoBackends, primaryId: null, backends: [waiting] };
+
   it("has 12 fields in 4.3, byte for byte those of Pgpool-II", () => {
-    expect(show(encodeNodeInfo([waiting], null, "4.3"))).toEqual([
+    expect(show(encodeNodeInfo(oneWaiting, oneWaiting.backends, "4.3"))).toEqual([
       "i ArraySize|1|",
       "i NodeInfo|127.0.0.1|23902|1|0|unknown|715827882.333333|3|unknown|0|||1795305127|",
       "i CommandComplete|",
@@ -45,7 +47,7 @@ describe("node info", () => {
   });
 
   it.each(["4.4", "4.5", "4.6", "4.7"] as const)("has 13 fields in %s", (layout) => {
-    expect(show(encodeNodeInfo([waiting], null, layout))[1]).toBe(
+    expect(show(encodeNodeInfo(oneWaiting, oneWaiting.backends, layout))[1]).toBe(
       "i NodeInfo|127.0.0.1|23902|1|0|unknown|715827882.333333|3|unknown|0|0|||1795305127|",
     );
   });
@@ -54,7 +56,7 @@ describe("node info", () => {
     const states = (["unused", "waiting", "up", "down"] as const).map((state, id) =>
       backendView({ id, state, quarantined: state === "down" }),
     );
-    const rows = show(encodeNodeInfo(states, 2, "4.3")).slice(1, -1);
+    const rows = show(encodeNodeInfo({ ...twoBackends, primaryId: 2 }, states, "4.3")).slice(1, -1);
     expect(rows.map((row) => row.split("|").slice(3, 5).join("/"))).toEqual([
       "0/0",
       "1/0",
@@ -62,10 +64,28 @@ describe("node info", () => {
       "3/1",
     ]);
     expect(rows.map((row) => row.split("|")[7])).toEqual(["3", "3", "2", "3"]);
+    const notStreaming = { ...twoBackends, isStreaming: false };
+    const others = show(encodeNodeInfo(notStreaming, states, "4.3")).slice(1, -1);
+    expect(others.map((row) => row.split("|")[7])).toEqual(["0", "1", "1", "1"]);
+  });
+
+  it("tells delays in microseconds where delay_threshold_by_time is set, but in 4.3", () => {
+    const late = backendView({ id: 1, replicationDelayBytes: 30, replicationDelayMs: 12.5 });
+    const inTime = { ...twoBackends, delayIsTime: true, backends: [late] };
+    const rowIn = (layout: "4.3" | "4.4"): unknown =>
+      framesOf(encodeNodeInfo(inTime, inTime.backends, layout)).map(decodeNodeInfoPart)[1];
+    const row = (delayIsTime: boolean, delay: number): unknown => ({
+      ok: true,
+      value: { kind: "row", row: { delayIsTime, delay } },
+    });
+    expect(rowIn("4.4")).toMatchObject(row(true, 12_500) as object);
+    expect(rowIn("4.3")).toMatchObject(row(false, 30) as object);
   });
 
   it.each(["4.3", "4.7"] as const)("of %s is read back by our own client", (layout) => {
-    const parts = framesOf(encodeNodeInfo(twoBackends.backends, 0, layout)).map(decodeNodeInfoPart);
+    const parts = framesOf(encodeNodeInfo(twoBackends, twoBackends.backends, layout)).map(
+      decodeNodeInfoPart,
+    );
     expect(parts).toMatchObject([
       { ok: true, value: { kind: "count", count: 2 } },
       { ok: true, value: { kind: "row", row: { port: "23902", role: 2, status: 2, delay: 0 } } },

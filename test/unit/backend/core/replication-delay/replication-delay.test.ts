@@ -6,7 +6,9 @@ describe("the replication delay", () => {
     id: 0,
     isInRecovery: false,
     walLsn: "1/10",
-    senders: [{ applicationName: "server1", state: "streaming", syncState: "sync" }],
+    senders: [
+      { applicationName: "server1", state: "streaming", syncState: "sync", replayLagMs: 70 },
+    ],
   };
   const standby = (id: number, walLsn: string | null) => ({
     id,
@@ -24,12 +26,14 @@ describe("the replication delay", () => {
     expect(facts.get(0)).toEqual({
       pgRole: "primary",
       replicationDelayBytes: 0,
+      replicationDelayMs: 0,
       replicationState: "",
       replicationSyncState: "",
     });
     expect(facts.get(1)).toEqual({
       pgRole: "standby",
       replicationDelayBytes: 32,
+      replicationDelayMs: 70,
       replicationState: "streaming",
       replicationSyncState: "sync",
     });
@@ -46,10 +50,10 @@ describe("the replication delay", () => {
   it("finds no row for a standby without an application name", () => {
     const anonymous = {
       ...primary,
-      senders: [{ applicationName: "", state: "streaming", syncState: "async" }],
+      senders: [{ applicationName: "", state: "streaming", syncState: "async", replayLagMs: 70 }],
     };
     const facts = compareReplication([anonymous, standby(2, "1/0")], 0, names);
-    expect(facts.get(2)?.replicationState).toBe("");
+    expect(facts.get(2)).toMatchObject({ replicationState: "", replicationDelayMs: 0 });
   });
 
   it("reads positions, and nothing else", () => {

@@ -8,6 +8,7 @@ import {
   HISTORY_MAX,
   makeClusterView,
   NO_MARKS,
+  NOTHING_SEEN,
   parseStatusText,
   withBackends,
   withHistory,
@@ -106,6 +107,27 @@ describe("the cluster's state", () => {
   });
 });
 
+const backend = (id: number, weight: number): BackendConfig => ({
+  id,
+  hostname: `db${id}`,
+  port: 5432,
+  weight,
+  dataDirectory: "",
+  applicationName: "",
+  mayFailover: true,
+  alwaysPrimary: false,
+  healthCheck: {
+    period: 0,
+    timeout: 0,
+    user: "",
+    password: new Secret(""),
+    database: "",
+    maxRetries: 0,
+    retryDelay: 0,
+    connectTimeout: 0,
+  },
+});
+
 describe("what a node adds for itself", () => {
   const state: ClusterState = { ...first, primaryId: 0 };
 
@@ -129,27 +151,6 @@ describe("what a node adds for itself", () => {
   });
 
   it("becomes the view of the workers, with shares of the weight", () => {
-    const secret = new Secret("");
-    const backend = (id: number, weight: number): BackendConfig => ({
-      id,
-      hostname: `db${id}`,
-      port: 5432,
-      weight,
-      dataDirectory: "",
-      applicationName: "",
-      mayFailover: true,
-      alwaysPrimary: false,
-      healthCheck: {
-        period: 0,
-        timeout: 0,
-        user: "",
-        password: secret,
-        database: "",
-        maxRetries: 0,
-        retryDelay: 0,
-        connectTimeout: 0,
-      },
-    });
     const facts = {
       state,
       index: 7,
@@ -158,6 +159,7 @@ describe("what a node adds for itself", () => {
       seen: new Map(),
       selectCounts: new Map([[1, 7]]),
       refusal: null,
+      delayIsTime: false,
       isStreaming: true,
     };
     const view = makeClusterView(facts);
@@ -177,12 +179,35 @@ describe("what a node adds for itself", () => {
       seen: new Map(),
       selectCounts: new Map(),
       refusal: null,
+      delayIsTime: false,
       isStreaming: false,
     };
     const quarantined = { ...NO_MARKS, quarantinedIds: new Set([0]) };
     expect(makeClusterView(facts).primaryId).toBe(0);
     expect(makeClusterView({ ...facts, marks: quarantined }).primaryId).toBe(3);
     expect(makeClusterView({ ...facts, isStreaming: true }).primaryId).toBeNull();
+  });
+
+  it("compares nothing where nothing streams, and takes the roles for what the servers are", () => {
+    const seen = { ...NOTHING_SEEN, pgStatus: "up", pgRole: "primary" } as const;
+    const lagging = { ...seen, replicationDelayBytes: 9, replicationDelayMs: 9 };
+    const backends = [backend(0, 1), backend(3, 1)];
+    const facts = {
+      state: { ...first, primaryId: null },
+      index: 1,
+      marks: NO_MARKS,
+      backends,
+      seen: new Map([[3, lagging]]),
+      selectCounts: new Map(),
+      refusal: null,
+      isStreaming: false,
+      delayIsTime: false,
+    };
+    const view = makeClusterView(facts);
+    expect(view.backends.map(({ pgRole }) => pgRole)).toEqual(["unknown", "replica"]);
+    expect(view.backends[1]).toMatchObject({ replicationDelayBytes: 0, replicationDelayMs: 0 });
+    const streaming = makeClusterView({ ...facts, isStreaming: true });
+    expect(streaming.backends[1]).toMatchObject(lagging);
   });
 });
 

@@ -18,6 +18,7 @@ export function backend(id: number, own: Partial<BackendView> = {}): BackendView
     pgStatus: "up",
     pgRole: "unknown",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
     selectCount: 0,
@@ -34,6 +35,8 @@ export function view(own: Partial<ClusterView> = {}): ClusterView {
     index: 1,
     awaitsPrimary: false,
     refusal: null,
+    isStreaming: true,
+    delayIsTime: false,
     ...own,
   };
 }

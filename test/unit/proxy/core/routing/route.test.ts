@@ -330,6 +330,23 @@ describe("a read node that is too far behind", () => {
     expect(targets("select 1", { view: lagging }, { ...own, delay_threshold: 10 })).toEqual([0]);
   });
 
+  test("is judged by time where delay_threshold_by_time is set, whatever the bytes are", () => {
+    const slow = view({
+      backends: [
+        backend(0, { replicationDelayMs: 9000 }),
+        backend(1, { replicationDelayMs: 2001 }),
+        backend(2, { replicationDelayMs: 400, replicationDelayBytes: 5000 }),
+      ],
+    });
+    const own = { delay_threshold_by_time: 2000, delay_threshold: 100 };
+    expect(targets("select 1", { view: slow }, own)).toEqual([0]);
+    const preferring = { ...own, prefer_lower_delay_standby: true };
+    expect(targets("select 1", { view: slow }, preferring)).toEqual([2]);
+    const later = { ...own, delay_threshold_by_time: 2001 };
+    expect(targets("select 1", { view: slow }, later)).toEqual([1]);
+    expect(targets("select 1", { view: lagging }, own)).toEqual([1]);
+  });
+
   test("is used when there is no primary, or no threshold", () => {
     const noPrimary = { ...lagging, primaryId: null };
     expect(targets("select 1", { view: noPrimary }, { delay_threshold: 100 })).toEqual([1]);

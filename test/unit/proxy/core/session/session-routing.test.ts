@@ -59,6 +59,7 @@ const anyBackend = (id: number) =>
       state: fc.constantFrom("up" as const, "waiting" as const, "down" as const),
       quarantined: fc.boolean(),
       replicationDelayBytes: fc.constantFrom(0, 10, 1000),
+      replicationDelayMs: fc.constantFrom(0, 20),
     })
     .map((own) => backend(id, own));
 
@@ -70,6 +71,7 @@ const anyView = fc.record({
 const anyConfig: fc.Arbitrary<Partial<RoutingConfig>> = fc.record({
   load_balance_mode: fc.boolean(),
   delay_threshold: fc.constantFrom(0, 100),
+  delay_threshold_by_time: fc.constantFrom(0, 10),
   prefer_lower_delay_standby: fc.boolean(),
   primary_routing_query_pattern_list: fc.constantFrom([], ["select 1"]),
 });

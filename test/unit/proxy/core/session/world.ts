@@ -40,6 +40,7 @@ function backend(id: number): BackendView {
     pgStatus: "up",
     pgRole: id === 0 ? "primary" : "standby",
     replicationDelayBytes: 0,
+    replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
     selectCount: 0,
@@ -53,6 +54,8 @@ export const VIEW: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   refusal: null,
+  isStreaming: true,
+  delayIsTime: false,
 };
 
 const KNOWN = { states: new SessionStates(), sets: new ParameterSets() };

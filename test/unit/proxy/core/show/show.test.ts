@@ -59,6 +59,38 @@ test("SHOW POOL_NODES tells of each backend in Pgpool-II's columns", () => {
   });
 });
 
+test("SHOW POOL_NODES tells delays as times where delay_threshold_by_time is set, since 4.4", () => {
+  const backends = [
+    backend(0, { replicationDelayMs: 7 }),
+    backend(1, { replicationDelayMs: 12.5, replicationDelayBytes: 320 }),
+    backend(2, { replicationDelayMs: 2000 }),
+  ];
+  const inTime = view({ delayIsTime: true, backends });
+  const delays = (compat: "4.3" | "4.4"): unknown[] => {
+    const answer = answerShow("pool_nodes", data({ view: inTime, compat }));
+    return answer.ok ? answer.value.rows.map((row) => row[10]) : [];
+  };
+  expect(delays("4.4")).toEqual(["0.000000 second", "0.012500 second", "2.000000 seconds"]);
+  expect(delays("4.3")).toEqual(["0", "320", "0"]);
+});
+
+test("without streaming replication a backend is the main node or a replica", () => {
+  const raw = view({ isStreaming: false });
+  for (const [name, at] of [
+    ["pool_nodes", 6],
+    ["pool_backend_stats", 4],
+    ["pool_health_check_stats", 4],
+  ] as const) {
+    const activity = { workers: [], statistics: [], health: [] };
+    const answer = answerShow(name, data({ view: raw, activity }));
+    expect(answer.ok && answer.value.rows.map((row) => row[at]), name).toEqual([
+      "main",
+      "replica",
+      "replica",
+    ]);
+  }
+});
+
 test("SHOW POOL_VERSION is one cell", () => {
   expect(answerShow("pool_version", data())).toEqual({
     ok: true,
