@@ -19,6 +19,7 @@ export {
 } from "./driver/server-session.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
+export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export {
   startHealthChecker,

@@ -7,6 +7,7 @@ import type { Ms } from "../base/index.ts";
 import {
   checkReplication,
   decodeClusterState,
+  DelayCommand,
   failoverSettings,
   firstClusterState,
   isLive,
@@ -77,6 +78,7 @@ export class BackendCare {
   #leads = false;
   #replicationTimer: NodeJS.Timeout | null = null;
   #isReplicationAsked = false;
+  readonly #delayCommand: DelayCommand;
   #writing: Promise<void> = Promise.resolve();
   #view: ClusterView;
 
@@ -84,6 +86,7 @@ export class BackendCare {
     this.#options = options;
     this.#config = options.config;
     this.#log = options.log;
+    this.#delayCommand = new DelayCommand(options.log);
     const path = statusFilePath(options.config.work_dir);
     const downIds = options.discardStatus ? new Set<number>() : readStatusFile(path, options.log);
     const ids = options.config.backends.map((backend) => backend.id);
@@ -137,6 +140,7 @@ export class BackendCare {
   /** Resolves when nothing is done for the backends any more, and no command runs. */
   async stop(): Promise<void> {
     this.#stopChecks();
+    this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
     await this.#writing;
@@ -376,6 +380,7 @@ export class BackendCare {
   async #checkReplication(): Promise<void> {
     if (this.#isReplicationAsked) return;
     this.#isReplicationAsked = true;
+    void this.#askForDelays();
     const config = this.#config;
     const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
     const live = new Set(state.backends.filter(isLive).map(({ id }) => id));
@@ -393,6 +398,13 @@ export class BackendCare {
     }
     this.#isReplicationAsked = false;
     this.#options.onView();
+  }
+
+  async #askForDelays(): Promise<void> {
+    const { replication_delay_source_cmd: command, backends } = this.#config;
+    const timeoutMs: Ms = this.#config.replication_delay_source_timeout * 1000;
+    await this.#delayCommand.run({ command, timeoutMs, ids: backends.map(({ id }) => id) });
+    if (command !== "") this.#options.onView();
   }
 
   #replicationLogin(): FailoverRunnerOptions["login"] {
@@ -420,6 +432,7 @@ export class BackendCare {
       marks: this.#marks,
       backends: this.#config.backends,
       seen: this.#seen,
+      toldDelays: this.#delayCommand.told,
       selectCounts: this.#selectCounts,
       refusal: this.#options.refusal(),
       isStreaming: this.#config.backend_clustering_mode === "streaming_replication",

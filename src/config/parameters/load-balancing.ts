@@ -189,8 +189,9 @@ export const LOAD_BALANCING = {
     initial: "",
     context: "reload",
     since: "4.8dev",
-    acts: false,
-    about: "Command that prints the delays of the standbys, instead of the built-in query.",
+    acts: true,
+    about:
+      "Command that prints the delay of each backend in milliseconds, in the order of their numbers, -1 where it is not known; for delay_threshold_by_time, instead of pg_stat_replication. Run every sr_check_period.",
   },
   replication_delay_source_timeout: {
     type: "int",
@@ -199,7 +200,7 @@ export const LOAD_BALANCING = {
     max: 3600,
     context: "reload",
     since: "4.8dev",
-    acts: false,
+    acts: true,
     about: "Longest run of replication_delay_source_cmd, in seconds and written without unit.",
   },
   track_table_mutation_cold_start_duration: {

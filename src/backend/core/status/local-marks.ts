@@ -63,6 +63,8 @@ export function makeClusterView(facts: {
   /** Those of the configuration, by ascending id. */
   readonly backends: readonly BackendConfig[];
   readonly seen: ReadonlyMap<number, BackendSeen>;
+  /** By replication_delay_source_cmd, in milliseconds; null: `seen` counts. */
+  readonly toldDelays: ReadonlyMap<number, number> | null;
   readonly selectCounts: ReadonlyMap<number, number>;
   readonly refusal: string | null;
   /** One server is the primary and says so; in the other modes it is the live one of the lowest id. */
@@ -77,6 +79,8 @@ export function makeClusterView(facts: {
   const backends = facts.backends.map((backend): BackendView => {
     const status = statuses.find(({ id }) => id === backend.id);
     const seen = facts.seen.get(backend.id) ?? NOTHING_SEEN;
+    const told = backend.id === primaryId ? undefined : facts.toldDelays?.get(backend.id);
+    const streaming = told === undefined ? seen : { ...seen, replicationDelayMs: told };
     return {
       id: backend.id,
       hostname: backend.hostname,
@@ -85,7 +89,9 @@ export function makeClusterView(facts: {
       state: status?.state ?? "waiting",
       quarantined: status?.quarantined ?? false,
       stateChangedAt: status?.changedAt ?? 0,
-      ...(isStreaming ? seen : notCompared(seen, backend.id === primaryId ? "main" : "replica")),
+      ...(isStreaming
+        ? streaming
+        : notCompared(seen, backend.id === primaryId ? "main" : "replica")),
       selectCount: facts.selectCounts.get(backend.id) ?? 0,
     };
   });
