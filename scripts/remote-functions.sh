@@ -1,10 +1,11 @@
 # Functions for the scripts that a node runs when backends fail: checked arguments, and commands
-# on other hosts over ssh. Sourced by failover.sh, follow_primary.sh, recovery_1st_stage and
-# pgpool_remote_start, which must lie in the same directory as this file.
+# on other hosts over ssh. Sourced by failover.sh, follow_primary.sh, demote.sh, recovery_1st_stage
+# and pgpool_remote_start, which must lie in the same directory as this file.
 #
 # Settings, all from the environment:
 #   PGQUORUM_SSH               the ssh program (ssh)
 #   PGQUORUM_SSH_CONFIG        a configuration file for it (its own default)
+#   PGQUORUM_SSH_KEEP          seconds for which connections that were kept stay open; 0 = none (300)
 #   PGQUORUM_SSH_USER          the owner of the PostgreSQL servers (postgres)
 #   PGQUORUM_POSTGRES_BIN      the directory of PostgreSQL's programs (found by the data directory)
 #   PGQUORUM_SUPERUSER         PostgreSQL's superuser (postgres)
@@ -45,15 +46,45 @@ quote() {
   for word in "$@"; do printf "'%s' " "${word//\'/\'\\\'\'}"; done
 }
 
+# Where kept connections have their sockets: a directory that is ours alone, or nothing.
+kept_directory() {
+  [[ ${PGQUORUM_SSH_KEEP:-300} != 0 ]] || return 1
+  local directory=${PGQUORUM_SSH_KEPT:-${TMPDIR:-/tmp}/pgquorum-ssh-$UID}
+  [[ -d $directory ]] || mkdir -m 0700 "$directory" 2>/dev/null
+  [[ -d $directory && ! -L $directory && -O $directory && ${#directory} -lt 49 ]] || return 1
+  printf '%s' "$directory"
+}
+
+# ssh_options HOST: fills the array `ssh_options`. An open connection to the host is used when there
+# is one: a new one takes some ten times as long as a command.
+ssh_options() {
+  local directory
+  ssh_options=(-o BatchMode=yes -o ConnectTimeout="${PGQUORUM_SSH_TIMEOUT:-3}" -T)
+  if [[ -n ${PGQUORUM_SSH_CONFIG:-} ]]; then ssh_options+=(-F "$PGQUORUM_SSH_CONFIG"); fi
+  if directory=$(kept_directory); then ssh_options+=(-o "ControlPath=$directory/%C"); fi
+}
+
 # on_host HOST WORD...: runs one command on another host, without ever asking a question.
 # Exit status: that of the command; 255 when the host cannot be reached.
 on_host() {
-  local host=$1
+  local host=$1 ssh_options
   shift
-  local options=(-o BatchMode=yes -o ConnectTimeout="${PGQUORUM_SSH_TIMEOUT:-3}"
-    -o ServerAliveInterval=5 -o ServerAliveCountMax=3 -T)
-  if [[ -n ${PGQUORUM_SSH_CONFIG:-} ]]; then options+=(-F "$PGQUORUM_SSH_CONFIG"); fi
-  "${PGQUORUM_SSH:-ssh}" "${options[@]}" -- "${PGQUORUM_SSH_USER:-postgres}@$host" "$(quote "$@")" </dev/null
+  ssh_options "$host"
+  "${PGQUORUM_SSH:-ssh}" "${ssh_options[@]}" -o ControlMaster=no \
+    -o ServerAliveInterval=5 -o ServerAliveCountMax=3 \
+    -- "${PGQUORUM_SSH_USER:-postgres}@$host" "$(quote "$@")" </dev/null
+}
+
+# keep_connection HOST: opens a connection that on_host uses for the next minutes. One whose host
+# does not answer ends by itself after some seconds. Without one all works as well, but slower.
+keep_connection() {
+  local host=$1 ssh_options user=${PGQUORUM_SSH_USER:-postgres} ssh=${PGQUORUM_SSH:-ssh}
+  kept_directory >/dev/null || return 0
+  ssh_options "$host"
+  "$ssh" "${ssh_options[@]}" -O check -- "$user@$host" </dev/null >/dev/null 2>&1 && return 0
+  "$ssh" "${ssh_options[@]}" -o ControlMaster=yes -o ControlPersist="${PGQUORUM_SSH_KEEP:-300}" \
+    -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -f -N \
+    -- "$user@$host" </dev/null >/dev/null 2>&1 || true
 }
 
 # on_server HOST DATA_DIRECTORY SCRIPT [WORD...]: runs a bash script on the host of a server. The

@@ -47,10 +47,12 @@ export function environmentOf(plan: LabPlan, host: Host | null): NodeJS.ProcessE
           PGPASSFILE: files.pgpass(plan.directory),
         }
       : { PGQUORUM_SSH_CONFIG: files.sshConfig(plan.directory) }),
+    PGQUORUM_SSH_KEEP: isLoopback ? "0" : "300",
     ...(host === null
       ? {}
       : {
           PGQ_HOST: host.name,
+          PGQUORUM_SSH_KEPT: join(host.run, "ssh"),
           PCPPASSFILE: files.pcpPass(host),
           PGQUORUM_PCP_HOST: host.address,
           PGQUORUM_PCP_PORT: String(host.ports.pcp),

@@ -8,6 +8,7 @@ export * from "./core/status/index.ts";
 export * from "./core/health/index.ts";
 export * from "./core/failover/index.ts";
 export * from "./core/replication-delay/index.ts";
+export * from "./core/switchover/index.ts";
 export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
 export {
   openServerSession,
@@ -20,6 +21,8 @@ export {
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
 export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.ts";
+export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
+export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export {
   startHealthChecker,

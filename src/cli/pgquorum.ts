@@ -21,6 +21,7 @@ import { explainRouting, type ExplainOptions } from "./pgquorum/explain-routing.
 import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatQueues } from "./pgquorum/format-queues.ts";
 import { pauseBackend, resumeBackend, type PauseOptions } from "./pgquorum/pause-backend.ts";
+import { switchover, type SwitchoverOptions } from "./pgquorum/switchover.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
 
 interface ViewOptions {
@@ -111,6 +112,17 @@ program
   .argument(...backendArgument)
   .option(...configOption)
   .action((backend: string, options: { config?: string }) => resumeBackend(backend, options));
+
+program
+  .command("switchover")
+  .description(
+    `let a standby take over from the primary, without an error for any client. With --dry-run only tell whether that can be done now, and what keeps it from being done. Exit code 1: it cannot.`,
+  )
+  .option(...configOption)
+  .option(...jsonOption)
+  .option("--to <backend>", "the standby; else the one that commits wait for, or is least behind")
+  .option("--dry-run", "check everything, change nothing")
+  .action((options: SwitchoverOptions) => switchover(options));
 
 program
   .command("explain-routing")

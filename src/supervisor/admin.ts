@@ -26,6 +26,7 @@ import {
   type QueueRow,
   type RouteItem,
   type RouteQuestion,
+  type SwitchoverReport,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import type { BackendPauses } from "./driver/backend-pauses.ts";
@@ -44,6 +45,7 @@ export interface AdminNode {
   listQueues(): Promise<NodeList<QueueRow>>;
   activity(what: ActivityName): Promise<NodeActivity>;
   explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
+  reportOnSwitchover(to: number | null): Promise<SwitchoverReport>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
   reload(): void;
@@ -118,6 +120,8 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
       const items = await node.explainRoute(request.question);
       return items === null ? fail("no worker answered; see the log of the node") : succeed(items);
     }
+    case "switchover-check":
+      return succeed(await node.reportOnSwitchover(request.to));
     case "pause":
     case "resume": {
       const { backendId } = request;

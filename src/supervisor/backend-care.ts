@@ -120,6 +120,7 @@ export class BackendCare {
     return {
       epoch: this.#cluster?.epoch ?? 0,
       intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
+      followingIds: this.#cluster?.follow?.remainingIds ?? [],
     };
   }
 
@@ -233,7 +234,7 @@ export class BackendCare {
     const answer = await probeBackend({
       hostname,
       port,
-      ...this.#replicationLogin(),
+      ...this.replicationLogin,
       connectTimeoutMs: config.connect_timeout,
       timeoutMs: ATTACH_PROBE_MS,
       ask: "role",
@@ -386,7 +387,7 @@ export class BackendCare {
     const live = new Set(state.backends.filter(isLive).map(({ id }) => id));
     const facts = await checkReplication({
       servers: config.backends.filter(({ id }) => live.has(id)),
-      login: this.#replicationLogin(),
+      login: this.replicationLogin,
       primaryId: state.primaryId,
       connectTimeoutMs: config.connect_timeout,
       timeoutMs: Math.max(config.sr_check_period * 1000, 5000),
@@ -407,7 +408,8 @@ export class BackendCare {
     if (command !== "") this.#options.onView();
   }
 
-  #replicationLogin(): FailoverRunnerOptions["login"] {
+  /** `sr_check_user` and its kin. */
+  get replicationLogin(): FailoverRunnerOptions["login"] {
     const { sr_check_user, sr_check_password, sr_check_database } = this.#config;
     return {
       user: sr_check_user,
@@ -420,7 +422,7 @@ export class BackendCare {
     const config = this.#config;
     return {
       settings: failoverSettings(config),
-      login: this.#replicationLogin(),
+      login: this.replicationLogin,
       connectTimeoutMs: config.connect_timeout,
     };
   }

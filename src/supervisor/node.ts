@@ -36,9 +36,10 @@ import {
   type QueueRow,
   type RouteItem,
   type RouteQuestion,
+  type SwitchoverReport,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
-import { viewOfDeadWatchdog } from "../pcp/core/index.ts";
+import { viewOfDeadWatchdog, watchdogViewAt } from "../pcp/core/index.ts";
 import { startAdminServers, type AdminServers } from "./admin.ts";
 import { BackendCare } from "./backend-care.ts";
 import {
@@ -51,6 +52,7 @@ import {
 import { BackendPauses } from "./driver/backend-pauses.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { ClientDoors } from "./driver/client-doors.ts";
+import { reportOnSwitchover } from "./switchover.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
 
 export interface NodeOptions {
@@ -266,6 +268,18 @@ export class Node {
 
   async explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null> {
     return await this.#workers.explainRoute(question);
+  }
+
+  async reportOnSwitchover(to: number | null): Promise<SwitchoverReport> {
+    const watchdog = this.#watchdogView;
+    return await reportOnSwitchover({
+      config: this.#config,
+      view: this.#care.view,
+      cluster: this.#care.summary,
+      watchdog: watchdog === null ? null : watchdogViewAt(watchdog, monotonicNowMs()),
+      login: this.#care.replicationLogin,
+      to,
+    });
   }
 
   async activity(what: ActivityName): Promise<NodeActivity> {

@@ -56,7 +56,7 @@ const PLAIN_ROLE_SQL = "SELECT pg_catalog.pg_is_in_recovery()";
 /** Rights that were taken away, and functions that the server does not have. */
 const REFUSED_SQLSTATES = new Set(["42501", "42883", "42P01"]);
 
-async function askRole(ask: Ask): Promise<ProbeAnswer> {
+export async function askRole(ask: Ask): Promise<ProbeAnswer> {
   let row: readonly (string | null)[] | undefined;
   try {
     [row] = await ask(ROLE_SQL);

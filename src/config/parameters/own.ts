@@ -150,6 +150,27 @@ export const OWN = {
     about:
       "How long a read may wait on a standby before that is asked for a sign of life, and how long it has for one; then its reads go elsewhere. 0 lets reads wait.",
   },
+  demote_command: {
+    type: "string",
+    initial: "",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Command by which a switchover stops the old primary cleanly. Placeholders as in failover_command, and `%a` for what it should do: `check`, `prepare`, `stop` or `start`. When it has stopped the server it prints where the log ends, as scripts/demote.sh or pg_controldata do.",
+  },
+  switchover_drain_timeout: {
+    type: "int",
+    unit: "ms",
+    initial: 5000,
+    min: 100,
+    max: 3_600_000,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How long a switchover waits until the transactions on the old primary have ended; meanwhile nothing new begins there.",
+  },
   pgpool_compat_version: {
     type: "enum",
     values: ["4.3", "4.4", "4.5", "4.6", "4.7"],

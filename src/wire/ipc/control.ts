@@ -18,6 +18,8 @@ export type ControlRequest =
   /** Answered when the backend is drained, or soon anyhow. */
   | { readonly command: "pause"; readonly backendId: number; readonly forMs: number }
   | { readonly command: "resume"; readonly backendId: number }
+  /** Whether that backend, or the best standby for null, can take over now; nothing is changed. */
+  | { readonly command: "switchover-check"; readonly to: number | null }
   | { readonly command: "explain-routing"; readonly question: RouteQuestion };
 
 /** Within which a pause may be asked for. */
@@ -26,7 +28,7 @@ export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
  * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
- * is over already) for `pause`, a list of RouteItem for `explain-routing`, a boolean for `resume`: whether the backend was paused.
+ * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a boolean for `resume`: whether the backend was paused.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
@@ -68,6 +70,8 @@ export interface NodeStatus {
     readonly epoch: number;
     /** The failover that is running, in words, or null. */
     readonly intent: string | null;
+    /** Servers that have not followed the last new primary yet. */
+    readonly followingIds: readonly number[];
   };
   /** Backends on which this node lets nothing begin at the moment. */
   readonly pauses: readonly PauseStatus[];
@@ -104,8 +108,20 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   const question = CONTROL_QUESTIONS.find((known) => known === value.command);
   if (question !== undefined) return succeed({ command: question });
   if (value.command === "explain-routing") return parseRouteQuestion(value);
+  if (value.command === "switchover-check") {
+    return succeed({
+      command: "switchover-check",
+      to: numberIn(value, "to", 0, Number.MAX_SAFE_INTEGER),
+    });
+  }
   if (value.command !== "pause" && value.command !== "resume") {
-    const known = [...CONTROL_QUESTIONS, "pause", "resume", "explain-routing"].join(", ");
+    const known = [
+      ...CONTROL_QUESTIONS,
+      "pause",
+      "resume",
+      "explain-routing",
+      "switchover-check",
+    ].join(", ");
     return fail(`unknown command; this node knows ${known}`);
   }
   const backendId = numberIn(value, "backendId", 0, Number.MAX_SAFE_INTEGER);

@@ -14,3 +14,4 @@ export * from "./activity.ts";
 export * from "./route-question.ts";
 export * from "./watchdog.ts";
 export * from "./control.ts";
+export * from "./switchover.ts";

@@ -1,5 +1,5 @@
 /**
- * The text of `failover_command`, `failback_command` and `follow_primary_command` with its
+ * The text of `failover_command`, `failback_command`, `follow_primary_command` and `demote_command` with its
  * placeholders filled in, so that `/bin/sh` reads every value as one word whatever is in it.
  *
  * Source: Pgpool-II 4.7 manual, failover_command. Unlike 4.4 and newer, no blank is put before
@@ -18,6 +18,8 @@ export interface CommandFacts {
   readonly oldPrimary: FailoverBackend | null;
   /** Known even when the server has left the configuration. */
   readonly oldPrimaryId: number | null;
+  /** `%a` of demote_command: what it is asked for. */
+  readonly action?: "check" | "prepare" | "stop" | "start";
 }
 
 /** Letters that mean nothing vanish, as in Pgpool-II. */
@@ -66,6 +68,8 @@ function valueOf(letter: string, facts: CommandFacts): string | null {
       return oldPrimary?.hostname ?? "";
     case "S":
       return oldPrimary === null ? "" : String(oldPrimary.port);
+    case "a":
+      return facts.action ?? null;
     default:
       return null;
   }

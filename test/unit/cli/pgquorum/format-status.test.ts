@@ -32,7 +32,7 @@ const STATUS: NodeStatus = {
   },
   watchdog: threeNodes,
   view: twoBackends,
-  cluster: { epoch: 3, intent: "detach backend 0, promote 1" },
+  cluster: { epoch: 3, intent: "detach backend 0, promote 1", followingIds: [] },
 };
 
 describe("pgquorum status", () => {

@@ -1,0 +1,33 @@
+/** Real servers and the ready scripts, with a stand-in for ssh: all hosts are this machine. */
+import { chmodSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { startPostgres, type PostgresCluster } from "./postgres.ts";
+
+const SCRIPTS = resolve(import.meta.dirname, "../../scripts");
+
+/** Servers that the scripts can ask by their socket files. */
+export async function startScriptedPostgres(standbys: number): Promise<PostgresCluster> {
+  const settings = ["unix_socket_directories = '/tmp'", "wal_log_hints = on"];
+  const postgres = await startPostgres({ standbys, settings });
+  await postgres.setHba(["local all all trust", "host all all 127.0.0.1/32 trust"]);
+  return postgres;
+}
+
+/** Lines of pgpool.conf by which the ready scripts act on these servers. */
+export function scriptedConfig(postgres: PostgresCluster): readonly string[] {
+  const ssh = join(postgres.directory, "ssh");
+  const asOwner = process.getuid?.() === 0 ? "runuser -u postgres -- " : "";
+  writeFileSync(ssh, `#!/bin/bash\nexec ${asOwner}bash -c "\${!#}"\n`);
+  chmodSync(ssh, 0o755);
+  const env = `env PGQUORUM_SSH=${ssh} PGQUORUM_SSH_KEEP=0 PGQUORUM_REPLICATION_USER=postgres`;
+  const words = '%d "%h" %p "%D" %m "%H" %M %P %r "%R" "%N" %S';
+  return [
+    `failover_command = '${env} ${SCRIPTS}/failover.sh ${words}'`,
+    `follow_primary_command = '${env} PGQUORUM_ATTACH=off ${SCRIPTS}/follow_primary.sh ${words}'`,
+    `demote_command = '${env} ${SCRIPTS}/demote.sh %a %d "%h" %p "%D" %m "%H" %r "%R"'`,
+    ...postgres.servers.flatMap(({ dataDirectory }, id) => [
+      `backend_data_directory${id} = '${dataDirectory}'`,
+      `backend_application_name${id} = 'node${id}'`,
+    ]),
+  ];
+}
