@@ -6,7 +6,7 @@ import {
   readString,
   SMALL_MESSAGE_BYTES_MAX,
 } from "../../../wire/postgres/index.ts";
-import { LEAVES, type ClassifyBytes, type SqlClass } from "../sql/index.ts";
+import { LEAVES, type ClassifyBytes, type SqlClass, type SqlKind } from "../sql/index.ts";
 import { NameReader } from "./name-reader.ts";
 import { SENT, type Sent } from "./pending-replies.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
@@ -52,6 +52,12 @@ const KIND_OF_TYPE: readonly (Sent | 0)[] = (() => {
   kinds[FRONTEND.close] = SENT.close;
   return kinds;
 })();
+
+/** What is parsed without a look at any catalog. Source: analyze_requires_snapshot in PostgreSQL 15. */
+const TRACELESS: ReadonlySet<SqlKind> = new Set<SqlKind>([
+  ...(["begin", "commit", "rollback", "savepoint", "two-phase", "set", "show", "discard"] as const),
+  ...(["listen", "prepare", "execute", "deallocate", "empty"] as const),
+]);
 
 /** It makes, uses or drops prepared statements by SQL. */
 export function touchesPrepared(sql: SqlClass): boolean {
@@ -144,6 +150,17 @@ export class ClientBatch {
 
   get beginsWithUnnamedParse(): boolean {
     return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
+  }
+
+  /** A server executes nothing of it, and takes no snapshot for it: see `TRACELESS`. */
+  get isTraceless(): boolean {
+    for (let i = 0; i < this.count; i += 1) {
+      const kind = this.kinds[i];
+      if (kind === SENT.bind || kind === SENT.execute) return false;
+      if (kind === SENT.parse && !TRACELESS.has((this.statements[i] as PreparedStatement).sql.kind))
+        return false;
+    }
+    return true;
   }
 
   /** A Bind has no Execute behind it. */

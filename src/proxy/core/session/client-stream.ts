@@ -1,5 +1,5 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY, SYNC } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
@@ -57,6 +57,8 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
+  /** All of the unfinished batch leaves no trace in the transaction that it runs in. */
+  #isTraceless = false;
   /** Where what the batch describes was prepared before it. */
   #supplied: BackendLink | null = null;
   readonly #own: OwnMessages;
@@ -216,6 +218,7 @@ export class ClientStream {
       this.#talk.waitFlushed(unfinished);
       return at;
     }
+    if (unfinished !== null && this.#endsTraceless(unfinished)) return at;
     const links = this.#claims.forStatement(sql, text);
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
@@ -250,6 +253,22 @@ export class ClientStream {
     this.#executed(sql, links);
     this.#talk.batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
+  }
+
+  /**
+   * What the Query needs is prepared before it, which takes a snapshot; START TRANSACTION may not be
+   * preceded by one, though it may by this batch. So the batch ends first, and the client does not see it.
+   */
+  #endsTraceless(link: BackendLink): boolean {
+    const { pending } = link;
+    const isOutside = link.status === READY.idle && !pending.isSkipping && !pending.isCopyIn;
+    if (!this.#isTraceless || !isOutside || !this.#talk.isSharing) return false;
+    this.#isTraceless = false;
+    link.note(SENT.sync, HIDDEN);
+    link.send(SYNC);
+    this.#talk.batchLink = null;
+    this.#talk.wait("drained");
+    return true;
   }
 
   #scanFunctionCall(input: Buffer, at: number, stop: number, end: number): number {
@@ -393,6 +412,8 @@ export class ClientStream {
         link.read.keep(input, at, end, this.#batch.changesNames);
       } else if (link.read.isUnseen) link.read.forget();
     }
+    const isSynced = endsWith === "sync";
+    this.#isTraceless = !isSynced && (!continues || this.#isTraceless) && this.#batch.isTraceless;
     this.#sent(input, end, links);
     if (endsWith !== "other") this.#o.log.plain(TYPE_OF_END[endsWith]);
     return end;
@@ -412,6 +433,7 @@ export class ClientStream {
   /** The rest of the batch waits until the server has said what one of its statements is. */
   #sentPartly(input: Buffer, link: BackendLink, links: readonly BackendLink[]): number {
     link.copy.forget();
+    this.#isTraceless = false;
     this.#talk.batchLink = link;
     this.#batch.count = this.#forwarder.stoppedAt;
     this.#sent(input, input.length, links);

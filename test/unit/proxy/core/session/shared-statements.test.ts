@@ -74,7 +74,28 @@ describe("a named statement of a session that shares its connections", () => {
     world.backend(0, says.parsed, says.ready());
     expect(world.story()).toBe(">0 D H\nresume client");
     world.backend(0, says.noRows).client(say.query("begin isolation level serializable"));
-    expect(world.story()).toBe(">client t n\n>0 Q(begin isolation level serializable)");
+    expect(world.story()).toBe(">client t n\n>0 S\npause client");
+    world.backend(0, says.ready());
+    expect(world.story()).toContain("take 0\n>0 Q(begin isolation level serializable)");
+  });
+
+  test("is prepared for a Query apart from a batch before it that has done nothing, as a transaction may begin", () => {
+    const world = prepared().client(say.describe("S", "s"), say.parse("", "savepoint a"));
+    const begins = "start transaction isolation level repeatable read; deallocate s";
+    world.client(say.query(begins));
+    expect(world.story()).toBe("take 0\n>0 D P()\n>0 H\npause client");
+    world.backend(0, says.noRows, says.parsed);
+    expect(world.story()).toBe(">client t n 1\n>0 S\npause client");
+    world.backend(0, says.ready());
+    expect(world.story()).toBe(`release 0\ntake 0\n>0 P(s) S\n>0 Q(${begins})\nresume client`);
+  });
+
+  test("is prepared for a Query inside a batch before it that has bound something", () => {
+    const world = prepared().client(say.describe("S", "s"), say.parse("", "set a.b = 1"));
+    world.client(say.bind("", ""), say.query("execute s"));
+    world.story();
+    world.backend(0, says.noRows, says.parsed, says.bound);
+    expect(world.story()).toBe(">client t n 1 2\n>0 P(s)\n>0 Q(execute s)\nresume client");
   });
 
   test("lets the connection go when its Describe must wait for more than its being prepared", () => {
