@@ -272,6 +272,9 @@ export class BackendLink implements FrameSink {
       case BACKEND.rowDescription:
       case BACKEND.noData:
         return this.#takeDescription(type, lengthBytes);
+      case BACKEND.commandComplete:
+        if (this.pending.isLearningTag) return TAKE.show;
+        return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
       default:
         return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
     }
@@ -355,14 +358,14 @@ export class BackendLink implements FrameSink {
     return this.pending.replied(type) ? TAKE.swallow : TAKE.pass;
   }
 
-  /** A description that the client sees. */
+  /** A description, or a CommandComplete, that the client sees. */
   frameShown(type: number, frame: Buffer): void {
     this.pending.described(frame);
     this.pending.replied(type);
   }
 
   #described(type: number, frame: Buffer): void {
-    if (this.pending.isLearning) this.pending.described(frame);
+    if (this.pending.isLearning || this.pending.isLearningTag) this.pending.described(frame);
     const mayRetry = this.#mayRetry;
     if (this.pending.replied(type)) return;
     // Behind the types of the parameters, the server may find its plan outdated.

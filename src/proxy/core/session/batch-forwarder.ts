@@ -119,11 +119,13 @@ export class BatchForwarder {
     if (!o.continues) link.known.startBatch();
     if (!o.continues) this.#mayHaveEnded = false;
     const isKnown = link.pending.isIdle || (o.continues && !link.pending.reachesBack);
+    if (!o.continues && this.sql.hasPortals && isOutside(link)) this.sql.forgetPortals();
     const isAborted = link.status === READY.failed && isKnown && !this.#mayHaveEnded;
     this.#supply.isAborted = isAborted;
     // A Parse that is the first message replaces it for certain; a later one may be skipped.
     const isForeign = link.isUnnamedForeign && !batch.beginsWithUnnamedParse;
     link.isUnnamedForeign = false;
+    if (!o.continues && this.#supply.hasLeftBehind) this.#supply.closeLeftBehind(link, o.flags);
     const isWrong = link.mayHaveUnnamed && (batch.missesUnnamed || isForeign);
     if (isWrong && !link.pending.isCopyIn) this.#dropUnnamed(link, isForeign, o.continues);
     for (let i = 0; i < batch.count; i += 1) {
@@ -222,7 +224,7 @@ export class BatchForwarder {
       // What the name means is only believed: what is executed may be something else.
       const isBelieved =
         statement !== null && statement.name !== "" && this.#statements.isUncertain;
-      this.sql.bound(isBelieved ? null : statement, this.#input, start);
+      this.sql.bound(isBelieved ? null : statement, link, this.#input, start);
     }
     if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
@@ -440,7 +442,9 @@ export class BatchForwarder {
     const executed = this.sql.executed(this.#input, start);
     if (executed === null) return null;
     this.#copyUpTo(link, start);
-    return this.sql.prepareForExecute(executed.sql, link, this.#flags);
+    const watcher = this.sql.prepareForExecute(executed.sql, link, this.#flags);
+    if (watcher !== null) this.#mark = LEARNS;
+    return watcher;
   }
 
   /** The server must have it before it reads the message at `start`. */
@@ -502,6 +506,11 @@ export class BatchForwarder {
   #sendOutput(link: BackendLink): void {
     this.#output.sendTo(link);
   }
+}
+
+/** Nothing is open there, and no transaction of the session elsewhere. */
+function isOutside({ status, pending, isAside }: BackendLink): boolean {
+  return status === READY.idle && pending.isIdle && !isAside;
 }
 
 /** Where the string that begins at `start` ends. */

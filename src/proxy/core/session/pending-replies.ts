@@ -28,7 +28,7 @@ export const INJECTED = 0x40;
 const WATCHED = 0x20;
 /** A Bind that is made to fail, as its statement is not any more what the client prepared. */
 export const OUTDATED = 0x10;
-/** A Describe whose watcher wants to see the answer. */
+/** A Describe or an Execute whose watcher wants to see the answer. */
 export const LEARNS = 0x10;
 const KIND = 0x0f;
 
@@ -121,7 +121,12 @@ export class PendingReplies {
     return this.#count > 0 && (this.#head() & (KIND | LEARNS)) === (SENT.describe | LEARNS);
   }
 
-  /** While `isLearning`. */
+  /** So is a CommandComplete. */
+  get isLearningTag(): boolean {
+    return this.#count > 0 && (this.#head() & (KIND | LEARNS)) === (SENT.execute | LEARNS);
+  }
+
+  /** While `isLearning` or `isLearningTag`. */
   described(frame: Buffer): void {
     this.#watchers.first?.described?.(frame);
   }

@@ -21,6 +21,8 @@ import type { StatementSupply } from "./statement-supply.ts";
 
 /** Portals whose statement says something about prepared statements; a client has one, or none. */
 const PORTALS_MAX = 100;
+const DISCARD_ALL = "DISCARD ALL";
+const DEALLOCATE_ALL = "DEALLOCATE ALL";
 
 /** A name of ours for a statement that is there to be deallocated. */
 const DEALLOCATED = "pgquorum/deallocated";
@@ -51,10 +53,13 @@ export class SqlPrepared {
   readonly #isSharing: boolean;
   readonly #supply: StatementSupply;
   readonly #output: OutputBuffer;
+  /** As far as is known: a Bind may fail, and a cursor or another transaction's portal take the name. */
   readonly #portals = new Map<string, PreparedStatement>();
   readonly #plain: PreparedQuery;
   /** How many EXECUTEs are around what is being prepared. */
   #depth = 0;
+  /** What a server says that has done what was prepared last. */
+  #tag = "";
 
   constructor(o: ForwarderOptions, supply: StatementSupply, output: OutputBuffer) {
     this.#statements = o.statements;
@@ -89,6 +94,7 @@ export class SqlPrepared {
     }
     this.#output.clear();
     link.known.startBatch();
+    if (this.#supply.hasLeftBehind) this.#supply.closeLeftBehind(link, HIDDEN);
     const watcher = this.#prepare(sql, link, HIDDEN);
     if (this.#output.lengthBytes > 0) {
       this.#output.add(SYNC);
@@ -137,13 +143,27 @@ export class SqlPrepared {
     return watcher === null ? this.#plain : { watcher: this.#both(watcher), replacement: null };
   }
 
-  /** A portal gets its statement. */
-  bound(statement: PreparedStatement | null, input: Buffer, start: number): void {
+  /** A portal gets its statement; a named one may keep the one that it had. */
+  bound(
+    statement: PreparedStatement | null,
+    link: BackendLink,
+    input: Buffer,
+    start: number,
+  ): void {
     const isOurs = statement !== null && touchesPrepared(statement.sql);
     if (!isOurs && this.#portals.size === 0) return;
     const portal = readString(input, start + HEADER_BYTES, input.length) ?? "";
-    if (!isOurs) this.#portals.delete(portal);
-    else if (this.#portals.size < PORTALS_MAX) this.#portals.set(portal, statement);
+    if (isOurs && (this.#portals.size < PORTALS_MAX || this.#portals.has(portal))) {
+      this.#portals.set(portal, statement);
+    } else if (isOurs) {
+      this.#statements.beginUncertainty();
+      if (this.#isSharing) this.#supply.keep(link);
+    } else if (portal === "") this.#portals.delete(portal);
+  }
+
+  /** No transaction is open: there are no portals. */
+  forgetPortals(): void {
+    this.#portals.clear();
   }
 
   /** There may be portals whose execution matters here. */
@@ -165,7 +185,8 @@ export class SqlPrepared {
 
   /** What the Execute of such a statement needs goes into the output in front of it. */
   prepareForExecute(sql: SqlClass, link: BackendLink, flags: number): ReplyWatcher | null {
-    return this.#concerns(sql) ? this.#prepare(sql, link, INJECTED | flags) : null;
+    const watcher = this.#concerns(sql) ? this.#prepare(sql, link, INJECTED | flags) : null;
+    return watcher === null ? null : ifTagged(watcher, this.#tag);
   }
 
   /** A text names a statement that the server does not have by that name. */
@@ -206,6 +227,7 @@ export class SqlPrepared {
     if (kind === "execute") return this.#prepareExecuted(statement, link, flags);
     // By the name that others' statements have on this connection: whatever the server makes of it.
     if (kind === "deallocate" && statement === undefined && isOurs(name)) link.known.doubtAll();
+    this.#tag = kind.toUpperCase();
     if (kind === "deallocate" && statement !== undefined) {
       this.#supply.closeElsewhere(link, statement);
       return statements.forget([statement.name]);
@@ -234,6 +256,7 @@ export class SqlPrepared {
 
   #dropAll(sql: SqlClass, link: BackendLink): ReplyWatcher {
     const statements = this.#statements;
+    this.#tag = sql.kind === "discard" ? DISCARD_ALL : DEALLOCATE_ALL;
     // Within a transaction it is refused before it does anything.
     const mayFailHalfWay = sql.kind === "discard" && link.status === READY.idle;
     for (const statement of statements) this.#supply.closeElsewhere(link, statement);
@@ -287,6 +310,18 @@ function isOurs(name: string | null): boolean {
 
 function dropsAll({ kind, name }: SqlClass): boolean {
   return kind === "discard" || (kind === "deallocate" && name === null);
+}
+
+/** For an Execute: it does that only if the server says so, or the portal was not what it is taken for. */
+function ifTagged(watcher: ReplyWatcher, tag: string): ReplyWatcher {
+  let isDone = false;
+  return {
+    described: (frame) => {
+      isDone = frame.toString("latin1", HEADER_BYTES, frame.length - 1) === tag;
+    },
+    failed: (wasSkipped) => watcher.failed(wasSkipped),
+    ended: () => (isDone ? watcher.ended() : watcher.failed(true)),
+  };
 }
 
 /** Only the first outcome counts: the end of a Query that failed is told as well. */

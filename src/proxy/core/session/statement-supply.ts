@@ -34,6 +34,8 @@ export class StatementSupply {
   isDescribed = false;
   /** How often a link was kept for statements that only it has. */
   #keeps = 0;
+  /** Names that a server may still have because a Close of ours was skipped. */
+  readonly #leftBehind = new Map<BackendLink, Set<string>>();
 
   constructor(o: ForwarderOptions, output: OutputBuffer) {
     this.#statements = o.statements;
@@ -190,9 +192,35 @@ export class StatementSupply {
     this.#addOwn(link, statement, flags);
     statement.isAgain = !isOther;
     if (!isOther) return;
-    link.note(SENT.close, INJECTED | flags);
-    this.#output.add(buildCloseStatement(meant.name));
+    this.#closeName(link, meant.name, flags);
     if (now !== undefined) now.backends &= ~link.bit;
+  }
+
+  /** Something was left behind, which is closed before anything else is sent. */
+  get hasLeftBehind(): boolean {
+    return this.#leftBehind.size > 0;
+  }
+
+  closeLeftBehind(link: BackendLink, flags: number): void {
+    const names = this.#leftBehind.get(link) ?? [];
+    this.#leftBehind.delete(link);
+    for (const name of names) {
+      const now = this.#statements.get(name);
+      // Else the client's own has taken its place.
+      const isLeft = now === undefined || now.shared !== null || (now.backends & link.bit) === 0;
+      if (isLeft) this.#closeName(link, name, flags);
+    }
+  }
+
+  #closeName(link: BackendLink, name: string, flags: number): void {
+    this.#output.add(buildCloseStatement(name));
+    link.note(SENT.close, INJECTED | flags, {
+      failed: () => {
+        this.#leftBehind.set(link, (this.#leftBehind.get(link) ?? new Set()).add(name));
+        if (this.#carrier !== null) this.keep(link);
+      },
+      ended: () => undefined,
+    });
   }
 
   /** What the server may have by the client's name makes room for what comes next. */

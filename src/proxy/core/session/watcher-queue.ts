@@ -1,6 +1,6 @@
 /** Told what became of a message that was sent with a watcher. */
 export interface ReplyWatcher {
-  /** A description that answers it; only for a Describe that was sent with LEARNS. */
+  /** The description or CommandComplete that answers it, where it was sent with LEARNS. */
   described?(frame: Buffer): void;
   /**
    * An error answered it, and `ended` may follow; or the server skipped it after an earlier error,

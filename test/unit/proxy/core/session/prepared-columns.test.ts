@@ -47,12 +47,18 @@ describe("an EXECUTE that is prepared again", () => {
     const columns = says.rows.subarray(0, 7);
     world.backend(0, says.parsed, columns, says.parsed, says.parsed, says.ready());
     world.client(say.parse("t", "deallocate all"), say.bind("", "t"), say.execute(), say.sync());
-    world.backend(0, says.parsed, ...RAN);
+    world.backend(0, says.parsed, says.noRows, says.bound, says.tag("DEALLOCATE ALL"));
+    world.backend(0, says.ready());
     expect(world.story()).toMatch(/release 0$/);
     world.idle.length = 0;
     world.client(say.describe("S", ""), say.sync());
     world.opened(0);
     expect(world.story()).toBe("open 0\n>0 P(s) P() C D S\nresume client");
+    // What its name meant is there by that name for a moment; that must not be longer.
+    world.backend(0, says.parsed, says.error("57014"), says.ready());
+    expect(world.story()).toBe(">client E(57014)\n>client ZI");
+    world.client(say.parse("s", "values (1)"), say.sync());
+    expect(world.story()).toMatch(/^>0 C P\((s|pgquorum\/\d)\) (D )?S$/);
   });
 });
 

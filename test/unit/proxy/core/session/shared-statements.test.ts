@@ -221,7 +221,8 @@ describe("a named statement of a session that shares its connections", () => {
       say.parse("t", `${WRITE} -- t`),
       say.sync(),
     );
-    world.backend(0, says.parsed, says.bound, says.done, says.ready(), says.parsed, says.ready());
+    world.backend(0, says.parsed, says.bound, says.tag("DEALLOCATE ALL"), says.ready());
+    world.backend(0, says.parsed, says.ready());
     world.story();
     world.client(say.bind("", "t"), ...RUN);
     // The unnamed one goes first: it might be another session's by now.
@@ -237,7 +238,8 @@ describe("a named statement of a session that shares its connections", () => {
       say.parse("t", `${WRITE} -- ${"x".repeat(70_000)}`),
       say.sync(),
     );
-    world.backend(0, says.parsed, says.bound, says.done, says.ready(), says.parsed, says.ready());
+    world.backend(0, says.parsed, says.bound, says.tag("DEALLOCATE ALL"), says.ready());
+    world.backend(0, says.parsed, says.ready());
     expect(world.story()).not.toContain("release");
     expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
   });
@@ -249,9 +251,39 @@ describe("a named statement of a session that shares its connections", () => {
     const run = [say.parse("", "deallocate all"), say.bind("", ""), say.execute()];
     world.client(...run, ...prepares);
     expect(world.story()).toMatch(/P\(t\)/);
-    world.backend(0, says.parsed, says.bound, says.done, says.parsed, says.ready());
+    world.backend(0, says.parsed, says.bound, says.tag("DEALLOCATE ALL"));
+    world.backend(0, says.parsed, says.ready());
     expect(world.story()).not.toContain("release");
     expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
+  });
+
+  test("is not gone when a cursor has got the name of a portal that would have dropped it", () => {
+    const world = prepared().client(say.query("begin")).backend(0, says.done, says.ready("T"));
+    world.client(say.parse("", "deallocate all"), say.bind("p", ""), say.sync());
+    world.backend(0, says.parsed, says.bound, says.ready("T"));
+    for (const text of ["rollback", "begin", "declare p cursor for values (1), (2)"]) {
+      world
+        .client(say.query(text))
+        .backend(0, says.done, says.ready(text === "rollback" ? "I" : "T"));
+    }
+    world.client(say.execute("p", 1), say.execute("p"), say.sync());
+    world.backend(0, says.row("1"), says.suspended, says.row("2"), says.tag("SELECT 1"));
+    world.backend(0, says.ready("T")).story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe(">0 B(pgquorum/1) E S");
+  });
+
+  test("is gone when the portal that drops it was not replaced by a Bind that failed", () => {
+    const world = prepared().client(say.query("begin")).backend(0, says.done, says.ready("T"));
+    world.client(say.parse("", "deallocate all"), say.bind("p", ""), say.sync());
+    world.backend(0, says.parsed, says.bound, says.ready("T"));
+    world.client(say.query("savepoint a")).backend(0, says.done, says.ready("T"));
+    world.client(say.bind("p", "s"), say.sync()).backend(0, says.error("42P03"), says.ready("E"));
+    world.client(say.query("rollback to a")).backend(0, says.done, says.ready("T"));
+    world.client(say.execute("p"), say.sync());
+    world.backend(0, says.tag("DEALLOCATE ALL"), says.ready("T")).story();
+    world.client(say.bind("", "s"), ...RUN);
+    expect(world.story()).toBe(">0 B(s) E S");
   });
 
   test("is deallocated by a statement that SQL executes", () => {
@@ -312,7 +344,7 @@ describe("a named statement of a session that shares its connections", () => {
     world.client(say.parse("d", WRITE), say.sync());
     world.backend(0, says.parsed, says.ready());
     world.client(say.bind("", "d"), say.execute(), say.sync());
-    world.backend(0, says.bound, says.done, says.ready());
+    world.backend(0, says.bound, says.tag("INSERT 0 1"), says.ready());
     expect(world.story()).not.toContain("release");
     expect(world.session.reasonsToKeep).toEqual(["prepared statement"]);
   });

@@ -346,6 +346,8 @@ export const says = {
     return buildMessage("D".codePointAt(0) ?? 0, Buffer.concat(parts));
   },
   done: bare("C", "OK\0"),
+  tag: (tag: string): Buffer => bare("C", `${tag}\0`),
+  suspended: bare("s"),
   copyIn: bare("G", "\0\0\0"),
   notice: bare("N", "SNOTICE\0\0"),
   notification: bare("A", "\0\0\0\x01news\0\0"),
