@@ -68,7 +68,7 @@ export async function bringUp(
 }
 
 /** Every node is up and follows the same leader, which holds the VIP, and a query passes. */
-async function waitUntilReady(plan: LabPlan, hosts: readonly Host[]): Promise<LabStatus> {
+export async function waitUntilReady(plan: LabPlan, hosts: readonly Host[]): Promise<LabStatus> {
   const endMs = performance.now() + READY_MS[plan.profile];
   const startEndMs = performance.now() + START_MS;
   let missing = "nothing was seen";

@@ -9,8 +9,9 @@ import { LabFailure } from "../failure.ts";
 import { ACCOUNTS, files, hostsOf, VIP, type Host, type LabPlan } from "../layout.ts";
 import type { Say } from "../lifecycle.ts";
 import { vipHolders, vipHoldersNow } from "../network.ts";
-import { askNode, partProcesses, signalNode } from "../pgquorum-node.ts";
-import { roleOf, signalServer, sql, sqlInDatabase } from "../postgres.ts";
+import { partProcesses, signalNode } from "../pgquorum-node.ts";
+import { signalServer, sql, sqlInDatabase } from "../postgres.ts";
+import { leadersNow, presentLeader, primaryOf, watchLeaders } from "../roles.ts";
 import { waitFor } from "../shell.ts";
 import type { LoadLink } from "./load-link.ts";
 import {
@@ -33,8 +34,6 @@ const VIP_MS = 20_000;
 /** How long after the move two holders would still be noticed. */
 const WATCH_MS = 1_500;
 const LOOK_EVERY_MS = 5;
-const LEADER_MS = 15_000;
-const LEADERS_EVERY_MS = 50;
 
 export function loadOptions(plan: LabPlan): LoadOptions {
   const hosts = hostsOf(plan);
@@ -58,15 +57,6 @@ export async function prepare(plan: LabPlan): Promise<void> {
   // The next in line for promotion is the one that every commit waits for.
   const next = hostsOf(plan).find((host) => host.id !== primary.id);
   await waitForSynchronousStandby(plan, primary, (name) => name === next?.name);
-}
-
-async function primaryOf(plan: LabPlan): Promise<Host> {
-  const hosts = hostsOf(plan);
-  const roles = await Promise.all(hosts.map((host) => roleOf(plan, host)));
-  const primaries = hosts.filter((_, index) => roles[index] === "primary");
-  const [primary] = primaries;
-  if (primary !== undefined && primaries.length === 1) return primary;
-  throw new LabFailure(`${primaries.length} servers take writes, there must be one`);
 }
 
 async function waitForSynchronousStandby(
@@ -135,43 +125,6 @@ export async function killPrimary(
     killToFirstWriteMs: since(killedAtMs, writtenAtMs),
     commandRuns: runs.length,
     commandRanOn: runs.map((run) => run.on),
-  };
-}
-
-/** The one host that leads; a busy machine may be between two leaders for a moment. */
-async function presentLeader(plan: LabPlan): Promise<Host> {
-  const hosts = hostsOf(plan);
-  const leader = await waitFor(async () => {
-    const [name, ...more] = await leadersNow(hosts);
-    return more.length > 0 ? null : (hosts.find((host) => host.name === name) ?? null);
-  }, LEADER_MS);
-  if (leader === null) throw new LabFailure("no node leads");
-  return leader;
-}
-
-async function leadersNow(hosts: readonly Host[]): Promise<string[]> {
-  const answers = await Promise.all(hosts.map((host) => askNode(host)));
-  return hosts
-    .filter((_, index) => answers[index]?.node.state === "LEADER")
-    .map((host) => host.name);
-}
-
-/** Notes every host that calls itself leader until it is stopped. */
-function watchLeaders(plan: LabPlan): { stop(): Promise<string[]> } {
-  const seen = new Set<string>();
-  const stopping = new AbortController();
-  const watching = (async () => {
-    while (!stopping.signal.aborted) {
-      for (const name of await leadersNow(hostsOf(plan))) seen.add(name);
-      await sleep(LEADERS_EVERY_MS);
-    }
-    return [...seen];
-  })();
-  return {
-    stop: () => {
-      stopping.abort();
-      return watching;
-    },
   };
 }
 

@@ -124,7 +124,7 @@ function shuffled<T>(values: readonly T[], random: () => number): T[] {
 }
 
 /** Numbers in [0, 1) that only the seed decides. Source: mulberry32, public domain. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -99,12 +99,12 @@ const VALUED: Readonly<Record<string, (value: string) => Change<VipOptions>>> = 
   },
 };
 
-function wholeNumber(
+export function wholeNumber<Options>(
   value: string,
   min: number,
   max: number,
-  change: (value: number) => Partial<VipOptions>,
-): Change<VipOptions> {
+  change: (value: number) => Partial<Options>,
+): Change<Options> {
   const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
   if (number >= min && number <= max) return succeed(change(number));
   return fail(`"${value}" is not a whole number from ${min} to ${max}`);
