@@ -106,9 +106,6 @@ function markdownRow(name: string, row: ParameterRow): string {
     ...(row.acts
       ? []
       : [row.hasNoMeaning === true ? "- has no meaning here" : "- does not act yet"]),
-    ...(row.type === "enum" && row.inactiveValues !== undefined
-      ? [`- not acting yet: ${row.inactiveValues.map((value) => `\`${value}\``).join(", ")}`]
-      : []),
     ...(row.olderNames ?? []).map((older) => `- older name: \`${older}\``),
     ...(row.note === undefined ? [] : [`- ${row.note}`]),
   ];

@@ -31,6 +31,5 @@ function ignored(config: Config): readonly string[] {
 }
 
 function isIgnored(row: ParameterRow, value: Value): boolean {
-  if (row.type === "enum" && row.inactiveValues?.includes(String(value)) === true) return true;
   return !row.acts && !isSameValue(value, initialValue(row));
 }

@@ -33,7 +33,7 @@ import type {
   WorkerActivity,
 } from "../wire/ipc/index.ts";
 import { ConnectionClaims, idleLifeMs } from "./core/pool/index.ts";
-import { Catalogs } from "./core/routing/index.ts";
+import { Catalogs, mutationLifeMs, TableMutations } from "./core/routing/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
@@ -51,6 +51,7 @@ import {
   SharedConnections,
   ReplayWatch,
   StandbyWatch,
+  TableWrites,
   sharedSettings,
   sharedSizes,
   TimedGate,
@@ -153,6 +154,15 @@ const catalogs = new Catalogs({
   namesMax: config.relcache_size,
   lifeMs: config.relcache_expire * 1000,
 });
+const tableWrites = new TableWrites(tell);
+const mutations = new TableMutations(
+  {
+    nowMs: monotonicNowMs,
+    lifeMs: () => mutationLifeMs(wholeView, settings.config),
+    tell: (database, tables) => tableWrites.written(database, tables),
+  },
+  config,
+);
 const gate = new TimedGate(
   { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
   () => listener.gateChanged(),
@@ -221,6 +231,7 @@ const context: WorkerContext = {
       liveBackends(wholeView.backends),
     ),
   catalogs,
+  mutations,
   catalogChanged: (database, functions) => {
     catalogs.drop(database, functions);
     tell({ type: "catalog-changed", database, functions });
@@ -278,6 +289,8 @@ function onMessage(message: ToWorker, handle: unknown): void {
       });
     case "catalog-changed":
       return catalogs.drop(message.database, message.functions);
+    case "tables-written":
+      return mutations.writtenElsewhere(message.database, message.tables);
     case "connections-granted":
       return claims.granted(message.kind, message.count);
     case "connections-scarce":
@@ -385,6 +398,7 @@ function tick(): void {
   pool.resize(connectionsFor(listener.placesCount));
   pool.expire();
   catalogs.expire(monotonicNowMs());
+  mutations.expire();
   shared.expire();
   pauses.look();
   listener.lookAtClients();

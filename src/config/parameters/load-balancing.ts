@@ -98,7 +98,6 @@ export const LOAD_BALANCING = {
     context: "reload",
     since: "4.0",
     note: "4.3.5: without `dml_adaptive_global`.",
-    inactiveValues: ["dml_adaptive_global"],
     acts: true,
     about: "How long reads stay on the primary after a write.",
   },
@@ -210,8 +209,9 @@ export const LOAD_BALANCING = {
     max: 60000,
     context: "reload",
     since: "4.8dev",
-    acts: false,
-    about: "Reads stay on the primary for so long after a start, until writes have been seen.",
+    acts: true,
+    about:
+      "With dml_adaptive_global, reads stay on the primary for so long after a worker has started, as it does not know yet what was written.",
   },
   track_table_mutation_max_staleness: {
     type: "int",
@@ -220,8 +220,9 @@ export const LOAD_BALANCING = {
     max: 3600000,
     context: "reload",
     since: "4.8dev",
-    acts: false,
-    about: "Longest time for which a table counts as just written; 0 for no limit.",
+    acts: true,
+    about:
+      "With dml_adaptive_global, the longest time for which a table counts as just written; 0 for no limit.",
   },
   track_table_mutation_table_buckets: {
     type: "int",
@@ -231,6 +232,7 @@ export const LOAD_BALANCING = {
     context: "init",
     since: "4.8dev",
     acts: false,
+    hasNoMeaning: true,
     about: "Hash buckets of the record of written tables.",
   },
   track_table_mutation_table_size: {
@@ -240,8 +242,9 @@ export const LOAD_BALANCING = {
     max: 131072,
     context: "init",
     since: "4.8dev",
-    acts: false,
-    about: "Entries in the record of written tables.",
+    acts: true,
+    about:
+      "With dml_adaptive_global, so many written tables of a database are remembered; the one written longest ago makes room.",
   },
   track_table_mutation_ttl_factor: {
     type: "double",
@@ -250,7 +253,8 @@ export const LOAD_BALANCING = {
     max: 100,
     context: "reload",
     since: "4.8dev",
-    acts: false,
-    about: "A table counts as just written for the replication delay times this factor.",
+    acts: true,
+    about:
+      "With dml_adaptive_global, a table counts as just written for the delay of the slowest standby, as delay_threshold_by_time measures it, times this factor; for a second at least.",
   },
 } as const satisfies ParameterRows;

@@ -68,8 +68,6 @@ export interface EnumRow extends Common {
   readonly spellings?: Readonly<Record<string, string>>;
   /** What SHOW POOL_STATUS prints for each value; counted from 1 when absent. */
   readonly ordinals?: readonly number[] | "names";
-  /** Values that are accepted and do nothing yet, although the parameter acts. */
-  readonly inactiveValues?: readonly string[];
   readonly initial: string;
 }
 export type ParameterRow = BoolRow | NumberRow | StringRow | ListRow | EnumRow;

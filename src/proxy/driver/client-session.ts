@@ -108,6 +108,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       loadBalanceNode: o.loadBalanceNode,
       client: o.client,
       catalog: o.context.catalogs.of(o.client.database),
+      mutations: o.context.mutations.wantedBy(rules, o.client.database),
       sharing: o.first === null ? null : { ...o.context.known, ...o.first },
       nextRandom: o.nextRandom,
       clock: o.context.replay.clock,

@@ -9,7 +9,7 @@ import type { WorkerContext } from "./worker-context.ts";
 
 export type RouteContext = Pick<
   WorkerContext,
-  "io" | "known" | "catalogs" | "classify" | "settings" | "view"
+  "io" | "known" | "catalogs" | "mutations" | "classify" | "settings" | "view"
 >;
 
 const LOOK_UP_WITHIN_MS = 3000;
@@ -32,7 +32,8 @@ export function explainRouting(
   const names = rules.judgeFor(catalog).namesToExplain(sql);
   const answer = (problem: string | null): void => {
     const view = context.view();
-    const facts = { rules, catalog, view, randomUnit: Math.random() };
+    const mutations = context.mutations.wantedBy(rules, question.database);
+    const facts = { rules, catalog, mutations, view, randomUnit: Math.random() };
     const items = answerRouteQuestion(question, sql, facts);
     done(problem === null ? items : [...items, ["the catalogs were not asked", problem]]);
   };

@@ -10,7 +10,7 @@ import type {
   QueueRow,
 } from "../../wire/ipc/index.ts";
 import type { Log } from "../../os/index.ts";
-import type { Catalogs, RoutingRules } from "../core/routing/index.ts";
+import type { Catalogs, RoutingRules, TableMutations } from "../core/routing/index.ts";
 import type { KnownStates } from "../core/session/index.ts";
 import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPauses } from "./backend-pauses.ts";
@@ -60,6 +60,8 @@ export interface WorkerContext {
   readonly replay: ReplayWatch;
   readonly pauses: BackendPauses;
   readonly catalogs: Catalogs;
+  /** What all sessions of the node write, for dml_adaptive_global. */
+  readonly mutations: TableMutations;
   /** DDL has passed in this database. */
   readonly catalogChanged: (database: string, functions: boolean) => void;
   /** Of sessions whose connections are shared. */

@@ -281,6 +281,7 @@ export class Workers {
         this.#options.onBackendPaused(slot.number, message);
         return;
       case "catalog-changed":
+      case "tables-written":
         for (const other of this.#slots.values()) if (other !== slot) send(other.worker, message);
         return;
       case "unusable":

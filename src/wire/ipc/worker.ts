@@ -33,6 +33,12 @@ export type ToWorker =
   | { readonly type: "explain-route"; readonly id: number; readonly question: RouteQuestion }
   /** DDL has passed in another worker: what was looked up in this database is void. */
   | { readonly type: "catalog-changed"; readonly database: string; readonly functions: boolean }
+  /** Sessions of another worker have written these tables, in lower case and without schema. */
+  | {
+      readonly type: "tables-written";
+      readonly database: string;
+      readonly tables: readonly string[];
+    }
   /** Whoever is connected to this address of ours cannot be reached any more. */
   | { readonly type: "vip-left"; readonly address: string }
   /** Answered by the message of that name. */
@@ -78,6 +84,12 @@ export type FromWorker =
     }
   /** DDL has passed here; the other workers are told. */
   | { readonly type: "catalog-changed"; readonly database: string; readonly functions: boolean }
+  /** Sessions of this worker have written these tables; the other workers are told. */
+  | {
+      readonly type: "tables-written";
+      readonly database: string;
+      readonly tables: readonly string[];
+    }
   /** It routes by the view of this index, or a newer one, and by no older one any more. */
   | { readonly type: "applied"; readonly index: number }
   /** Something that only a person can change keeps this worker from running; it ends now. */

@@ -81,6 +81,7 @@ export class World implements SessionPort {
       loadBalanceNode: 1,
       client: CLIENT,
       catalog: null,
+      mutations: null,
       sharing: null,
       clock: new ReplayClock(),
       isConsistent: false,

@@ -186,17 +186,12 @@ test("names that are set but do nothing yet are listed, unless they have the ini
   const config = configOf(`ssl = on
 memory_cache_enabled = off
 port = 5433
-disable_load_balance_on_write = dml_adaptive_global
 wd_lifecheck_method = heartbeat
 memqcache_expire = 1000
 serialize_accept = on
 `);
   expect(withoutMeaning(config)).toEqual(["serialize_accept"]);
-  expect(notActingYet(config)).toEqual([
-    "disable_load_balance_on_write",
-    "memqcache_expire",
-    "ssl",
-  ]);
+  expect(notActingYet(config)).toEqual(["memqcache_expire", "ssl"]);
 });
 
 test("an included file is read in place, relative to the including one", () => {

@@ -41,6 +41,7 @@ function decidingItems(reason: Reason): readonly RouteItem[] {
     case "writing-view":
     case "missing-relation":
     case "written-table":
+    case "mutated-table":
       return [["relation", reason.relation]];
     case "query-pattern":
       return [["pattern", reason.pattern]];
@@ -64,6 +65,7 @@ function decidingItems(reason: Reason): readonly RouteItem[] {
     case "catalog-unknown":
     case "pinned":
     case "write-seen":
+    case "cold-start":
     case "session-state":
       return [];
   }

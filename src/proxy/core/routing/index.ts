@@ -34,5 +34,12 @@ export { explainRoute } from "./explanation.ts";
 export { answerRouteQuestion } from "./route-question.ts";
 export { SilentStandbys } from "./silent-standbys.ts";
 export { TransactionMemory, type Hold } from "./transaction.ts";
+export {
+  mutationLifeMs,
+  TableMutations,
+  type DatabaseMutations,
+  type MutationSettings,
+  type TableMutationsPort,
+} from "./table-mutations.ts";
 export { ForwardingGate, type HoldLimits } from "./forwarding-gate.ts";
 export { chooseLoadBalanceNode, isUsable, type Preference } from "./balance.ts";

@@ -40,6 +40,10 @@ export type Reason =
   | { readonly rule: "pinned" }
   | { readonly rule: "write-seen"; readonly setting: string }
   | { readonly rule: "written-table"; readonly relation: string }
+  /** Any session of this node wrote it a moment ago. */
+  | { readonly rule: "mutated-table"; readonly relation: string }
+  /** This worker started a moment ago, and does not know yet what was written. */
+  | { readonly rule: "cold-start" }
   /** To all backends of the session, so that their states stay equal. */
   | { readonly rule: "session-state" }
   | { readonly rule: "read"; readonly choice: NodeChoice };
@@ -99,6 +103,10 @@ export function reasonText(reason: Reason): string {
       return `this session wrote and disable_load_balance_on_write is ${reason.setting}`;
     case "written-table":
       return `${reason.relation} was written, or is locked, by this transaction`;
+    case "mutated-table":
+      return `${reason.relation} was written by a session of this node a moment ago`;
+    case "cold-start":
+      return "this process started a moment ago, and which tables were written is not known yet";
     case "session-state":
       return "it changes the state of the session";
     case "read":
@@ -136,6 +144,10 @@ export function remedyText(reason: Reason): string | null {
       return "Change primary_routing_query_pattern_list.";
     case "pinned":
       return "DISCARD ALL ends it; SET outside of a transaction goes to all servers.";
+    case "mutated-table":
+      return "Wait, or lower track_table_mutation_ttl_factor.";
+    case "cold-start":
+      return "Wait, or lower track_table_mutation_cold_start_duration.";
     case "write-seen":
     case "written-table":
       return "Set disable_load_balance_on_write to another value.";
@@ -239,6 +251,7 @@ export const REASON = {
   whiteSpace: { rule: "white-space" },
   catalogUnknown: { rule: "catalog-unknown" },
   pinned: { rule: "pinned" },
+  coldStart: { rule: "cold-start" },
   writeSeen: { rule: "write-seen", setting: "always" },
   sessionState: { rule: "session-state" },
 } as const satisfies Readonly<Record<string, Reason>>;

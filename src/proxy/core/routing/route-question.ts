@@ -5,6 +5,7 @@ import type { Catalog } from "./catalog.ts";
 import { explainRoute } from "./explanation.ts";
 import { route } from "./route.ts";
 import type { RoutingRules } from "./rules.ts";
+import type { DatabaseMutations } from "./table-mutations.ts";
 
 /**
  * Where a statement would go in a new session of such a client.
@@ -17,6 +18,7 @@ export function answerRouteQuestion(
   o: {
     readonly rules: RoutingRules;
     readonly catalog: Catalog;
+    readonly mutations: DatabaseMutations | null;
     readonly view: ClusterView;
     readonly randomUnit: number;
   },
@@ -35,6 +37,7 @@ export function answerRouteQuestion(
     // As in one of READ COMMITTED, the default of servers.
     hold: question.afterWrite ? rules.holdAfterWrite : null,
     written: new Set<string>(),
+    mutations: o.mutations,
     writeSeen: question.afterWrite,
     pinned: false,
     tempRelations: new Set<string>(),

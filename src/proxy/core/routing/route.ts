@@ -24,6 +24,7 @@ import {
 import type { Judge } from "./judge.ts";
 import { IN_TRANSACTION, REASON, type NodeChoice, type Reason } from "./reason.ts";
 import type { RoutingRules } from "./rules.ts";
+import type { DatabaseMutations } from "./table-mutations.ts";
 import { withoutSchema, type Hold } from "./transaction.ts";
 
 export interface RoutingContext {
@@ -45,6 +46,8 @@ export interface RoutingContext {
   readonly hold: Hold | null;
   /** Lower case names without schema that this transaction has written, where that counts. */
   readonly written: ReadonlySet<string>;
+  /** What any session of this node has written; null: that does not count. */
+  readonly mutations: DatabaseMutations | null;
   /** Any earlier Route of this session had `writes` (for disable_load_balance_on_write). */
   readonly writeSeen: boolean;
   /** The session's state differs between the backends: kept with `nextPinned`. */
@@ -153,7 +156,15 @@ function reasonForPrimary(sql: SqlClass, context: RoutingContext): Reason | null
     const written = sql.relations.find((name) => context.written.has(withoutSchema(name)));
     if (written !== undefined) return { rule: "written-table", relation: written };
   }
-  return rules.reasonInText(context.text);
+  return reasonInMutations(sql, context.mutations) ?? rules.reasonInText(context.text);
+}
+
+function reasonInMutations(sql: SqlClass, mutations: DatabaseMutations | null): Reason | null {
+  if (mutations === null) return null;
+  if (mutations.isCold) return REASON.coldStart;
+  if (mutations.isEmpty) return null;
+  const mutated = sql.relations.find((name) => mutations.has(withoutSchema(name)));
+  return mutated === undefined ? null : { rule: "mutated-table", relation: mutated };
 }
 
 /** How the node of reads came to be that one. */

@@ -30,6 +30,8 @@ const NAMED_WRITES: ReadonlySet<string> = new Set(["write", "copy-in", "read", "
 export class TransactionMemory {
   /** Lower case names without schema whose reads stay: for dml_adaptive what was written. */
   readonly written = new Set<string>();
+  /** The same, of all that was written and may not be known to other sessions: for dml_adaptive_global. */
+  readonly untold = new Set<string>();
   readonly #onWrite: OnWrite;
   readonly #relationships: readonly Relationship[];
   #hold: Hold | null = "begun";
@@ -117,12 +119,17 @@ export class TransactionMemory {
   }
 
   #note(name: string, isFunction: boolean): void {
-    if (!isFunction) this.written.add(name);
+    if (!isFunction) this.#add(name);
     for (const related of this.#relationships) {
       if (related.object === name && related.isFunction === isFunction) {
-        this.written.add(withoutSchema(related.dependent));
+        this.#add(withoutSchema(related.dependent));
       }
     }
+  }
+
+  #add(name: string): void {
+    this.written.add(name);
+    if (this.#onWrite === "dml_adaptive_global") this.untold.add(name);
   }
 
   #changesDefault(sql: SqlClass): boolean {

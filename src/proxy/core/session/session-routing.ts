@@ -13,6 +13,7 @@ import {
   type Catalog,
   type CatalogNames,
   type ClientIdentity,
+  type DatabaseMutations,
   type Course,
   type Reason,
   type Route,
@@ -44,6 +45,7 @@ export class SessionRouting {
   readonly #nextRandom: () => number;
   readonly #catalog: Catalog | null;
   readonly #transaction: TransactionMemory;
+  readonly #mutations: DatabaseMutations | null;
   /** The open transaction has answered all that was sent to it. */
   isSettled = false;
   readonly #perStatement: boolean;
@@ -60,6 +62,8 @@ export class SessionRouting {
     readonly rules: RoutingRules;
     /** Of the client's database; null: nothing is looked up. */
     readonly catalog: Catalog | null;
+    /** What all sessions write; null: nobody wants to know. */
+    readonly mutations: DatabaseMutations | null;
     readonly view: ClusterView;
     readonly loadBalanceNode: number | null;
     readonly client: ClientIdentity;
@@ -67,6 +71,7 @@ export class SessionRouting {
   }) {
     this.#nextRandom = o.nextRandom;
     this.#catalog = o.catalog;
+    this.#mutations = o.mutations;
     const { config } = o.rules;
     this.#transaction = new TransactionMemory(
       config.disable_load_balance_on_write,
@@ -85,6 +90,7 @@ export class SessionRouting {
       inTransaction: false,
       hold: "begun",
       written: this.#transaction.written,
+      mutations: o.mutations,
       writeSeen: false,
       pinned: false,
       tempRelations: this.#tempRelations,
@@ -253,12 +259,26 @@ export class SessionRouting {
     const context = this.#context;
     if (sql.kind === "read" && !sql.changesSession && !this.#writes) return;
     this.#transaction.executed(sql, this.#writes, context.inTransaction);
+    // Before it takes effect, as others may know of that sooner than we are told.
+    if (!context.inTransaction || sql.kind === "commit") this.#tellWritten();
     const targets = links.map((link) => link.backendId);
     const chosen: Route = { targets, reason: NOT_ASKED, writes: this.#writes, coversSession };
     if (this.#writes) context.writeSeen = true;
     context.pinned = nextPinned(context.pinned, sql, chosen);
     for (const relation of sql.createsTemp) this.#tempRelations.add(relation);
     if (sql.clearsSession) this.#tempRelations.clear();
+  }
+
+  /** All that was sent to the primary is answered there, and no transaction is open. */
+  settled(): void {
+    if (this.#mutations === null) return;
+    this.#tellWritten();
+    this.#transaction.untold.clear();
+  }
+
+  #tellWritten(): void {
+    const { untold } = this.#transaction;
+    if (untold.size > 0) this.#mutations?.wrote(untold);
   }
 
   #courseOf(sql: SqlClass, text: string, inTransaction: boolean): Course {

@@ -1,7 +1,7 @@
 import { failure, type Failure, type Result } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
 import { buildReady, READY } from "../../../wire/postgres/index.ts";
-import type { Catalog, ClientIdentity, RoutingRules } from "../routing/index.ts";
+import type { Catalog, ClientIdentity, DatabaseMutations, RoutingRules } from "../routing/index.ts";
 import type { ReplayClock } from "../replay/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
 import type { ClassifyBytes } from "../sql/index.ts";
@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly rules: RoutingRules;
   /** Of the client's database; null: nothing is looked up. */
   readonly catalog: Catalog | null;
+  /** What all sessions write; null: nobody wants to know. */
+  readonly mutations: DatabaseMutations | null;
   readonly view: ClusterView;
   readonly loadBalanceNode: number | null;
   readonly client: ClientIdentity;
@@ -390,8 +392,10 @@ export class Session implements LinkOwner {
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     this.#retryCount = 0;
     const { consistency, primary } = this.#talk;
-    if (consistency !== null && link === primary) {
-      consistency.primaryReady(link.status === READY.idle && link.pending.isIdle);
+    if (link === primary) {
+      const isOver = link.status === READY.idle && link.pending.isIdle;
+      if (isOver) this.#routing.settled();
+      consistency?.primaryReady(isOver);
     }
     if (!this.#avoidsForOne) return;
     this.#avoidsForOne = false;

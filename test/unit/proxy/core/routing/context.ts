@@ -62,6 +62,7 @@ export function context(
     inTransaction: false,
     hold: "begun",
     written: new Set(),
+    mutations: null,
     writeSeen: false,
     pinned: false,
     tempRelations: new Set(),

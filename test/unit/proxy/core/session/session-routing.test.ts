@@ -22,6 +22,7 @@ function routingOf(at: RoutingContext): SessionRouting {
     loadBalanceNode: at.loadBalanceNode,
     client: CLIENT,
     catalog: null,
+    mutations: null,
     nextRandom: () => at.randomUnit,
   });
 }
@@ -118,6 +119,7 @@ describe("a statement goes", () => {
       loadBalanceNode: 0,
       client: CLIENT,
       catalog: null,
+      mutations: null,
       nextRandom,
     });
     const sql = classifier.classify("select 1");

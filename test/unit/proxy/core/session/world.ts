@@ -93,6 +93,7 @@ export class World implements SessionPort {
       loadBalanceNode: 1,
       client: CLIENT,
       catalog: o.catalog ?? null,
+      mutations: null,
       sharing:
         o.isSharing === true
           ? {
