@@ -13,7 +13,8 @@ import {
 import { Secret } from "../../src/base/index.ts";
 import type { BackendConfig } from "../../src/config/index.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
-import { freePort, ThrowawayPostgres } from "../support/throwaway-postgres.ts";
+import { freePort } from "../support/ports.ts";
+import { ThrowawayPostgres } from "../support/throwaway-postgres.ts";
 
 let primary: ThrowawayPostgres;
 let standby: ThrowawayPostgres;
