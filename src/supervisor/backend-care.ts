@@ -17,7 +17,6 @@ import {
   probeBackend,
   readStatusFile,
   startFailoverRunner,
-  startHealthChecker,
   statusFilePath,
   withMarks,
   writeStatusFile,
@@ -25,11 +24,11 @@ import {
   type ClusterState,
   type FailoverRunner,
   type FailoverRunnerOptions,
-  type HealthChecker,
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
+import { HealthCare } from "./health-care.ts";
 import {
   STATISTIC,
   statisticOf,
@@ -60,7 +59,7 @@ export class BackendCare {
   readonly #options: BackendCareOptions;
   readonly #log: Log;
   #config: Config;
-  #checkers = new Map<number, HealthChecker>();
+  readonly #health: HealthCare;
   #seen = new Map<number, BackendSeen>();
   #selectCounts = new Map<number, number>();
   #marks: LocalMarks = NO_MARKS;
@@ -91,6 +90,13 @@ export class BackendCare {
     const downIds = options.discardStatus ? new Set<number>() : readStatusFile(path, options.log);
     const ids = options.config.backends.map((backend) => backend.id);
     this.#initial = firstClusterState(ids, downIds, Date.now());
+    this.#health = new HealthCare({
+      config: options.config,
+      log: options.log,
+      onDown: (backend, reason) => this.#askForDetach(backend, reason),
+      onRecovered: (id) => this.#onRecovered(id),
+      onAnswer: (id, pgStatus) => this.#onAnswer(id, pgStatus),
+    });
     this.#view = this.#makeView();
   }
 
@@ -104,7 +110,9 @@ export class BackendCare {
       propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
       onKilling: this.#options.onKilling,
     });
-    this.#startChecks();
+    this.#health.start();
+    this.#tellStandings();
+    this.#checkReplicationRegularly();
     if (!isLone) return;
     this.#failover.deliver({ type: "committed", index: 0, state: null });
     this.onConfirmed(Infinity);
@@ -133,14 +141,17 @@ export class BackendCare {
   configure(config: Config): void {
     this.#config = config;
     this.#failover?.change(this.#failoverSettings());
-    this.#stopChecks();
-    this.#startChecks();
+    this.#health.configure(config);
+    this.#tellStandings();
+    this.#stopCheckingReplication();
+    this.#checkReplicationRegularly();
     this.#options.onView();
   }
 
   /** Resolves when nothing is done for the backends any more, and no command runs. */
   async stop(): Promise<void> {
-    this.#stopChecks();
+    this.#health.stop();
+    this.#stopCheckingReplication();
     this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
@@ -254,23 +265,12 @@ export class BackendCare {
     if (this.#marks.quarantinedIds.size > 0) this.#setQuarantined([]);
   }
 
-  onBackendError({ backendId, cause, message }: FromWorker & { type: "backend-error" }): void {
-    const backend = this.#config.backends.find(({ id }) => id === backendId);
-    if (backend === undefined) return;
-    this.#log.write("log", `a client session found trouble with backend node ${backendId}`, {
-      detail: `${cause}: ${message}`,
-    });
-    // The health check tells a lost connection from a lost server, and looks at once.
-    if (backend.healthCheck.period > 0) this.#checkers.get(backendId)?.hurry();
-    // An administrator may have ended that one connection (pg_terminate_backend). If the server is
-    // really going, the next connection to it fails.
-    else if (this.#config.failover_on_backend_error && cause !== "shutdown") {
-      this.#askForDetach(backend, message);
-    }
+  onBackendError(error: FromWorker & { readonly type: "backend-error" }): void {
+    this.#health.onBackendError(error);
   }
 
   get healthRows(): readonly HealthRow[] {
-    return [...this.#checkers].map(([backendId, { statistics }]) => ({ backendId, ...statistics }));
+    return this.#health.rows;
   }
 
   onStatistics(statistics: readonly number[]): void {
@@ -289,31 +289,14 @@ export class BackendCare {
     return null;
   }
 
-  #startChecks(): void {
-    for (const backend of this.#config.backends) {
-      const { id } = backend;
-      const { user, password: configured } = backend.healthCheck;
-      const password = ownPassword(this.#config, user, configured);
-      const checker = startHealthChecker({
-        backend,
-        password,
-        log: this.#log,
-        onDown: ({ reason }) => this.#askForDetach(backend, reason),
-        onRecovered: () => this.#onRecovered(id),
-        onAnswer: (pgStatus) => this.#onAnswer(id, pgStatus),
-      });
-      this.#checkers.set(id, checker);
-    }
-    this.#tellStandings();
+  #checkReplicationRegularly(): void {
     const periodMs: Ms = this.#config.sr_check_period * 1000;
     if (periodMs === 0) return;
     this.#replicationTimer = setInterval(() => void this.#checkReplication(), periodMs);
     void this.#checkReplication();
   }
 
-  #stopChecks(): void {
-    for (const checker of this.#checkers.values()) checker.stop();
-    this.#checkers.clear();
+  #stopCheckingReplication(): void {
     if (this.#replicationTimer !== null) clearInterval(this.#replicationTimer);
     this.#replicationTimer = null;
   }
@@ -357,7 +340,7 @@ export class BackendCare {
     const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
     for (const { id, state: standing, quarantined } of state.backends) {
       const down = quarantined ? "quarantined" : "down";
-      this.#checkers.get(id)?.setStanding(standing === "down" ? down : "live");
+      this.#health.setStanding(id, standing === "down" ? down : "live");
     }
   }
 

@@ -5,7 +5,7 @@ import {
   openServerSession,
   probeBackend,
   searchPrimary,
-  startHealthChecker,
+  HealthChecker,
   type ProbeFailure,
   type ProbeOptions,
   type ServerSession,
@@ -300,8 +300,9 @@ describe("a health checker", () => {
     };
     const until = (event: string): Promise<void> =>
       new Promise((resolve) => waiters.set(event, resolve));
-    const checker = startHealthChecker({
-      backend,
+    const password = backend.healthCheck.password;
+    const parameters = { backend, password, isErrorEnough: true, isShutdownEnough: false };
+    const checker = new HealthChecker(parameters, {
       log,
       onDown: ({ reason }) => happened(reason.slice(0, 34)),
       onRecovered: () => happened("recovered"),
