@@ -178,6 +178,56 @@ test("PGPOOL SHOW, SET and RESET act for the session, in both protocols", async 
   await client.end();
 });
 
+test.each([
+  ["session", "postgres", "simple"],
+  ["session", "postgres", "extended"],
+  ["transaction", "sharer", "simple"],
+  ["transaction", "sharer", "extended"],
+] as const)(
+  "a command of ours that fails fails its transaction, as in PostgreSQL: in %s mode, for %s by %s queries",
+  async (_, user, queryMode) => {
+    const client = await node.client({ user });
+    const ask = (text: string): Promise<pg.QueryResult> => {
+      const query: pg.QueryConfig & { queryMode: string } = { text, queryMode };
+      return client.query(query);
+    };
+    await client.query("create temp table kept (a int)");
+    await expect(ask("pgpool show nosuch")).rejects.toMatchObject({ code: "42704" });
+    for (const wrong of ["pgpool show nosuch", "pgpool nonsense", "set pgquorum.lsn = 1"]) {
+      await ask("begin");
+      await ask("insert into kept values (1)");
+      await expect(ask(wrong)).rejects.toThrow();
+      await expect(ask("select 1")).rejects.toMatchObject({ code: "25P02" });
+      await expect(ask("show pool_version")).rejects.toMatchObject({ code: "25P02" });
+      expect((await ask("commit")).command).toBe("ROLLBACK");
+    }
+    await ask("begin");
+    await ask("savepoint s");
+    await expect(ask("pgpool show nosuch")).rejects.toThrow();
+    await ask("rollback to s");
+    await ask("insert into kept values (2)");
+    expect((await ask("commit")).command).toBe("COMMIT");
+    expect((await ask("select a from kept")).rows).toEqual([{ a: 2 }]);
+    await client.end();
+  },
+);
+
+test("PGPOOL SET CACHE DELETE says that the query is not cached, in both protocols", async () => {
+  const client = await node.client();
+  const notices: string[] = [];
+  client.on("notice", ({ message }) => notices.push(message ?? ""));
+  for (const queryMode of ["simple", "extended"]) {
+    const query: pg.QueryConfig & { queryMode: string } = {
+      text: "pgpool set cache delete 'select ''a'';'",
+      queryMode,
+    };
+    expect((await client.query(query)).command).toBe("SET");
+  }
+  const notice = `query cache does not exist for query: "select 'a';"`;
+  expect(notices).toEqual([notice, notice]);
+  await client.end();
+});
+
 test("PGPOOL SET client_idle_limit ends this session when it is idle, and no other", async () => {
   const [client, other] = [await node.client(), await node.client()];
   const ended = new Promise((resolve) => {

@@ -20,6 +20,7 @@ import {
 import {
   answerParameter,
   answerShow,
+  answerCacheDelete,
   columnsOf,
   needsList,
   type OwnCommand,
@@ -337,6 +338,8 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       case "set":
       case "reset":
         return this.#answerParameter(command);
+      case "cache-delete":
+        return succeed(answerCacheDelete(command.query));
       case "show-lsn":
         return this.#answerLsn();
       case "show-wait-for-lsn":

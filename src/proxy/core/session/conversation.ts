@@ -154,6 +154,20 @@ export class Conversation {
   }
 
   /**
+   * Something of the open transaction has failed elsewhere: now it fails on the primary too, where
+   * nothing is under way.
+   *
+   * @param why a name, for whoever reads the server's log.
+   */
+  failTransaction(why: string): void {
+    this.status = READY.failed;
+    const { primary } = this;
+    if (primary === null) return;
+    this.statements.unnamedLost(primary.bit);
+    primary.ask([`SELECT 1 / 0 AS ${why}`], () => undefined);
+  }
+
+  /**
    * Waits until it is known how all that was sent there has ended, also of an unfinished batch: a
    * Flush has the server say it. A COPY that waits for data of the client is not waited for.
    */

@@ -4,6 +4,7 @@ import {
   buildReady,
   FRONTEND,
   HEADER_BYTES,
+  READY,
   readString,
 } from "../../../wire/postgres/index.ts";
 import { isOwnKind, parseOwnCommand, type ShowAnswer } from "../show/index.ts";
@@ -171,6 +172,7 @@ export class OwnMessages {
       get status() {
         return talk.status;
       },
+      failed: () => this.#failTransaction(),
       answer: (command) =>
         command.kind === "explain-route" ? this.#explain(command.text) : port.answerOwn(command),
       columnsOf: (command) => port.columnsOf(command),
@@ -210,9 +212,19 @@ export class OwnMessages {
   /** All up to Sync is skipped; what a server did in the same batch must not be committed. */
   #failed(): void {
     const { batchLink } = this.#talk;
-    if (batchLink === null) return this.#o.discard();
+    if (batchLink === null) {
+      this.#failTransaction();
+      return this.#o.discard();
+    }
     batchLink.note(SENT.bind, HIDDEN);
     batchLink.send(FAILING);
+  }
+
+  /** As it does in PostgreSQL when a statement of it fails. */
+  #failTransaction(): void {
+    const talk = this.#talk;
+    if (talk.status !== READY.inTransaction) return;
+    talk.failTransaction("a_statement_of_this_transaction_failed_in_pgquorum");
   }
 }
 

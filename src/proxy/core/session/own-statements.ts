@@ -5,6 +5,7 @@ import {
   buildDataRow,
   buildError,
   buildMessage,
+  buildNotice,
   buildReady,
   buildRowDescription,
   buildTextResult,
@@ -24,6 +25,8 @@ export interface OwnStatementsPort {
   tellClient(bytes: Buffer): void;
   /** As the client was told last. */
   readonly status: number;
+  /** A statement of ours has failed: so does the transaction that it is in, if there is one. */
+  failed(): void;
   /** Null: the answer follows by `answered`. */
   answer(command: OwnCommand): Result<ShowAnswer, Failure> | null;
   /** The columns of the answer; null when it has no rows. */
@@ -257,7 +260,8 @@ export class OwnStatements {
   }
 
   /** @param rowsMax 0 for all. */
-  #sendRows(portal: Portal, { columns, rows, tag }: ShowAnswer, rowsMax: number): OwnOutcome {
+  #sendRows(portal: Portal, answer: ShowAnswer, rowsMax: number): OwnOutcome {
+    const { columns, rows, tag } = answer;
     const from = portal.sentRows;
     const to = rowsMax === 0 ? rows.length : Math.min(rows.length, from + rowsMax);
     portal.sentRows = to;
@@ -266,7 +270,8 @@ export class OwnStatements {
     const end = isSuspended
       ? buildMessage(BACKEND.portalSuspended, Buffer.alloc(0))
       : buildComplete(isWhole ? tag : `SELECT ${to - from}`);
-    this.#port.tellClient(Buffer.concat([...rows.slice(from, to).map(buildDataRow), end]));
+    const parts = [...noticeOf(answer), ...rows.slice(from, to).map(buildDataRow), end];
+    this.#port.tellClient(Buffer.concat(parts));
     return "answered";
   }
 
@@ -300,6 +305,7 @@ export class OwnStatements {
 
   /** With ReadyForQuery, whose status is that of the transaction; Pgpool-II always says idle. */
   #tellResult(answer: Result<ShowAnswer, Failure>): void {
+    if (!answer.ok) this.#port.failed();
     this.#port.tellClient(Buffer.concat([resultOf(answer), buildReady(this.#port.status)]));
   }
 
@@ -348,7 +354,12 @@ class Int16Reader {
 function resultOf(answer: Result<ShowAnswer, Failure>): Buffer {
   if (!answer.ok) return buildError(answer.error);
   const { columns, rows, tag } = answer.value;
-  return columns === null ? buildComplete(tag) : buildTextResult(columns, rows, tag);
+  const result = columns === null ? buildComplete(tag) : buildTextResult(columns, rows, tag);
+  return Buffer.concat([...noticeOf(answer.value), result]);
+}
+
+function noticeOf({ notice }: ShowAnswer): readonly Buffer[] {
+  return notice === undefined ? [] : [buildNotice(notice)];
 }
 
 function wrong(sqlstate: string, message: string): Failure {

@@ -20,9 +20,6 @@ import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
-/** What makes a transaction fail in which a read failed on a standby. */
-const FAILING = "SELECT 1 / 0 AS a_read_of_this_transaction_failed_on_a_standby";
-
 /** A table may change again while a statement is prepared anew. */
 const RETRIES_MAX = 3;
 
@@ -437,9 +434,7 @@ export class Session implements LinkOwner {
     link.isAside = false;
     if (link.hasFailedAside) {
       link.hasFailedAside = false;
-      talk.status = READY.failed;
-      if (talk.primary !== null) talk.statements.unnamedLost(talk.primary.bit);
-      talk.primary?.ask([FAILING], () => undefined);
+      talk.failTransaction("a_read_of_this_transaction_failed_on_a_standby");
     }
     talk.tellClient(buildReady(talk.status));
   }

@@ -65,6 +65,7 @@ export function columnsOf(command: OwnCommand, compat: Compat): readonly string[
     case "explain-route":
       return ["item", "value"];
     case "set":
+    case "cache-delete":
     case "reset":
     case "deallocate":
     case "wrong":

@@ -11,6 +11,8 @@ export type OwnCommand =
   | { readonly kind: "show-parameter"; readonly name: string }
   /** PGPOOL SET; null for DEFAULT. */
   | { readonly kind: "set"; readonly name: string; readonly value: string | null }
+  /** PGPOOL SET CACHE DELETE. */
+  | { readonly kind: "cache-delete"; readonly query: string }
   /** PGPOOL RESET; null for ALL. */
   | { readonly kind: "reset"; readonly name: string | null }
   /** PGPOOL EXPLAIN ROUTE. */
@@ -64,6 +66,7 @@ function set(lexer: Lexer): OwnCommand {
   const name = nameIn(lexer);
   if (name === null) return wrongAt(lexer);
   lexer.next();
+  if (name === "cache" && lexer.isWord("delete")) return cacheDelete(lexer);
   if (!lexer.isWord("to") && !lexer.isSymbol("=")) return wrongAt(lexer);
   lexer.next();
   if (lexer.isWord("default")) {
@@ -71,6 +74,12 @@ function set(lexer: Lexer): OwnCommand {
   }
   const value = valueIn(lexer);
   return value !== null && isOver(lexer) ? { kind: "set", name, value } : wrongAt(lexer);
+}
+
+function cacheDelete(lexer: Lexer): OwnCommand {
+  lexer.next();
+  const query = lexer.kind === "string" ? valueIn(lexer) : null;
+  return query !== null && isOver(lexer) ? { kind: "cache-delete", query } : wrongAt(lexer);
 }
 
 function explain(lexer: Lexer): OwnCommand {
@@ -90,7 +99,7 @@ function wrongAt(lexer: Lexer): OwnCommand {
       severity: "ERROR",
       sqlstate: "42601",
       message: at === "" ? "syntax error at end of input" : `syntax error at or near "${at}"`,
-      hint: "It is PGPOOL SHOW name, PGPOOL SET name TO value, PGPOOL RESET name, or PGPOOL EXPLAIN ROUTE statement.",
+      hint: "It is PGPOOL SHOW name, PGPOOL SET name TO value, PGPOOL RESET name, PGPOOL SET CACHE DELETE 'query', or PGPOOL EXPLAIN ROUTE statement.",
     },
   };
 }

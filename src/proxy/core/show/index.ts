@@ -7,4 +7,10 @@ export { columnsOf } from "./columns.ts";
 export { answerParameter, type ParameterCommand } from "./parameters.ts";
 export { healthStatsRows } from "./nodes.ts";
 export { poolCells, poolRows } from "./processes.ts";
-export { answerShow, needsList, type ShowAnswer, type ShowData } from "./show.ts";
+export {
+  answerCacheDelete,
+  answerShow,
+  needsList,
+  type ShowAnswer,
+  type ShowData,
+} from "./show.ts";

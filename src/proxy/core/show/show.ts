@@ -29,6 +29,8 @@ export interface ShowAnswer {
   readonly rows: readonly (readonly string[])[];
   /** Of CommandComplete: `SELECT n`, `SET`. */
   readonly tag: string;
+  /** What a NOTICE says before that. */
+  readonly notice?: string;
 }
 
 /** What all workers of the node have to be asked for, or null. */
@@ -90,6 +92,16 @@ function rowsOf(name: string, data: ShowData): readonly (readonly string[])[] | 
 function poolsRows(activity: NodeActivity, data: ShowData): readonly string[][] {
   const { length } = showColumns("pool_pools", data.compat);
   return poolRows(activity).map((row) => poolCells(row, data).slice(0, length));
+}
+
+/**
+ * PGPOOL SET CACHE DELETE. Without a cache nothing is in it.
+ *
+ * Source: Pgpool-II manual, "PGPOOL SET".
+ */
+export function answerCacheDelete(query: string): ShowAnswer {
+  const notice = `query cache does not exist for query: "${query}"`;
+  return { columns: null, rows: [], tag: "SET", notice };
 }
 
 /** As Pgpool-II shows it while memory_cache_enabled is off. */

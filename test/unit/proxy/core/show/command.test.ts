@@ -22,6 +22,8 @@ test.each([
   ["pgpool set a to 5min", { kind: "set", name: "a", value: "5min" }],
   ["pgpool set a to 'it''s'", { kind: "set", name: "a", value: "it's" }],
   ["pgpool set a to default", { kind: "set", name: "a", value: null }],
+  ["pgpool set cache delete 'select ''a'';';", { kind: "cache-delete", query: "select 'a';" }],
+  ["pgpool set cache to 1", { kind: "set", name: "cache", value: "1" }],
   ["pgpool reset a", { kind: "reset", name: "a" }],
   ["pgpool reset all ;", { kind: "reset", name: null }],
   ["pgpool explain route select 1", { kind: "explain-route", text: "select 1" }],
@@ -37,6 +39,9 @@ test.each([
   ["pgpool set a 10", 'syntax error at or near "10"'],
   ["pgpool set a to", "syntax error at end of input"],
   ["pgpool set a to 1 2", 'syntax error at or near "2"'],
+  ["pgpool set cache delete", "syntax error at end of input"],
+  ["pgpool set cache delete a", 'syntax error at or near "a"'],
+  ["pgpool set cache delete 'a' 'b'", `syntax error at or near "'b'"`],
   ["pgpool reset 5", 'syntax error at or near "5"'],
   ["pgpool explain select 1", 'syntax error at or near "select"'],
 ])("%s is wrong, and it is said where", (text, message) => {
