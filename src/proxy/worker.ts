@@ -76,6 +76,7 @@ const NO_VIEW: ClusterView = {
   epoch: 0,
   primaryId: null,
   awaitsPrimary: false,
+  maintenance: null,
   backends: [],
   refusal: null,
   isStreaming: true,

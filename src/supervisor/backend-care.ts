@@ -34,8 +34,10 @@ import {
   statisticOf,
   type ClusterRequest,
   type ClusterView,
+  type CountedVote,
   type FromWorker,
   type HealthRow,
+  type Maintenance,
   type NodeStatus,
 } from "../wire/ipc/index.ts";
 
@@ -187,12 +189,21 @@ export class BackendCare {
     this.#failover?.deliver({ type: "committed", index, state });
     this.#index = index;
     if (state === null) return;
+    this.#tellMaintenance(this.#cluster?.maintenance ?? null, state.maintenance);
     this.#cluster = state;
     this.#forgetMarksOfDown(state);
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);
     this.#writing = this.#writing.then(() => writeStatusFile(path, state, this.#log));
     this.#options.onView();
+  }
+
+  #tellMaintenance(before: Maintenance | null, now: Maintenance | null): void {
+    if ((before === null) === (now === null)) return;
+    const by = now === null || now.by === "" ? "" : ` by ${now.by}`;
+    const detail = now === null || now.reason === "" ? {} : { detail: now.reason };
+    const what = now === null ? "is over" : `has begun${by}: no automatic failover`;
+    this.#log.write("log", `maintenance ${what}`, detail);
   }
 
   /** No node routes by a state older than that of this index. */
@@ -204,8 +215,8 @@ export class BackendCare {
     this.#failover?.deliver({ type: "proposal-refused", id, reason });
   }
 
-  onGranted(request: ClusterRequest): void {
-    this.#failover?.deliver({ type: "granted", request, wallMs: Date.now() });
+  onGranted(request: ClusterRequest, votes: readonly CountedVote[] = []): void {
+    this.#failover?.deliver({ type: "granted", request, votes, wallMs: Date.now() });
   }
 
   /** The cluster did not agree, so this node keeps away from the backend by itself. */

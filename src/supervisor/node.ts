@@ -397,7 +397,7 @@ export class Node {
         this.#care.onProposalRefused(message.id, message.reason);
         return;
       case "granted":
-        this.#care.onGranted(message.request);
+        this.#care.onGranted(message.request, message.votes);
         return;
       case "not-granted":
         this.#onNotGranted(message.request, message.why);

@@ -94,6 +94,9 @@ function settingsWith(failoverCommand: string): FailoverSettings {
     failoverCommand,
     failbackCommand: "",
     followPrimaryCommand: "",
+    commandTimeoutMs: 60_000,
+    followTimeoutMs: 0,
+    commandRetriesMax: 2,
     searchPrimaryTimeoutMs: 20_000,
     compatVersion: "4.7",
   };
@@ -124,19 +127,19 @@ describe("a failover with real servers", () => {
     await second.until(({ primaryId }) => primaryId === 1);
     await second.runner.stop();
     expect(readFileSync(runs, "utf8")).toBe(
-      `3 0 127.0.0.1 ${primary.port} ${primary.data} 1 127.0.0.1 0 0\n`,
+      `4 0 127.0.0.1 ${primary.port} ${primary.data} 1 127.0.0.1 0 0\n`,
     );
     const { committed, log } = second;
-    expect(committed).toMatchObject({ epoch: 4, intent: null, identity: { timeline: 2 } });
+    expect(committed).toMatchObject({ epoch: 5, intent: null, identity: { timeline: 2 } });
     expect(committed?.history).toMatchObject([
-      { kind: "detach", backendIds: [0], oldPrimaryId: 0, newPrimaryId: 1 },
+      { kind: "primary", newPrimaryId: 0 },
+      { kind: "detach", epoch: 3, lastEpoch: 5, backendIds: [0], oldPrimaryId: 0, newPrimaryId: 1 },
     ]);
-    expect(committed?.history[0]?.commands).toMatchObject([{ kind: "failover", exitCode: 7 }]);
-    expect(committed?.history[0]?.commands[0]?.outputTail).toContain("promoting 1");
+    expect(committed?.history[1]?.commands).toMatchObject([{ kind: "failover", exitCode: 7 }]);
+    expect(committed?.history[1]?.commands[0]?.outputTail).toContain("promoting 1");
     const marks = [
       "main LOG taking over the unfinished detach of node 0",
       "main LOG failover command: promoting 1",
-      "main LOG find_primary_node_repeatedly: waiting for finding a primary node",
       "main LOG find_primary_node: primary node is 1",
       "main LOG failover: set new primary node: 1",
       "main LOG failover: set new main node: 1",

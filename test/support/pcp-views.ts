@@ -27,6 +27,7 @@ export const twoBackends: ClusterView = {
   primaryId: 0,
   index: 1,
   awaitsPrimary: false,
+  maintenance: null,
   refusal: null,
   isStreaming: true,
   delayIsTime: false,

@@ -117,6 +117,7 @@ function firstView(o: WorkerOptions): ClusterView {
     primaryId: 0,
     awaitsPrimary: false,
     backends,
+    maintenance: null,
     refusal: null,
     isStreaming: true,
     delayIsTime: false,

@@ -1,4 +1,6 @@
 /** Runs the administrator's commands for failover, failback and following a new primary. */
+import type { Ms } from "../../base/index.ts";
+import type { CommandEnv } from "../core/failover/index.ts";
 import type { CommandKind } from "../core/status/index.ts";
 import { OUTPUT_TAIL_MAX } from "../core/status/index.ts";
 import { runCommand, type CommandRight, type Log } from "../../os/index.ts";
@@ -6,18 +8,21 @@ import { runCommand, type CommandRight, type Log } from "../../os/index.ts";
 export interface FailoverCommand {
   readonly kind: CommandKind;
   readonly text: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: CommandEnv;
+  /** 0 = none. */
+  readonly timeoutMs: Ms;
 }
 
 export interface FailoverCommandEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
+  readonly timedOut: boolean;
   /** The last of its output, with what kept it from starting, if anything did. */
   readonly outputTail: string;
 }
 
 /**
- * Runs it to its end, however long that takes (as Pgpool-II does). It dies with this process, and
+ * Runs it to its end, or to that of its time. It dies with this process, and
  * with this node's right to lead: a command that outlived that could meet the one of the next
  * leader.
  *
@@ -31,8 +36,8 @@ export async function runFailoverCommand(
 ): Promise<FailoverCommandEnd> {
   const outcome = await runCommand({
     command: command.text,
-    env: command.env,
-    timeoutMs: 0,
+    env: { ...command.env },
+    timeoutMs: command.timeoutMs,
     right,
     signal,
     onLine: (line) => log.write("log", `${command.kind} command: ${line}`),
@@ -41,6 +46,7 @@ export async function runFailoverCommand(
   return {
     exitCode: outcome.exitCode,
     signal: outcome.signal,
+    timedOut: outcome.timedOut,
     outputTail: said.slice(-OUTPUT_TAIL_MAX),
   };
 }

@@ -190,6 +190,36 @@ export const OWN = {
     about:
       "Name of the watchdog cluster; nodes of another name are refused even with the same key.",
   },
+  failover_command_timeout: {
+    type: "int",
+    unit: "s",
+    initial: 60,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Limit for failover_command and failback_command: what runs longer is ended with all that it started, and has failed; 0 lets it run for ever, as Pgpool-II does.",
+  },
+  failover_command_retries: {
+    type: "int",
+    initial: 2,
+    max: 10,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How often a failover_command that was to replace the primary is run again when it has failed and no other primary shows; first after 1 second, then after 2, 4 and so on. Each run has a PGQUORUM_EPOCH of its own.",
+  },
+  follow_primary_command_timeout: {
+    type: "int",
+    unit: "s",
+    initial: 0,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Limit for each follow_primary_command: what runs longer is ended with all that it started; 0 lets it run for ever, since it may have to copy a whole server.",
+  },
   wd_lease_time: {
     type: "int",
     unit: "ms",

@@ -60,7 +60,9 @@ export class FailoverVotes {
       `${request.kind} request for backend node ${ids} from watchdog node ${from}`,
       { detail: `${counted.verdict}: ${request.reason}` },
     );
-    if (counted.verdict === "granted") this.#options.tell({ type: "granted", request });
+    if (counted.verdict === "granted") {
+      this.#options.tell({ type: "granted", request, votes: counted.votes });
+    }
     return counted.verdict;
   }
 }

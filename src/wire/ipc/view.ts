@@ -9,6 +9,8 @@ export interface ClusterView {
   /** A failover or promotion is under way that will name one: what needs the primary can wait. */
   readonly awaitsPrimary: boolean;
   readonly backends: readonly BackendView[];
+  /** While it is on, nothing is done to a backend unless a person asks. */
+  readonly maintenance: Maintenance | null;
   /** Null while statements may run; else the reason that a client is told. */
   readonly refusal: string | null;
   /** One server is the primary and says so itself; in the other modes the others are its replicas. */
@@ -23,6 +25,13 @@ export type BackendRole = "primary" | "standby" | "main" | "replica";
 export function roleOf({ primaryId, isStreaming }: ClusterView, backendId: number): BackendRole {
   if (isStreaming) return backendId === primaryId ? "primary" : "standby";
   return backendId === primaryId ? "main" : "replica";
+}
+
+export interface Maintenance {
+  /** Wall clock, milliseconds since 1970. */
+  readonly since: number;
+  readonly by: string;
+  readonly reason: string;
 }
 
 export type BackendState = "unused" | "waiting" | "up" | "down";

@@ -23,7 +23,7 @@ export type ToWatchdog =
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
-export type RequestKind = "detach" | "attach" | "promote";
+export type RequestKind = "detach" | "attach" | "promote" | "maintenance-on" | "maintenance-off";
 
 /** A wish to change the state of backends, before anybody agreed to it. */
 export interface ClusterRequest {
@@ -33,6 +33,17 @@ export interface ClusterRequest {
   readonly confirmed: boolean;
   /** Detach so that another node can be promoted (`pcp_promote_node -s`). */
   readonly switchoverTo: number | null;
+  readonly reason: string;
+  /** Who asked for it, for people; absent when no person did. */
+  readonly by?: string;
+  /** No person asked: not done during maintenance. Absent: the opposite of `confirmed`. */
+  readonly isAutomatic?: boolean;
+}
+
+/** A node's wish that was counted when a request was granted, and how long before that. */
+export interface CountedVote {
+  readonly nodeId: number;
+  readonly agoMs: number;
   readonly reason: string;
 }
 
@@ -61,7 +72,12 @@ export type FromWatchdog =
    */
   | { readonly type: "settled"; readonly index: number }
   /** Sent on the leader only: enough votes came in. The receiver plans and runs it. */
-  | { readonly type: "granted"; readonly request: ClusterRequest }
+  | {
+      readonly type: "granted";
+      readonly request: ClusterRequest;
+      /** Absent without a watchdog: nobody has to agree. */
+      readonly votes?: readonly CountedVote[];
+    }
   /** This node's vote did not lead to a failover. */
   | {
       readonly type: "not-granted";

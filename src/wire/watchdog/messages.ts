@@ -339,16 +339,35 @@ function readVerdict(value: Decoded): FailoverVerdict | null {
   return request !== null && isKnown ? { type: "failover-verdict", request, verdict } : null;
 }
 
+const REQUEST_KINDS: readonly ClusterRequest["kind"][] = [
+  "detach",
+  "attach",
+  "promote",
+  "maintenance-on",
+  "maintenance-off",
+];
+
 function readRequest(value: unknown): ClusterRequest | null {
   if (!isObject(value)) return null;
-  const { kind, backendIds, confirmed, switchoverTo, reason } = value;
-  if (kind !== "detach" && kind !== "attach" && kind !== "promote") return null;
+  const { backendIds, confirmed, switchoverTo, reason, by, isAutomatic } = value;
+  const kind = REQUEST_KINDS.find((known) => known === value.kind);
+  if (kind === undefined) return null;
   if (!Array.isArray(backendIds) || backendIds.length > 128 || !backendIds.every(isCount))
     return null;
   if (typeof confirmed !== "boolean" || typeof reason !== "string" || reason.length > 4096)
     return null;
   if (switchoverTo !== null && !isCount(switchoverTo)) return null;
-  return { kind, backendIds, confirmed, switchoverTo, reason };
+  if (by !== undefined && (typeof by !== "string" || by.length > 4096)) return null;
+  if (isAutomatic !== undefined && typeof isAutomatic !== "boolean") return null;
+  return {
+    kind,
+    backendIds,
+    confirmed,
+    switchoverTo,
+    reason,
+    ...(by === undefined ? {} : { by }),
+    ...(isAutomatic === undefined ? {} : { isAutomatic }),
+  };
 }
 
 function readEntryId(value: unknown): EntryId | null {

@@ -17,7 +17,7 @@ import {
   isLive,
   type ClusterState,
 } from "../../../src/backend/core/status/index.ts";
-import type { ClusterRequest } from "../../../src/wire/ipc/index.ts";
+import type { ClusterRequest, CountedVote } from "../../../src/wire/ipc/index.ts";
 import type { Entry } from "../../../src/wire/watchdog/index.ts";
 import {
   appliedViews,
@@ -130,8 +130,8 @@ export class Supervisor {
     this.#deliver({ type: "proposal-refused", id, reason: "refused" });
   }
 
-  onGranted(request: ClusterRequest): void {
-    this.#deliver({ type: "granted", request, wallMs: this.#host.wallMs });
+  onGranted(request: ClusterRequest, votes: readonly CountedVote[]): void {
+    this.#deliver({ type: "granted", request, votes, wallMs: this.#host.wallMs });
   }
 
   onWatchdogDied(): void {
@@ -374,6 +374,9 @@ function settingsFor(backendIds: readonly number[]): FailoverSettings {
     failoverCommand: "promote %m %d %P",
     failbackCommand: "",
     followPrimaryCommand: "follow %d",
+    commandTimeoutMs: 60_000,
+    followTimeoutMs: 0,
+    commandRetriesMax: 2,
     searchPrimaryTimeoutMs: 5000,
     compatVersion: "",
   };

@@ -169,7 +169,7 @@ export class Watchdog {
     const counted = countVote(this.#votes, vote, this.#host.localMs);
     this.#votes = counted.state;
     if (counted.verdict !== "granted") return;
-    this.#host.supervisor?.tell((supervisor) => supervisor.onGranted(request));
+    this.#host.supervisor?.tell((supervisor) => supervisor.onGranted(request, counted.votes));
   }
 
   /** Every process of this node routes by the state of this index. */

@@ -76,6 +76,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       backends: states.map((each, index) => backend(index, each)),
       index: 1,
       awaitsPrimary: false,
+      maintenance: null,
       refusal: null,
       isStreaming: true,
       delayIsTime: false,

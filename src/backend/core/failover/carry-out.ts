@@ -1,60 +1,67 @@
-/** What is done for an intent that stands committed, and for the follow-ups of a new primary. */
+/** What is done for an intent that stands committed. */
 import { assert, unreachable } from "../../../base/index.ts";
 import {
+  hasFailed,
+  HISTORY_COMMANDS_MAX,
   liveIds,
-  withBackends,
-  withHistory,
-  withLateCommand,
   type ClusterState,
-  type CommandKind,
   type CommandRecord,
-  type Follow,
   type Intent,
 } from "../status/index.ts";
-import { formatCommand } from "./command-text.ts";
-import type { Task, Turn } from "./conductor-state.ts";
+import type { ConductorEvent, Task, Turn } from "./conductor-state.ts";
+import { stopFollow } from "./follow.ts";
+import { finishedState } from "./outcome.ts";
+import { recordOf, startCommand } from "./run-command.ts";
 import { beginSearch, FIRST_LOOK_AFTER_MS, look } from "./search-primary.ts";
-import { backendOf, followDetachText, followStartingText } from "./wording.ts";
+
+/** The first repetition of a command that failed waits so long, each further one twice as long. */
+export const RETRY_COMMAND_AFTER_MS = 1000;
+/**
+ * A primary that no command has promoted is looked for so long at most before clients are told;
+ * whenever one shows later, it is taken all the same.
+ */
+export const FAILED_SEARCH_MS = 5000;
 
 /** @param isInherited a leader before us began it. */
 export function newTask(turn: Turn, intent: Intent, isInherited: boolean): Task {
   const { index } = turn.state;
   assert(index !== null, "an intent stands in a committed state");
+  const { progress } = intent;
   const stage = "settling";
-  return {
-    intent,
-    index,
-    isInherited,
-    stage,
-    commandId: null,
-    doneCount: 0,
-    commands: [],
-    found: null,
-  };
+  const fresh = { run: null, progress, isRecorded: true, isNewEpoch: false, found: null };
+  return { ...fresh, intent, index, isInherited, stage };
 }
 
 /** One move for the intent of `cluster`, which is our own proposal. */
 export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent): boolean {
-  const { task, follow, settledIndex } = turn.state;
+  const { task, settledIndex } = turn.state;
   if (task === null || task.intent.eventId !== intent.eventId) {
     turn.log(`taking over the unfinished ${intent.kind} of node ${intent.backendIds.join(", ")}`);
     turn.set({ task: newTask(turn, intent, true), search: null });
+    turn.note("taken over by another leader");
+    return true;
+  }
+  if (!task.isRecorded && task.stage !== "finishing") {
+    turn.proposeIntent(cluster);
     return true;
   }
   switch (task.stage) {
     case "settling": {
       if (settledIndex < task.index) return false;
+      turn.note("no node uses the old state");
       // Its command may have done its work before the leader of that time was lost.
       const maySee = task.isInherited && intent.kind === "detach" && intent.primaryChanges;
-      turn.set({ task: { ...task, stage: maySee ? "probing" : "commands" } });
+      setStage(turn, maySee ? "probing" : "commands");
       return true;
     }
     case "probing":
       return advanceProbing(turn, cluster, task);
     case "commands":
       // The followers of a primary that is lost have nobody to follow.
-      if (follow !== null && intent.primaryChanges) return stopFollow(turn);
+      if (turn.state.follow !== null && intent.primaryChanges) return stopFollow(turn);
       return advanceCommands(turn, cluster, task);
+    case "retrying":
+      return advanceRetrying(turn, cluster, task);
     case "searching":
       return advanceSearching(turn, cluster, task);
     case "finishing":
@@ -62,6 +69,12 @@ export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent)
       return true;
   }
   return unreachable(task.stage);
+}
+
+function setStage(turn: Turn, stage: Task["stage"], change: Partial<Task> = {}): void {
+  const { task } = turn.state;
+  assert(task !== null, "a task has stages");
+  turn.set({ task: { ...task, ...change, stage } });
 }
 
 /** One look: when a primary shows, the command is not run again. */
@@ -77,33 +90,113 @@ function advanceProbing(turn: Turn, cluster: ClusterState, task: Task): boolean 
     turn.set({ search: null, task: { ...task, stage: "commands" } });
     return true;
   }
-  const known = look(turn, cluster);
-  if (known === null) return false;
-  turn.set({ search: null, task: { ...task, found: known, stage: "finishing" } });
-  return true;
+  return lookNow(turn, cluster);
 }
 
 function advanceCommands(turn: Turn, cluster: ClusterState, task: Task): boolean {
   const { settings, runningIds, follow } = turn.state;
-  const { intent } = task;
+  const { intent, progress } = task;
   const template = intent.kind === "detach" ? settings.failoverCommand : settings.failbackCommand;
-  const backendId = intent.backendIds[task.doneCount];
+  const backendId = intent.backendIds[progress.doneCount];
   const hasCommand = intent.kind !== "promote" && template !== "";
-  if (hasCommand && backendId !== undefined) {
-    // The command that runs, or one of a leadership that we lost meanwhile.
-    if (runningIds.some((id) => id !== follow?.commandId)) return false;
-    const kind = intent.kind === "detach" ? "failover" : "failback";
-    const commandId = startCommand(turn, kind, template, backendId, intent, intent.newMainId);
-    turn.set({ task: { ...task, commandId } });
-    return false;
+  if (!hasCommand || backendId === undefined) {
+    endCommands(turn, cluster, task);
+    return true;
   }
-  const isSearched = intent.kind === "detach" && intent.primaryChanges;
-  turn.set({ task: { ...task, stage: isSearched ? "searching" : "finishing" } });
-  if (!isSearched) return true;
+  // The command that runs, or one of a leadership that we lost meanwhile.
+  if (runningIds.some((id) => id !== follow?.commandId)) return false;
+  const run = startCommand(turn, {
+    kind: intent.kind === "detach" ? "failover" : "failback",
+    template,
+    backendId,
+    event: intent,
+    newMainId: intent.newMainId,
+    attempt: progress.retryCount + 1,
+  });
+  turn.set({ task: { ...task, run } });
+  return false;
+}
+
+/** All commands have been run: a promotion has to show, all else is done. */
+function endCommands(turn: Turn, cluster: ClusterState, task: Task): void {
+  const { intent, progress } = task;
+  if (intent.kind !== "detach" || !intent.primaryChanges) return setStage(turn, "finishing");
   if (liveIds(cluster).length > 0) {
     turn.log("find_primary_node_repeatedly: waiting for finding a primary node");
   }
-  beginSearch(turn, FIRST_LOOK_AFTER_MS);
+  const promotions = progress.commands.filter(({ backendId }) => promotes(intent, backendId));
+  const last = promotions.at(-1);
+  const isHopeless = last !== undefined && hasFailed(last);
+  beginSearch(turn, FIRST_LOOK_AFTER_MS, isHopeless ? FAILED_SEARCH_MS : null);
+  return setStage(turn, "searching");
+}
+
+/** The command for this backend is the one that gives the cluster a new primary. */
+function promotes({ kind, primaryChanges, oldPrimaryId }: Intent, backendId: number): boolean {
+  const isOldPrimary = oldPrimaryId === null || oldPrimaryId === backendId;
+  return kind === "detach" && primaryChanges && isOldPrimary;
+}
+
+export function onTaskCommandFinished(
+  turn: Turn,
+  task: Task,
+  event: Extract<ConductorEvent, { readonly type: "command-finished" }>,
+): CommandRecord {
+  const { settings, cluster } = turn.state;
+  const { intent, run } = task;
+  const { doneCount, retryCount } = task.progress;
+  const backendId = intent.backendIds[doneCount];
+  assert(run !== null && backendId !== undefined, "a command belongs to a backend");
+  assert(cluster !== null, "an intent stands in a committed state");
+  const kind = intent.kind === "attach" ? "failback" : "failover";
+  const record = recordOf(turn, run, { kind, backendId, epoch: intent.epoch }, event);
+  const commands = [...task.progress.commands, record].slice(-HISTORY_COMMANDS_MAX);
+  const ended: Task = {
+    ...task,
+    run: null,
+    progress: { ...task.progress, commands },
+    isRecorded: false,
+  };
+  if (hasFailed(record) && promotes(intent, backendId) && retryCount < settings.commandRetriesMax) {
+    beginSearch(turn, 0, RETRY_COMMAND_AFTER_MS * 2 ** retryCount);
+    turn.set({ task: { ...ended, stage: "retrying" } });
+  } else {
+    goOn(turn, cluster, ended);
+  }
+  return record;
+}
+
+/** The backend's command is over, whatever became of it. */
+function goOn(turn: Turn, cluster: ClusterState, task: Task): void {
+  const doneCount = task.progress.doneCount + 1;
+  const progress = { ...task.progress, doneCount, retryCount: 0 };
+  const next: Task = { ...task, progress, isRecorded: false };
+  turn.set({ task: { ...next, stage: "commands" }, search: null });
+  if (doneCount === task.intent.backendIds.length) endCommands(turn, cluster, next);
+}
+
+/**
+ * The command that was to bring a new primary has failed. It may have promoted one all the same;
+ * if none shows until its time has come, it is run again.
+ */
+function advanceRetrying(turn: Turn, cluster: ClusterState, task: Task): boolean {
+  const { search, settings } = turn.state;
+  assert(search !== null, "whoever waits for another attempt looks meanwhile");
+  const hasLooked = search.lookCount > 0 && search.searchId === null;
+  if (liveIds(cluster).length === 0 || (hasLooked && isSearchOvertaken(turn, task.intent))) {
+    goOn(turn, cluster, task);
+    return true;
+  }
+  const isTime = search.deadlineMs !== null && turn.nowMs >= search.deadlineMs;
+  // What the command did may show late: the last look is from just before the next attempt.
+  if (!hasLooked || !isTime || turn.nowMs >= search.nextAtMs) return lookNow(turn, cluster);
+  const retryCount = task.progress.retryCount + 1;
+  turn.log(
+    `failover_command is run again: attempt ${retryCount + 1} of ${settings.commandRetriesMax + 1}`,
+  );
+  const progress = { ...task.progress, retryCount };
+  const again = { progress, isRecorded: false, isNewEpoch: true, isInherited: false };
+  turn.set({ search: null, task: { ...task, ...again, stage: "settling" } });
   return true;
 }
 
@@ -118,15 +211,21 @@ function advanceSearching(turn: Turn, cluster: ClusterState, task: Task): boolea
     return endSearch(turn, task);
   }
   if (search.deadlineMs !== null && turn.nowMs >= search.deadlineMs) {
-    turn.log("failover: no primary was found in search_primary_node_timeout", "warning");
+    turn.log("failover: no primary was found in time", "warning");
     return endSearch(turn, task);
   }
   if (search.lookCount > 0 && search.searchId === null && isSearchOvertaken(turn, task.intent)) {
     return endSearch(turn, task);
   }
+  return lookNow(turn, cluster);
+}
+
+/** Looks, if it is time; true when the configuration itself names the primary. */
+function lookNow(turn: Turn, cluster: ClusterState): boolean {
   const known = look(turn, cluster);
   if (known === null) return false;
-  turn.set({ search: null, task: { ...task, found: known, stage: "finishing" } });
+  turn.set({ search: null });
+  setStage(turn, "finishing", { found: known });
   return true;
 }
 
@@ -136,7 +235,7 @@ function advanceSearching(turn: Turn, cluster: ClusterState, task: Task): boolea
  */
 function isSearchOvertaken(turn: Turn, intent: Intent): boolean {
   return turn.state.queue.some(
-    ({ kind, backendIds }) =>
+    ({ request: { kind, backendIds } }) =>
       kind === "attach" ||
       (kind === "detach" && intent.newMainId !== null && backendIds.includes(intent.newMainId)),
   );
@@ -145,174 +244,4 @@ function isSearchOvertaken(turn: Turn, intent: Intent): boolean {
 function endSearch(turn: Turn, task: Task): boolean {
   turn.set({ search: null, task: { ...task, found: null, stage: "finishing" } });
   return true;
-}
-
-export function onTaskCommandFinished(
-  turn: Turn,
-  task: Task,
-  end: Pick<CommandRecord, "exitCode" | "signal" | "outputTail">,
-): CommandRecord {
-  const { intent, doneCount } = task;
-  const backendId = intent.backendIds[doneCount];
-  assert(backendId !== undefined, "a command belongs to a backend");
-  const kind = intent.kind === "attach" ? "failback" : "failover";
-  const record: CommandRecord = { kind, backendId, ...end };
-  const commands = [...task.commands, record];
-  turn.set({ task: { ...task, commandId: null, doneCount: doneCount + 1, commands } });
-  return record;
-}
-
-/** The state when all is done: intent cleared, history written, followers set down if asked for. */
-function finishedState(turn: Turn, cluster: ClusterState, task: Task): ClusterState {
-  const { intent, found } = task;
-  const { settings } = turn.state;
-  const primaryId = newPrimaryId(cluster, task);
-  const base = withHistory(
-    {
-      ...cluster,
-      epoch: cluster.epoch + 1,
-      primaryId,
-      identity: found?.identity ?? cluster.identity,
-      intent: null,
-      follow: intent.primaryChanges ? null : cluster.follow,
-    },
-    {
-      epoch: intent.epoch,
-      eventId: intent.eventId,
-      kind: intent.kind,
-      backendIds: intent.backendIds,
-      reason: intent.reason,
-      oldPrimaryId: intent.oldPrimaryId,
-      newPrimaryId: primaryId,
-      startedAt: intent.startedAt,
-      endedAt: turn.wallMs,
-      commands: task.commands,
-    },
-  );
-  const hasFollowers = intent.primaryChanges && primaryId !== null;
-  const isAsked = settings.followPrimaryCommand !== "" || intent.kind === "promote";
-  return hasFollowers && isAsked ? withFollowers(turn, base, task, primaryId) : base;
-}
-
-function newPrimaryId(cluster: ClusterState, { intent, found }: Task): number | null {
-  if (!intent.primaryChanges) return cluster.primaryId;
-  return intent.kind === "promote" ? intent.newMainId : (found?.primaryId ?? null);
-}
-
-/**
- * Every server but the new primary is set down; the command runs for each, those that were down
- * before included, and brings them back by attaching them.
- */
-function withFollowers(
-  turn: Turn,
-  cluster: ClusterState,
-  { intent }: Task,
-  primaryId: number,
-): ClusterState {
-  const { settings } = turn.state;
-  const liveFollowerIds = liveIds(cluster).filter((id) => id !== primaryId);
-  for (const id of liveFollowerIds) turn.log(followDetachText(settings, id));
-  const reason = `has to follow the new primary ${primaryId}`;
-  const changedAt = turn.wallMs;
-  const down = withBackends(cluster, liveFollowerIds, { state: "down", reason, changedAt });
-  const remainingIds = down.backends.filter(({ id }) => id !== primaryId).map(({ id }) => id);
-  if (settings.followPrimaryCommand === "" || remainingIds.length === 0) return down;
-  const { epoch, eventId, oldPrimaryId, oldMainId } = intent;
-  return { ...down, follow: { epoch, eventId, oldPrimaryId, oldMainId, remainingIds } };
-}
-
-/** One move for the servers that have to follow a new primary. */
-export function advanceFollow(turn: Turn, cluster: ClusterState, follow: Follow): boolean {
-  const { settings, follow: run, runningIds } = turn.state;
-  if (run !== null && run.record === null) return false;
-  if (run !== null && run.record !== null) {
-    const remainingIds = follow.remainingIds.filter((id) => id !== run.backendId);
-    const rest = remainingIds.length === 0 ? null : { ...follow, remainingIds };
-    turn.propose("follow", {
-      ...withLateCommand(cluster, follow.eventId, run.record),
-      follow: rest,
-    });
-    return true;
-  }
-  if (runningIds.length > 0) return false;
-  const { primaryId } = cluster;
-  const isDue = (id: number): boolean =>
-    id !== primaryId && cluster.backends.some((one) => one.id === id && one.state === "down");
-  const backendId = follow.remainingIds.find(isDue);
-  if (backendId === undefined || settings.followPrimaryCommand === "" || primaryId === null) {
-    turn.propose("follow", { ...cluster, follow: null });
-    return true;
-  }
-  // That of the leader before us may not have ended yet: it has when nobody is left behind.
-  const { index, settledIndex } = turn.state;
-  if (index === null || settledIndex < index) return false;
-  turn.log(followStartingText(settings, backendId));
-  const commandId = startCommand(
-    turn,
-    "follow-primary",
-    settings.followPrimaryCommand,
-    backendId,
-    follow,
-    primaryId,
-  );
-  turn.set({ follow: { commandId, backendId, isStopping: false, record: null } });
-  return false;
-}
-
-/** Goes on when its end has been reported. */
-function stopFollow(turn: Turn): boolean {
-  const { follow, runningIds } = turn.state;
-  assert(follow !== null, "a follower runs");
-  if (!runningIds.includes(follow.commandId)) {
-    turn.set({ follow: null });
-    return true;
-  }
-  if (!follow.isStopping) {
-    turn.act({ type: "stop-command", commandId: follow.commandId, how: "ask" });
-    turn.set({ follow: { ...follow, isStopping: true } });
-  }
-  return false;
-}
-
-function startCommand(
-  turn: Turn,
-  kind: CommandKind,
-  template: string,
-  backendId: number,
-  event: Pick<Intent, "epoch" | "eventId" | "oldPrimaryId" | "oldMainId">,
-  newMainId: number | null,
-): number {
-  const { settings } = turn.state;
-  const backend = backendOf(settings, backendId) ?? unknownBackend(backendId);
-  const text = formatCommand(template, {
-    backend,
-    newMain: backendOf(settings, newMainId),
-    oldMainId: event.oldMainId,
-    oldPrimary: backendOf(settings, event.oldPrimaryId),
-    oldPrimaryId: event.oldPrimaryId,
-  });
-  const commandId = turn.takeId();
-  turn.log(`execute command: ${text}`);
-  turn.act({
-    type: "run-command",
-    commandId,
-    kind,
-    backendId,
-    text,
-    env: { PGQUORUM_EPOCH: String(event.epoch), PGQUORUM_EVENT_ID: event.eventId },
-  });
-  turn.set({ runningIds: [...turn.state.runningIds, commandId] });
-  return commandId;
-}
-
-/** Left the configuration while its failover runs. */
-function unknownBackend(id: number): Parameters<typeof formatCommand>[1]["backend"] {
-  return {
-    id,
-    hostname: "",
-    port: 0,
-    dataDirectory: "",
-    mayFailover: true,
-    alwaysPrimary: false,
-  };
 }

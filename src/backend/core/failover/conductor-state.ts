@@ -1,13 +1,18 @@
 /** What the conductor knows, is told and wants done. */
-import type { Ms } from "../../../base/index.ts";
-import type { ClusterRequest } from "../../../wire/ipc/index.ts";
-import type {
-  ClusterState,
-  CommandKind,
-  CommandRecord,
-  Intent,
-  PrimaryChoice,
-  ServerIdentity,
+import { assert, type Ms } from "../../../base/index.ts";
+import type { ClusterRequest, CountedVote } from "../../../wire/ipc/index.ts";
+import {
+  STEP_NAME_MAX,
+  STEPS_MAX,
+  type ClusterState,
+  type CommandKind,
+  type CommandRecord,
+  type Intent,
+  type PrimaryChoice,
+  type Progress,
+  type ServerIdentity,
+  type StepRecord,
+  type VoteRecord,
 } from "../status/index.ts";
 import type { FailoverSettings } from "./settings.ts";
 
@@ -21,7 +26,12 @@ export type ConductorEvent =
    * not route at all. Never goes back; it may come before or after `committed` of the same index.
    */
   | { readonly type: "settled"; readonly index: number }
-  | { readonly type: "granted"; readonly request: ClusterRequest; readonly wallMs: number }
+  | {
+      readonly type: "granted";
+      readonly request: ClusterRequest;
+      readonly wallMs: number;
+      readonly votes?: readonly CountedVote[];
+    }
   | { readonly type: "proposal-refused"; readonly id: number; readonly reason: string }
   /** Also of commands that were stopped. */
   | {
@@ -29,6 +39,8 @@ export type ConductorEvent =
       readonly commandId: number;
       readonly exitCode: number | null;
       readonly signal: string | null;
+      /** It was ended because its time was over. */
+      readonly timedOut?: boolean;
       readonly outputTail: string;
     }
   | {
@@ -54,7 +66,9 @@ export type ConductorAction =
       readonly backendId: number;
       /** For `/bin/sh -c`. */
       readonly text: string;
-      readonly env: { readonly PGQUORUM_EPOCH: string; readonly PGQUORUM_EVENT_ID: string };
+      readonly env: CommandEnv;
+      /** It is ended after that; 0 = never. */
+      readonly timeoutMs: Ms;
     }
   /**
    * Its end is still reported. `kill`: at once and without a word, because another leader may
@@ -75,6 +89,13 @@ export type ConductorAction =
       readonly detail?: string;
     };
 
+export interface CommandEnv {
+  readonly PGQUORUM_EPOCH: string;
+  readonly PGQUORUM_EVENT_ID: string;
+  /** 1 for the first run of a command, 2 for the second. */
+  readonly PGQUORUM_ATTEMPT: string;
+}
+
 export interface ConductorState {
   readonly settings: FailoverSettings;
   /** Unique to this run of this node. */
@@ -92,7 +113,7 @@ export interface ConductorState {
   /** The newest index that no node is behind of. */
   readonly settledIndex: number;
   /** Granted, not yet begun; at most `QUEUE_MAX`. */
-  readonly queue: readonly ClusterRequest[];
+  readonly queue: readonly QueuedRequest[];
   readonly proposal: Proposal | null;
   /** Nothing is proposed before. */
   readonly retryAtMs: Ms | null;
@@ -104,32 +125,64 @@ export interface ConductorState {
   readonly follow: FollowRun | null;
   /** Commands whose end has not been reported, those of a lost leadership included. */
   readonly runningIds: readonly number[];
+  /** When it was said last that maintenance keeps a request back; at most `HELD_BACK_MAX`. */
+  readonly heldBack: ReadonlyMap<string, Ms>;
+}
+
+export interface QueuedRequest {
+  readonly request: ClusterRequest;
+  /** Wall clock. */
+  readonly grantedAt: number;
+  readonly votes: readonly VoteRecord[];
 }
 
 export interface Proposal {
   readonly id: number;
   readonly state: ClusterState;
-  readonly purpose: "initial" | "configured" | "adopt" | "intent" | "finish" | "primary" | "follow";
+  readonly purpose: Purpose;
 }
 
+export type Purpose =
+  | "initial"
+  | "configured"
+  | "maintenance"
+  | "adopt"
+  | "intent"
+  /** The intent goes on: what was done for it, or how it is changed, is recorded first. */
+  | "progress"
+  | "finish"
+  | "primary"
+  | "follow";
+
 export interface Task {
+  /** As it was committed last. */
   readonly intent: Intent;
   /** Of the committed state by which this leader began the intent or took it over. */
   readonly index: number;
   readonly isInherited: boolean;
   /**
    *     settling ──(inherited)──> probing ──candidate is primary──┐
-   *        └────────────────────────>└─> commands ──> searching ──┴─> finishing
+   *      ^ └────────────────────────>└─> commands ──> searching ──┴─> finishing
+   *      └──(again, a new epoch)── retrying <─┘ failed
    *
    * Nothing is done before no node routes by the state from before the intent: else one could
    * write to a primary that is being replaced.
    */
-  readonly stage: "settling" | "probing" | "commands" | "searching" | "finishing";
-  readonly commandId: number | null;
-  /** How many of the intent's backends have had their command. */
-  readonly doneCount: number;
-  readonly commands: readonly CommandRecord[];
+  readonly stage: "settling" | "probing" | "commands" | "retrying" | "searching" | "finishing";
+  readonly run: CommandRun | null;
+  /** Newer than in the committed intent while `isRecorded` is false. */
+  readonly progress: Progress;
+  readonly isRecorded: boolean;
+  /** What is recorded next begins a new epoch. */
+  readonly isNewEpoch: boolean;
   readonly found: PrimaryChoice | null;
+}
+
+/** A command that runs. */
+export interface CommandRun {
+  readonly commandId: number;
+  readonly startedAt: number;
+  readonly text: string;
 }
 
 export interface Search {
@@ -141,8 +194,7 @@ export interface Search {
   readonly lookCount: number;
 }
 
-export interface FollowRun {
-  readonly commandId: number;
+export interface FollowRun extends CommandRun {
   readonly backendId: number;
   readonly isStopping: boolean;
   /** Set when the command has ended and that is not committed yet. */
@@ -150,6 +202,7 @@ export interface FollowRun {
 }
 
 export const QUEUE_MAX = 10;
+export const HELD_BACK_MAX = 64;
 
 export function newConductor(facts: {
   readonly settings: FailoverSettings;
@@ -172,6 +225,7 @@ export function newConductor(facts: {
     search: null,
     follow: null,
     runningIds: [],
+    heldBack: new Map(),
   };
 }
 
@@ -198,6 +252,15 @@ export class Turn {
     this.#state = { ...this.#state, ...change };
   }
 
+  /** What the history calls an event that begins and ends with the state of this epoch. */
+  eventAt(epoch: number): {
+    readonly epoch: number;
+    readonly eventId: string;
+    readonly endedAt: number;
+  } {
+    return { epoch, eventId: `${this.#state.origin}-${epoch}`, endedAt: this.wallMs };
+  }
+
   act(action: ConductorAction): void {
     this.actions.push(action);
   }
@@ -212,7 +275,25 @@ export class Turn {
     return nextId;
   }
 
-  propose(purpose: Proposal["purpose"], state: ClusterState): void {
+  /** Puts a moment into the history of the intent that is carried out. */
+  note(name: string): void {
+    const { task } = this.#state;
+    if (task === null) return;
+    const step: StepRecord = { name: name.slice(0, STEP_NAME_MAX), at: this.wallMs };
+    const steps = [...task.progress.steps, step].slice(-STEPS_MAX);
+    this.set({ task: { ...task, progress: { ...task.progress, steps } } });
+  }
+
+  /** Records what was done for the intent so far, and what changes of it. */
+  proposeIntent(cluster: ClusterState, change: Partial<Intent> = {}): void {
+    const { task } = this.#state;
+    assert(task !== null && cluster.intent !== null, "an intent is carried out");
+    const epoch = task.isNewEpoch ? cluster.epoch + 1 : cluster.intent.epoch;
+    const intent: Intent = { ...cluster.intent, epoch, progress: task.progress, ...change };
+    this.propose("progress", { ...cluster, epoch, intent });
+  }
+
+  propose(purpose: Purpose, state: ClusterState): void {
     const { index, origin } = this.#state;
     const id = this.takeId();
     const stamped = { ...state, stamp: `${origin}:${id}` };

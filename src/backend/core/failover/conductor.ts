@@ -14,9 +14,14 @@ import {
   isSameRequest,
   liveIds,
   mainId,
+  plainEntry,
+  REASON_MAX,
+  VOTES_MAX,
   withConfiguredBackends,
+  withHistory,
   type ClusterState,
   type CommandRecord,
+  type Intent,
 } from "../status/index.ts";
 import {
   QUEUE_MAX,
@@ -25,16 +30,20 @@ import {
   type ConductorEvent,
   type ConductorState,
   type Proposal,
+  type QueuedRequest,
 } from "./conductor-state.ts";
-import { advanceFollow, advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
-import { planFailover } from "./plan-failover.ts";
+import { advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
+import { advanceFollow } from "./follow.ts";
+import { isHeldBack, proposeMaintenance } from "./maintenance.ts";
+import { planFailover, type IntentRequest } from "./plan-failover.ts";
+import { recordOf } from "./run-command.ts";
 import {
   advanceIdleSearch,
   isStartupSearch,
   onPrimaryFound,
   searchWakeAtMs,
 } from "./search-primary.ts";
-import { commandFailure, doneText, startingText } from "./wording.ts";
+import { commandFailure, doneText, failedText, startingText } from "./wording.ts";
 
 type Event<Type> = Extract<ConductorEvent, { readonly type: Type }>;
 
@@ -98,35 +107,75 @@ function advance(turn: Turn): boolean {
   // Whoever led before may have left work, and may have finished it without our knowing yet.
   const hasWork = cluster.intent !== null || cluster.follow !== null;
   if (hasWork && !isOwn) {
-    turn.propose("adopt", cluster);
+    turn.propose("adopt", adopted(cluster));
     return true;
   }
   if (cluster.intent !== null) return advanceIntent(turn, cluster, cluster.intent);
-  const backendIds = turn.state.settings.backends.map(({ id }) => id);
-  const configured = withConfiguredBackends(cluster, backendIds, turn.wallMs);
-  if (configured !== cluster) {
-    turn.propose("configured", configured);
-    return true;
-  }
+  if (proposeConfigured(turn, cluster)) return true;
   const request = turn.state.queue[0];
   if (request !== undefined) return advanceQueue(turn, cluster, request);
   if (cluster.follow !== null) return advanceFollow(turn, cluster, cluster.follow);
   return advanceIdleSearch(turn, cluster);
 }
 
-/** The first request leaves the queue when its intent is committed, or when it is refused. */
-function advanceQueue(turn: Turn, cluster: ClusterState, request: ClusterRequest): boolean {
-  const { origin, settings } = turn.state;
-  const stamp = { eventId: `${origin}-${cluster.epoch + 1}`, atWallMs: turn.wallMs };
-  const plan = planFailover(cluster, request, settings, stamp);
-  if (plan.ok) {
-    turn.set({ search: null });
-    turn.propose("intent", plan.value.state);
-  } else {
-    turn.log(plan.error);
-    turn.set({ queue: turn.state.queue.slice(1) });
-  }
+/** What a leader before us has begun, in an epoch of our own: none of its commands has that. */
+function adopted(cluster: ClusterState): ClusterState {
+  const { intent, follow } = cluster;
+  const epoch = cluster.epoch + 1;
+  if (intent !== null) return { ...cluster, epoch, intent: { ...intent, epoch } };
+  return { ...cluster, epoch, follow: follow === null ? null : { ...follow, epoch } };
+}
+
+/** False: the state has the servers of the configuration already. */
+function proposeConfigured(turn: Turn, cluster: ClusterState): boolean {
+  const wanted = turn.state.settings.backends.map(({ id }) => id);
+  const configured = withConfiguredBackends(cluster, wanted, turn.wallMs);
+  if (configured === cluster) return false;
+  const present = cluster.backends.map(({ id }) => id);
+  const added = wanted.filter((id) => !present.includes(id));
+  const removed = present.filter((id) => !wanted.includes(id));
+  const changes = [
+    ...(added.length > 0 ? [`new: ${added.join(", ")}`] : []),
+    ...(removed.length > 0 ? [`gone: ${removed.join(", ")}`] : []),
+  ];
+  const entry = plainEntry({
+    ...turn.eventAt(configured.epoch),
+    kind: "configured",
+    backendIds: [...added, ...removed],
+    reason: `the configuration has other backends, ${changes.join("; ")}`,
+    oldPrimaryId: cluster.primaryId,
+    newPrimaryId: configured.primaryId,
+  });
+  turn.propose("configured", withHistory(configured, entry));
   return true;
+}
+
+/** The first request leaves the queue when what it asks for is committed, or when it is refused. */
+function advanceQueue(turn: Turn, cluster: ClusterState, first: QueuedRequest): boolean {
+  if (!proposeRequest(turn, cluster, first)) turn.set({ queue: turn.state.queue.slice(1) });
+  return true;
+}
+
+/** False: nothing is to be done for it, which was said. */
+function proposeRequest(turn: Turn, cluster: ClusterState, first: QueuedRequest): boolean {
+  const { origin, settings } = turn.state;
+  const { request, grantedAt, votes } = first;
+  if (!isIntentRequest(request)) return proposeMaintenance(turn, cluster, request);
+  if (isHeldBack(turn, cluster, request)) return false;
+  const eventId = `${origin}-${cluster.epoch + 1}`;
+  const stamp = { eventId, atWallMs: turn.wallMs, grantedAt, votes };
+  const plan = planFailover(cluster, request, settings, stamp);
+  if (!plan.ok) {
+    turn.log(plan.error);
+    return false;
+  }
+  turn.set({ search: null });
+  turn.propose("intent", plan.value.state);
+  return true;
+}
+
+function isIntentRequest(request: ClusterRequest): request is IntentRequest {
+  return request.kind !== "maintenance-on" && request.kind !== "maintenance-off";
 }
 
 function onLeadership(turn: Turn, event: Event<"leadership">): void {
@@ -138,7 +187,7 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
   for (const commandId of turn.state.runningIds) {
     turn.act({ type: "stop-command", commandId, how: "kill" });
   }
-  for (const request of turn.state.queue) {
+  for (const { request } of turn.state.queue) {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
   turn.set({ queue: [], task: null, search: null, follow: null });
@@ -150,14 +199,23 @@ function onGranted(turn: Turn, event: Event<"granted">): void {
   const { leads, queue } = turn.state;
   if (!leads) {
     turn.log(`${describe(request)} is ignored: this node does not lead the cluster`);
-  } else if (queue.some((queued) => isSameRequest(queued, request)) || isUnderWay(turn, request)) {
+  } else if (
+    queue.some((one) => isSameRequest(one.request, request)) ||
+    isUnderWay(turn, request)
+  ) {
     turn.log(`${describe(request)} is already under way`);
   } else if (request.kind === "detach" && !request.confirmed && isStartupSearch(turn)) {
     turn.log("ignoring the failover request, since we are still starting up");
   } else if (queue.length === QUEUE_MAX) {
     turn.log(`${describe(request)} is dropped: ${QUEUE_MAX} requests wait already`, "warning");
   } else {
-    turn.set({ queue: [...queue, request] });
+    const grantedAt = turn.wallMs;
+    const votes = (event.votes ?? []).slice(-VOTES_MAX).map(({ nodeId, agoMs, reason }) => ({
+      nodeId,
+      at: Math.round(grantedAt - agoMs),
+      reason: reason.slice(0, REASON_MAX),
+    }));
+    turn.set({ queue: [...queue, { request, grantedAt, votes }] });
   }
 }
 
@@ -169,6 +227,7 @@ function isUnderWay(turn: Turn, request: ClusterRequest): boolean {
 }
 
 function describe(request: ClusterRequest): string {
+  if (!isIntentRequest(request)) return `${request.kind} request`;
   return `${request.kind} request for node ${request.backendIds.join(", ")}`;
 }
 
@@ -185,8 +244,8 @@ function onCommitted(turn: Turn, event: Event<"committed">): void {
   });
   if (isOwn) onOwnCommitted(turn, proposal);
   else if (task !== null && event.state?.intent?.eventId !== task.intent.eventId) {
-    const { commandId } = task;
-    if (commandId !== null) turn.act({ type: "stop-command", commandId, how: "kill" });
+    const { run } = task;
+    if (run !== null) turn.act({ type: "stop-command", commandId: run.commandId, how: "kill" });
     turn.set({ task: null, search: null });
   }
 }
@@ -198,21 +257,27 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
       const { intent } = cluster;
       assert(intent !== null, "an intent was proposed");
       turn.set({ queue: turn.state.queue.slice(1), task: newTask(turn, intent, false) });
+      turn.note("committed");
       for (const id of intent.backendIds) turn.log(startingText(settings, intent.kind, id));
       if (mainId(cluster) === null) turn.log("failover: no valid backend node found");
       return;
     }
-    case "finish": {
-      assert(task !== null, "a task was finished");
-      const { kind, backendIds } = task.intent;
-      turn.set({ task: null, search: null });
-      turn.log(`failover: set new primary node: ${cluster.primaryId ?? -1}`);
-      if (liveIds(cluster).length > 0) {
-        turn.log(`failover: set new main node: ${mainId(cluster) ?? -1}`);
-      }
-      for (const id of backendIds) turn.log(doneText(settings, kind, id));
+    case "progress": {
+      const { intent } = cluster;
+      assert(task !== null && intent !== null, "an intent goes on");
+      const isNewEpoch = intent.epoch !== task.intent.epoch;
+      const index = isNewEpoch ? (turn.state.index ?? task.index) : task.index;
+      turn.set({ task: { ...task, intent, index, isRecorded: true, isNewEpoch: false } });
       return;
     }
+    case "finish":
+      assert(task !== null, "a task was finished");
+      turn.set({ task: null, search: null });
+      tellEnd(turn, cluster, task.intent);
+      return;
+    case "maintenance":
+      turn.set({ queue: turn.state.queue.slice(1), heldBack: new Map() });
+      return;
     case "follow":
       turn.set({ follow: null });
       return;
@@ -227,20 +292,32 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
   unreachable(purpose);
 }
 
+function tellEnd(turn: Turn, cluster: ClusterState, { kind, backendIds }: Intent): void {
+  const { settings } = turn.state;
+  turn.log(`failover: set new primary node: ${cluster.primaryId ?? -1}`);
+  if (liveIds(cluster).length > 0) {
+    turn.log(`failover: set new main node: ${mainId(cluster) ?? -1}`);
+  }
+  const entry = cluster.history.at(-1);
+  for (const id of backendIds) {
+    if (entry?.outcome === "failed") turn.log(failedText(settings, id), "warning", entry.problem);
+    else turn.log(doneText(settings, kind, id));
+  }
+}
+
 function onCommandFinished(turn: Turn, event: Event<"command-finished">): void {
-  const { runningIds, task, follow } = turn.state;
+  const { runningIds, task, follow, cluster } = turn.state;
   turn.set({ runningIds: runningIds.filter((id) => id !== event.commandId) });
-  const { exitCode, signal, outputTail } = event;
   const report = (record: CommandRecord): void => {
     const failure = commandFailure(record);
     if (failure !== null) turn.log(failure.message, "warning", failure.detail);
   };
-  if (task !== null && task.commandId === event.commandId) {
-    report(onTaskCommandFinished(turn, task, { exitCode, signal, outputTail }));
+  if (task?.run?.commandId === event.commandId) {
+    report(onTaskCommandFinished(turn, task, event));
   } else if (follow !== null && follow.commandId === event.commandId) {
     const { backendId } = follow;
-    const kind = "follow-primary";
-    const record: CommandRecord = { kind, backendId, exitCode, signal, outputTail };
+    const epoch = cluster?.follow?.epoch ?? 0;
+    const record = recordOf(turn, follow, { kind: "follow-primary", backendId, epoch }, event);
     report(record);
     turn.set({ follow: { ...follow, record } });
   }

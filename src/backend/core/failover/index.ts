@@ -5,7 +5,12 @@
  */
 export { conductor } from "./conductor.ts";
 export { newConductor } from "./conductor-state.ts";
-export type { ConductorAction, ConductorEvent, ConductorState } from "./conductor-state.ts";
+export type {
+  CommandEnv,
+  ConductorAction,
+  ConductorEvent,
+  ConductorState,
+} from "./conductor-state.ts";
 export { formatCommand, type CommandFacts } from "./command-text.ts";
 export { failoverSettings } from "./settings.ts";
 export type { FailoverBackend, FailoverSettings } from "./settings.ts";

@@ -6,15 +6,29 @@ import { assert, fail, succeed, unreachable, type Result } from "../../../base/i
 import type { ClusterRequest } from "../../../wire/ipc/index.ts";
 import {
   BACKENDS_MAX,
+  BY_MAX,
   findBackend,
   isLive,
   mainId,
+  NO_PROGRESS,
   REASON_MAX,
   withBackends,
   type ClusterState,
   type Intent,
+  type IntentKind,
+  type VoteRecord,
 } from "../status/index.ts";
 import type { FailoverSettings } from "./settings.ts";
+
+export type IntentRequest = ClusterRequest & { readonly kind: IntentKind };
+
+/** What is not to be found in the request. */
+export interface IntentStamp {
+  readonly eventId: string;
+  readonly atWallMs: number;
+  readonly grantedAt: number;
+  readonly votes: readonly VoteRecord[];
+}
 
 export interface FailoverPlan {
   readonly intent: Intent;
@@ -29,9 +43,9 @@ export interface FailoverPlan {
  */
 export function planFailover(
   state: ClusterState,
-  request: ClusterRequest,
+  request: IntentRequest,
   settings: FailoverSettings,
-  stamp: { readonly eventId: string; readonly atWallMs: number },
+  stamp: IntentStamp,
 ): Result<FailoverPlan, string> {
   assert(state.intent === null, "one intent at a time");
   const checked = checkRequest(state, request, settings);
@@ -44,15 +58,19 @@ export function planFailover(
   const primaryChanges = isPrimaryDetached || request.kind === "promote";
   const intent: Intent = {
     epoch: state.epoch + 1,
+    firstEpoch: state.epoch + 1,
     eventId: stamp.eventId,
     kind: request.kind,
     backendIds,
     reason: request.reason.slice(0, REASON_MAX),
+    by: (request.by ?? "").slice(0, BY_MAX),
     oldPrimaryId: state.primaryId,
     oldMainId: mainId(state),
     newMainId: switchoverTo ?? mainId(changed),
     primaryChanges,
     startedAt: stamp.atWallMs,
+    votes: stamp.votes,
+    progress: { ...NO_PROGRESS, steps: [{ name: "granted", at: stamp.grantedAt }] },
   };
   return succeed({
     intent,
@@ -68,7 +86,7 @@ export function planFailover(
 
 function changeBackends(
   state: ClusterState,
-  request: ClusterRequest,
+  request: IntentRequest,
   backendIds: readonly number[],
   changedAt: number,
 ): ClusterState {
@@ -87,7 +105,7 @@ function changeBackends(
 /** The ids of the request for which there is something to do. */
 function checkRequest(
   state: ClusterState,
-  request: ClusterRequest,
+  request: IntentRequest,
   settings: FailoverSettings,
 ): Result<readonly number[], string> {
   let refusal = NOTHING_TO_DO[request.kind];
@@ -110,7 +128,7 @@ function checkRequest(
   return succeed(backendIds);
 }
 
-const NOTHING_TO_DO: Readonly<Record<ClusterRequest["kind"], string>> = {
+const NOTHING_TO_DO: Readonly<Record<IntentKind, string>> = {
   detach: "failover: no backends are degenerated",
   attach: "failover: no backends are attached",
   promote: "failover: no backends are promoted",
@@ -118,7 +136,7 @@ const NOTHING_TO_DO: Readonly<Record<ClusterRequest["kind"], string>> = {
 
 function refusalOf(
   state: ClusterState,
-  request: ClusterRequest,
+  request: IntentRequest,
   id: number,
   settings: FailoverSettings,
 ): string | null {
@@ -156,7 +174,7 @@ function refusalOf(
   return unreachable(request.kind);
 }
 
-const REQUEST_WORDS: Readonly<Record<ClusterRequest["kind"], string>> = {
+const REQUEST_WORDS: Readonly<Record<IntentKind, string>> = {
   detach: "degenerate backend",
   attach: "failback",
   promote: "promote backend",

@@ -4,7 +4,10 @@ import {
   findBackend,
   isLive,
   liveIds,
+  plainEntry,
+  withHistory,
   type ClusterState,
+  type HistoryKind,
   type PrimaryChoice,
 } from "../status/index.ts";
 import type { ConductorEvent, ConductorState, Search, Turn } from "./conductor-state.ts";
@@ -13,13 +16,19 @@ import type { ConductorEvent, ConductorState, Search, Turn } from "./conductor-s
 export const FIRST_LOOK_AFTER_MS = 50;
 export const LOOK_EVERY_MS = 1000;
 
-/** Begins to look; an answer comes as `primary-found`. */
-export function beginSearch(turn: Turn, firstLookAfterMs: Ms): void {
-  const { searchPrimaryTimeoutMs } = turn.state.settings;
+/**
+ * Begins to look; an answer comes as `primary-found`.
+ *
+ * @param timeoutMs null: as search_primary_node_timeout says.
+ */
+export function beginSearch(turn: Turn, firstLookAfterMs: Ms, timeoutMs: Ms | null = null): void {
+  const configuredMs = turn.state.settings.searchPrimaryTimeoutMs;
+  const wholeMs = configuredMs === 0 ? Infinity : configuredMs;
+  const endMs = turn.nowMs + (timeoutMs ?? wholeMs);
   const search: Search = {
     searchId: null,
     nextAtMs: turn.nowMs + firstLookAfterMs,
-    deadlineMs: searchPrimaryTimeoutMs === 0 ? null : turn.nowMs + searchPrimaryTimeoutMs,
+    deadlineMs: endMs === Infinity ? null : endMs,
     lookCount: 0,
   };
   turn.set({ search });
@@ -63,8 +72,12 @@ export function onPrimaryFound(
   if (task?.stage === "probing") {
     turn.log("failover_command is not run again: the primary has been replaced already");
   }
-  if (task === null) proposePrimary(turn, cluster, choice);
-  else turn.set({ search: null, task: { ...task, found: choice, stage: "finishing" } });
+  if (task === null) return proposePrimary(turn, cluster, choice);
+  turn.note(`node ${found.id} is the primary`);
+  turn.set({
+    search: null,
+    task: { ...(turn.state.task ?? task), found: choice, stage: "finishing" },
+  });
 }
 
 /** No failover runs and no primary is known: look on until there is one. */
@@ -102,15 +115,28 @@ export function isStartupSearch(turn: Turn): boolean {
   if (!settings.isStreaming) return false;
   if (cluster === null) return true;
   if (cluster.primaryId !== null || cluster.intent !== null) return false;
-  if (cluster.history.length > 0) return false;
+  // Whatever was done to a server or found of a primary.
+  if (cluster.history.some(({ kind }) => !HARMLESS_KINDS.has(kind))) return false;
   return search === null || search.deadlineMs === null || turn.nowMs < search.deadlineMs;
 }
 
+const HARMLESS_KINDS: ReadonlySet<HistoryKind> = new Set([
+  "configured",
+  "maintenance-on",
+  "maintenance-off",
+]);
+
 function proposePrimary(turn: Turn, cluster: ClusterState, choice: PrimaryChoice): void {
-  turn.propose("primary", {
-    ...cluster,
-    epoch: cluster.epoch + 1,
-    primaryId: choice.primaryId,
-    identity: choice.identity ?? cluster.identity,
-  });
+  const { primaryId } = choice;
+  const epoch = cluster.epoch + 1;
+  const identity = choice.identity ?? cluster.identity;
+  const reason = `node ${primaryId} says that it is the primary`;
+  const found = {
+    kind: "primary",
+    reason,
+    backendIds: [primaryId],
+    newPrimaryId: primaryId,
+  } as const;
+  const entry = plainEntry({ ...turn.eventAt(epoch), ...found });
+  turn.propose("primary", withHistory({ ...cluster, epoch, primaryId, identity }, entry));
 }

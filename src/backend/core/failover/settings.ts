@@ -1,4 +1,5 @@
 /** What failover needs to know of the configuration; all of it may change at a reload. */
+import type { Ms } from "../../../base/index.ts";
 import type { BackendConfig, Config } from "../../../config/index.ts";
 
 export interface FailoverSettings {
@@ -9,6 +10,12 @@ export interface FailoverSettings {
   readonly failoverCommand: string;
   readonly failbackCommand: string;
   readonly followPrimaryCommand: string;
+  /** Of failover_command and failback_command; 0 = none. */
+  readonly commandTimeoutMs: Ms;
+  /** Of follow_primary_command; 0 = none. */
+  readonly followTimeoutMs: Ms;
+  /** How often a failover_command that was to replace the primary is run again. */
+  readonly commandRetriesMax: number;
   /** Milliseconds; 0 = for ever. */
   readonly searchPrimaryTimeoutMs: number;
   /** `pgpool_compat_version`: 4.3 has log lines without `===`. */
@@ -27,6 +34,9 @@ export function failoverSettings(config: Config): FailoverSettings {
     failoverCommand: config.failover_command,
     failbackCommand: config.failback_command,
     followPrimaryCommand: config.follow_primary_command,
+    commandTimeoutMs: config.failover_command_timeout * 1000,
+    followTimeoutMs: config.follow_primary_command_timeout * 1000,
+    commandRetriesMax: config.failover_command_retries,
     searchPrimaryTimeoutMs: config.search_primary_node_timeout * 1000,
     compatVersion: config.pgpool_compat_version,
   };

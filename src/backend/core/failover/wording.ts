@@ -1,13 +1,12 @@
 /** The log lines of failovers, in Pgpool-II's words: monitors look for them. */
 import { unreachable } from "../../../base/index.ts";
-import type { RequestKind } from "../../../wire/ipc/index.ts";
-import type { CommandKind, CommandRecord } from "../status/index.ts";
+import type { CommandKind, CommandRecord, IntentKind } from "../status/index.ts";
 import type { FailoverBackend, FailoverSettings } from "./settings.ts";
 
 /** `=== Starting degeneration. shutdown host H(P) ===`; 4.3 wrote it small and without `===`. */
 export function startingText(
   settings: FailoverSettings,
-  kind: RequestKind,
+  kind: IntentKind,
   backendId: number,
 ): string {
   const place = placeOf(settings, backendId);
@@ -22,7 +21,7 @@ export function startingText(
   return unreachable(kind);
 }
 
-export function doneText(settings: FailoverSettings, kind: RequestKind, backendId: number): string {
+export function doneText(settings: FailoverSettings, kind: IntentKind, backendId: number): string {
   const place = placeOf(settings, backendId);
   switch (kind) {
     case "detach":
@@ -33,6 +32,11 @@ export function doneText(settings: FailoverSettings, kind: RequestKind, backendI
       return framed(settings, `Promotion done. promoted host ${place}`);
   }
   return unreachable(kind);
+}
+
+/** Unlike Pgpool-II, which calls it done whatever came of it. */
+export function failedText(settings: FailoverSettings, backendId: number): string {
+  return framed(settings, `Failover FAILED. shutdown host ${placeOf(settings, backendId)}`);
 }
 
 export function followStartingText(settings: FailoverSettings, backendId: number): string {
@@ -48,12 +52,13 @@ export function followDetachText(settings: FailoverSettings, backendId: number):
 
 /** A command that failed, with the end of what it said; null when it did not fail. */
 export function commandFailure(
-  record: CommandRecord,
+  record: Omit<CommandRecord, "startedAt" | "endedAt">,
 ): { readonly message: string; readonly detail: string } | null {
   if (record.exitCode === 0) return null;
   const name = PARAMETER_NAMES[record.kind];
-  const how =
-    record.signal !== null
+  const how = record.timedOut
+    ? "was ended because its time was over"
+    : record.signal !== null
       ? `was ended by ${record.signal}`
       : record.exitCode === null
         ? "could not be started"

@@ -7,7 +7,14 @@
  * A failover is first recorded here as an `Intent`, then carried out, then cleared, so that a
  * leader that dies on the way leaves its successor the knowledge of what was under way.
  */
-import type { ClusterRequest, RequestKind } from "../../../wire/ipc/index.ts";
+import type { ClusterRequest, Maintenance, RequestKind } from "../../../wire/ipc/index.ts";
+import {
+  REASON_MAX,
+  type CommandRecord,
+  type HistoryEntry,
+  type StepRecord,
+  type VoteRecord,
+} from "./history.ts";
 
 export interface ClusterState {
   /** Of this layout: a node that knows only an older one must not guess. */
@@ -25,6 +32,8 @@ export interface ClusterState {
   readonly intent: Intent | null;
   /** The `follow_primary_command` runs that are still due. */
   readonly follow: Follow | null;
+  /** While it is on, nothing is done to a backend unless a person asks. */
+  readonly maintenance: Maintenance | null;
   /** What was done, the newest last, at most `HISTORY_MAX`. */
   readonly history: readonly HistoryEntry[];
 }
@@ -45,14 +54,24 @@ export interface ServerIdentity {
   readonly timeline: number;
 }
 
+/** The kinds of requests that take time, so that they are first recorded. */
+export type IntentKind = Extract<RequestKind, "detach" | "attach" | "promote">;
+
 export interface Intent {
-  /** That of the state which brought the intent; scripts see it as PGQUORUM_EPOCH. */
+  /**
+   * Scripts see it as PGQUORUM_EPOCH. It grows with every leader that takes the intent over and
+   * with every repetition of a command that failed: none is run twice in an epoch.
+   */
   readonly epoch: number;
+  /** That of the state which brought the intent. */
+  readonly firstEpoch: number;
   /** Unique over all leaders; scripts see it as PGQUORUM_EVENT_ID. */
   readonly eventId: string;
-  readonly kind: RequestKind;
+  readonly kind: IntentKind;
   readonly backendIds: readonly number[];
   readonly reason: string;
+  /** Who asked for it; empty when no person did. */
+  readonly by: string;
   readonly oldPrimaryId: number | null;
   readonly oldMainId: number | null;
   /** `%m`: the server that should take over. */
@@ -60,7 +79,21 @@ export interface Intent {
   /** The primary has to be looked for (or, in a promotion, is `newMainId`). */
   readonly primaryChanges: boolean;
   readonly startedAt: number;
+  readonly votes: readonly VoteRecord[];
+  readonly progress: Progress;
 }
+
+/** What has been done for an intent; a successor goes on from there. */
+export interface Progress {
+  /** How many of the intent's backends need no command any more. */
+  readonly doneCount: number;
+  /** How often a command of its current backend was run again because it had failed. */
+  readonly retryCount: number;
+  readonly steps: readonly StepRecord[];
+  readonly commands: readonly CommandRecord[];
+}
+
+export const NO_PROGRESS: Progress = { doneCount: 0, retryCount: 0, steps: [], commands: [] };
 
 export interface Follow {
   readonly epoch: number;
@@ -70,35 +103,6 @@ export interface Follow {
   readonly remainingIds: readonly number[];
 }
 
-export interface HistoryEntry {
-  readonly epoch: number;
-  readonly eventId: string;
-  readonly kind: RequestKind;
-  readonly backendIds: readonly number[];
-  readonly reason: string;
-  readonly oldPrimaryId: number | null;
-  readonly newPrimaryId: number | null;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  /** In the order of their ends, at most `HISTORY_COMMANDS_MAX`. */
-  readonly commands: readonly CommandRecord[];
-}
-
-export type CommandKind = "failover" | "failback" | "follow-primary";
-
-export interface CommandRecord {
-  readonly kind: CommandKind;
-  readonly backendId: number;
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  /** The end of its output, at most `OUTPUT_TAIL_MAX` characters. */
-  readonly outputTail: string;
-}
-
-export const HISTORY_MAX = 20;
-export const HISTORY_COMMANDS_MAX = 8;
-export const OUTPUT_TAIL_MAX = 400;
-export const REASON_MAX = 200;
 /** As many as `backend_hostname` may be numbered. */
 export const BACKENDS_MAX = 128;
 
@@ -124,6 +128,7 @@ export function firstClusterState(
     identity: null,
     intent: null,
     follow: null,
+    maintenance: null,
     history: [],
   };
 }
@@ -179,26 +184,6 @@ export function withConfiguredBackends(
     backends,
     primaryId: isPrimaryKept ? state.primaryId : null,
   };
-}
-
-/** Adds what was done, and forgets the oldest. */
-export function withHistory(state: ClusterState, entry: HistoryEntry): ClusterState {
-  const commands = entry.commands.slice(-HISTORY_COMMANDS_MAX);
-  return { ...state, history: [...state.history, { ...entry, commands }].slice(-HISTORY_MAX) };
-}
-
-/** Adds a command that ended after its event was over, as `follow_primary_command` does. */
-export function withLateCommand(
-  state: ClusterState,
-  eventId: string,
-  command: CommandRecord,
-): ClusterState {
-  const history = state.history.map((entry) =>
-    entry.eventId === eventId
-      ? { ...entry, commands: [...entry.commands, command].slice(-HISTORY_COMMANDS_MAX) }
-      : entry,
-  );
-  return { ...state, history };
 }
 
 /** Two wishes for the same change; why and who are left out. */

@@ -1,21 +1,32 @@
 /** Checks each field of a `ClusterState` that came from outside this process. */
 import { fail, succeed, type Result } from "../../../base/index.ts";
-import type { RequestKind } from "../../../wire/ipc/index.ts";
+import type { Maintenance } from "../../../wire/ipc/index.ts";
 import {
   BACKENDS_MAX,
-  HISTORY_COMMANDS_MAX,
-  HISTORY_MAX,
-  OUTPUT_TAIL_MAX,
-  REASON_MAX,
   type BackendStatus,
   type ClusterState,
-  type CommandKind,
-  type CommandRecord,
   type Follow,
-  type HistoryEntry,
   type Intent,
+  type IntentKind,
+  type Progress,
   type ServerIdentity,
 } from "./cluster-state.ts";
+import {
+  decodeCommand,
+  decodeEntry,
+  decodeStep,
+  decodeVote,
+  EVENT_ID_MAX,
+} from "./decode-history.ts";
+import { DecodeError, Fields } from "./fields.ts";
+import {
+  BY_MAX,
+  HISTORY_COMMANDS_MAX,
+  HISTORY_MAX,
+  REASON_MAX,
+  STEPS_MAX,
+  VOTES_MAX,
+} from "./history.ts";
 
 /**
  * Reads a value that came from another node.
@@ -31,16 +42,8 @@ export function decodeClusterState(value: unknown): Result<ClusterState, string>
   }
 }
 
-/** Thrown and caught within this file only. */
-class DecodeError extends Error {
-  override readonly name = "DecodeError";
-}
-
-const EVENT_ID_MAX = 100;
 const SYSTEM_IDENTIFIER_MAX = 32;
-const SIGNAL_MAX = 16;
-const KINDS: readonly RequestKind[] = ["detach", "attach", "promote"];
-const COMMAND_KINDS: readonly CommandKind[] = ["failover", "failback", "follow-primary"];
+const KINDS: readonly IntentKind[] = ["detach", "attach", "promote"];
 const STATES: readonly BackendStatus["state"][] = ["waiting", "up", "down"];
 
 function decodeFields(value: unknown): ClusterState {
@@ -67,7 +70,8 @@ function decodeFields(value: unknown): ClusterState {
     identity: fields.optional("identity", decodeIdentity),
     intent: fields.optional("intent", decodeIntent),
     follow: fields.optional("follow", decodeFollow),
-    history: fields.list("history", HISTORY_MAX, decodeHistoryEntry),
+    maintenance: fields.optional("maintenance", decodeMaintenance),
+    history: fields.list("history", HISTORY_MAX, decodeEntry),
   };
 }
 
@@ -94,15 +98,38 @@ function decodeIntent(value: unknown): Intent {
   const fields = new Fields(value, "intent");
   return {
     epoch: fields.integer("epoch"),
+    firstEpoch: fields.integer("firstEpoch"),
     eventId: fields.text("eventId", EVENT_ID_MAX),
     kind: fields.oneOf("kind", KINDS),
     backendIds: fields.ids("backendIds"),
     reason: fields.text("reason", REASON_MAX),
+    by: fields.text("by", BY_MAX),
     oldPrimaryId: fields.optionalId("oldPrimaryId"),
     oldMainId: fields.optionalId("oldMainId"),
     newMainId: fields.optionalId("newMainId"),
     primaryChanges: fields.boolean("primaryChanges"),
     startedAt: fields.number("startedAt"),
+    votes: fields.list("votes", VOTES_MAX, decodeVote),
+    progress: decodeProgress(fields.value("progress")),
+  };
+}
+
+function decodeProgress(value: unknown): Progress {
+  const fields = new Fields(value, "progress");
+  return {
+    doneCount: fields.integer("doneCount"),
+    retryCount: fields.integer("retryCount"),
+    steps: fields.list("steps", STEPS_MAX, decodeStep),
+    commands: fields.list("commands", HISTORY_COMMANDS_MAX, decodeCommand),
+  };
+}
+
+function decodeMaintenance(value: unknown): Maintenance {
+  const fields = new Fields(value, "maintenance");
+  return {
+    since: fields.number("since"),
+    by: fields.text("by", BY_MAX),
+    reason: fields.text("reason", REASON_MAX),
   };
 }
 
@@ -115,119 +142,4 @@ function decodeFollow(value: unknown): Follow {
     oldMainId: fields.optionalId("oldMainId"),
     remainingIds: fields.ids("remainingIds"),
   };
-}
-
-function decodeHistoryEntry(value: unknown): HistoryEntry {
-  const fields = new Fields(value, "a history entry");
-  return {
-    epoch: fields.integer("epoch"),
-    eventId: fields.text("eventId", EVENT_ID_MAX),
-    kind: fields.oneOf("kind", KINDS),
-    backendIds: fields.ids("backendIds"),
-    reason: fields.text("reason", REASON_MAX),
-    oldPrimaryId: fields.optionalId("oldPrimaryId"),
-    newPrimaryId: fields.optionalId("newPrimaryId"),
-    startedAt: fields.number("startedAt"),
-    endedAt: fields.number("endedAt"),
-    commands: fields.list("commands", HISTORY_COMMANDS_MAX, decodeCommand),
-  };
-}
-
-function decodeCommand(value: unknown): CommandRecord {
-  const fields = new Fields(value, "a command");
-  const exitCode = fields.optional("exitCode", (code) => {
-    if (typeof code !== "number" || !Number.isSafeInteger(code)) {
-      throw new DecodeError("exitCode must be an integer or null");
-    }
-    return code;
-  });
-  return {
-    kind: fields.oneOf("kind", COMMAND_KINDS),
-    backendId: fields.id("backendId"),
-    exitCode,
-    signal: fields.value("signal") === null ? null : fields.text("signal", SIGNAL_MAX),
-    outputTail: fields.text("outputTail", OUTPUT_TAIL_MAX),
-  };
-}
-
-/** One object, read field by field. */
-class Fields {
-  readonly #fields: Readonly<Record<string, unknown>>;
-  readonly #what: string;
-
-  constructor(value: unknown, what: string) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new DecodeError(`${what} must be an object`);
-    }
-    this.#fields = value as Readonly<Record<string, unknown>>;
-    this.#what = what;
-  }
-
-  value(name: string): unknown {
-    return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
-  }
-
-  number(name: string): number {
-    const value = this.value(name);
-    if (typeof value !== "number" || !Number.isFinite(value)) throw this.#wrong(name, "a number");
-    return value;
-  }
-
-  /** A natural number. */
-  integer(name: string): number {
-    const value = this.number(name);
-    if (!Number.isSafeInteger(value) || value < 0) throw this.#wrong(name, "a natural number");
-    return value;
-  }
-
-  id(name: string): number {
-    const value = this.integer(name);
-    if (value >= BACKENDS_MAX) throw this.#wrong(name, `below ${BACKENDS_MAX}`);
-    return value;
-  }
-
-  optionalId(name: string): number | null {
-    return this.value(name) === null ? null : this.id(name);
-  }
-
-  ids(name: string): readonly number[] {
-    return this.list(name, BACKENDS_MAX, (id) => new Fields({ id }, name).id("id"));
-  }
-
-  boolean(name: string): boolean {
-    const value = this.value(name);
-    if (typeof value !== "boolean") throw this.#wrong(name, "true or false");
-    return value;
-  }
-
-  text(name: string, charactersMax: number): string {
-    const value = this.value(name);
-    if (typeof value !== "string" || value.length > charactersMax) {
-      throw this.#wrong(name, `a text of at most ${charactersMax} characters`);
-    }
-    return value;
-  }
-
-  oneOf<Word extends string>(name: string, words: readonly Word[]): Word {
-    const found = words.find((word) => word === this.value(name));
-    if (found === undefined) throw this.#wrong(name, `one of ${words.join(", ")}`);
-    return found;
-  }
-
-  optional<T>(name: string, decode: (value: unknown) => T): T | null {
-    const value = this.value(name);
-    return value === null ? null : decode(value);
-  }
-
-  list<T>(name: string, itemsMax: number, decode: (value: unknown) => T): readonly T[] {
-    const value = this.value(name);
-    if (!Array.isArray(value) || value.length > itemsMax) {
-      throw this.#wrong(name, `a list of at most ${itemsMax}`);
-    }
-    return value.map(decode);
-  }
-
-  #wrong(name: string, expected: string): DecodeError {
-    return new DecodeError(`${name} of ${this.#what} must be ${expected}`);
-  }
 }

@@ -3,7 +3,9 @@
  * a server and never runs a command. Read `cluster-state.ts` first.
  */
 export * from "./cluster-state.ts";
+export * from "./history.ts";
 export * from "./decode-cluster-state.ts";
+export { decodeHistoryEntry } from "./decode-history.ts";
 export * from "./local-marks.ts";
 export * from "./status-text.ts";
 export * from "./choose-primary.ts";

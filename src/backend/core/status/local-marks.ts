@@ -96,8 +96,9 @@ export function makeClusterView(facts: {
     };
   });
   const awaitsPrimary = intent?.primaryChanges === true;
+  const { maintenance } = state;
   const view = { index, epoch, primaryId, awaitsPrimary, refusal, isStreaming, delayIsTime };
-  return { ...view, backends };
+  return { ...view, backends, maintenance };
 }
 
 /** What does not stream is as far as it is, and is what the configuration makes it. */

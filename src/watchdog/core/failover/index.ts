@@ -5,7 +5,7 @@
  */
 import type { Ms } from "../../../base/index.ts";
 import type { Config } from "../../../config/index.ts";
-import type { ClusterRequest } from "../../../wire/ipc/index.ts";
+import type { ClusterRequest, CountedVote } from "../../../wire/ipc/index.ts";
 import { majorityOf } from "../consensus/index.ts";
 
 export interface VoteRules {
@@ -35,8 +35,14 @@ export function voteRulesOf(config: Config): VoteRules {
 interface Pending {
   readonly key: string;
   readonly request: ClusterRequest;
-  readonly voters: readonly number[];
+  readonly voters: readonly Voter[];
   readonly expiresAtMs: Ms;
+}
+
+interface Voter {
+  readonly id: number;
+  readonly atMs: Ms;
+  readonly reason: string;
 }
 
 export interface VotesState {
@@ -59,6 +65,13 @@ export interface CastVote {
   readonly members: readonly number[];
 }
 
+export interface Counted {
+  readonly state: VotesState;
+  readonly verdict: Verdict;
+  /** Those that counted for it so far, this one included. */
+  readonly votes: readonly CountedVote[];
+}
+
 /**
  * Counts one node's wish. `consensus-may-fail` goes to a node that asks again while the others
  * still have not: Pgpool-II's sign that this node should quarantine the backend by itself.
@@ -67,27 +80,32 @@ export function countVote(
   state: VotesState,
   { from, request, members }: CastVote,
   nowMs: Ms,
-): { readonly state: VotesState; readonly verdict: Verdict } {
+): Counted {
   const { rules } = state;
   const key = `${request.kind} ${[...request.backendIds].sort((a, b) => a - b).join(",")}`;
   const others = state.pending.filter((p) => p.key !== key && p.expiresAtMs > nowMs);
-  if (request.confirmed || !rules.requiresConsensus) {
-    return { state: { rules, pending: others }, verdict: "granted" };
-  }
+  const own: Voter = { id: from, atMs: nowMs, reason: request.reason };
   const before = state.pending.find((p) => p.key === key && p.expiresAtMs > nowMs);
   // A node that was removed since it voted counts no more, nor does one that votes all the same.
-  const voters = (before?.voters ?? []).filter((id) => members.includes(id));
-  const isRepetition = voters.includes(from);
+  const voters = (before?.voters ?? []).filter(({ id }) => members.includes(id));
+  const isRepetition = voters.some(({ id }) => id === from);
+  if (request.confirmed || !rules.requiresConsensus) {
+    const votes = told(isRepetition ? voters : [...voters, own], nowMs);
+    return { state: { rules, pending: others }, verdict: "granted", votes };
+  }
   const counts = members.includes(from) && (!isRepetition || rules.countsRepetitions);
-  const counted = counts ? [...voters, from] : voters;
+  const counted = counts ? [...voters, own] : voters;
+  const votes = told(counted, nowMs);
   if (counted.length >= majorityOf(members.length, rules.halfVotes)) {
-    return { state: { rules, pending: others }, verdict: "granted" };
+    return { state: { rules, pending: others }, verdict: "granted", votes };
   }
   const expiresAtMs = before?.expiresAtMs ?? nowMs + rules.expiryMs;
   const pending = [...others, { key, request, voters: counted, expiresAtMs }].slice(-PENDING_MAX);
   const isHopeless = isRepetition && !rules.countsRepetitions;
-  return {
-    state: { rules, pending },
-    verdict: isHopeless ? "consensus-may-fail" : "building-consensus",
-  };
+  const verdict = isHopeless ? "consensus-may-fail" : "building-consensus";
+  return { state: { rules, pending }, verdict, votes };
+}
+
+function told(voters: readonly Voter[], nowMs: Ms): readonly CountedVote[] {
+  return voters.map(({ id, atMs, reason }) => ({ nodeId: id, agoMs: nowMs - atMs, reason }));
 }

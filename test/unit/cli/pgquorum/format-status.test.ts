@@ -139,6 +139,7 @@ describe("pgquorum nodes", () => {
       ...twoBackends,
       index: 1,
       awaitsPrimary: false,
+      maintenance: null,
       refusal: "no quorum",
       backends: [{ ...primary, state: "down", quarantined: true }],
     } as const;

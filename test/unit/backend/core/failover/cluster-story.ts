@@ -25,6 +25,9 @@ export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSe
     failoverCommand: "failover %d %m %P",
     failbackCommand: "failback %d",
     followPrimaryCommand: "",
+    commandTimeoutMs: 60_000,
+    followTimeoutMs: 0,
+    commandRetriesMax: 2,
     searchPrimaryTimeoutMs: 10_000,
     compatVersion: "4.7",
     ...change,
@@ -47,6 +50,8 @@ export class ClusterStory {
   index = 0;
   /** Every node applies at once what is committed; false: the story says when, with `settleAll`. */
   settlesAtOnce = true;
+  /** What was done for an intent is committed at once; false: the story says when. */
+  recordsAtOnce = true;
   committed: ClusterState | null = null;
   readonly lines: string[] = [];
   readonly commands: ActionOf<"run-command">[] = [];
@@ -117,13 +122,9 @@ export class ClusterStory {
     this.lines.push(`> command #${command.commandId} ends with ${exitCode}`);
     this.command = null;
     const { commandId } = command;
-    return this.deliver({
-      type: "command-finished",
-      commandId,
-      exitCode,
-      signal: null,
-      outputTail,
-    });
+    this.deliver({ type: "command-finished", commandId, exitCode, signal: null, outputTail });
+    const isProgress = this.state.proposal?.purpose === "progress";
+    return isProgress && this.recordsAtOnce ? this.commit() : this;
   }
 
   answer(primaryId: number | null): this {

@@ -46,43 +46,74 @@ describe("the conductor of failovers", () => {
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
+      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #6 is committed
       > 50 ms pass
-      search #6 among 1,2
-      > answer to #6: no primary
-      > 1000 ms pass
       search #7 among 1,2
-      > answer to #7: 1
+      > answer to #7: no primary
+      > 1000 ms pass
+      search #8 among 1,2
+      > answer to #8: 1
       LOG: find_primary_node: primary node is 1
-      propose #8 after 3: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
-      > #8 is committed
+      propose #9 after 4: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
+      > #9 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failover done. shutdown host db0(5432) ===
       "
     `);
-    expect(story.committed?.history).toMatchInlineSnapshot(`
+    expect(story.committed?.history.slice(1)).toMatchInlineSnapshot(`
       [
         {
           "backendIds": [
             0,
           ],
+          "by": "",
           "commands": [
             {
               "backendId": 0,
+              "endedAt": 0,
+              "epoch": 3,
               "exitCode": 0,
               "kind": "failover",
               "outputTail": "",
               "signal": null,
+              "startedAt": 0,
+              "text": "failover 0 1 0",
+              "timedOut": false,
             },
           ],
           "endedAt": 1050,
           "epoch": 3,
           "eventId": "n0-3",
           "kind": "detach",
+          "lastEpoch": 4,
           "newPrimaryId": 1,
           "oldPrimaryId": 0,
+          "outcome": "done",
+          "problem": "",
           "reason": "test",
+          "revision": 0,
           "startedAt": 0,
+          "steps": [
+            {
+              "at": 0,
+              "name": "granted",
+            },
+            {
+              "at": 0,
+              "name": "committed",
+            },
+            {
+              "at": 0,
+              "name": "no node uses the old state",
+            },
+            {
+              "at": 1050,
+              "name": "node 1 is the primary",
+            },
+          ],
+          "votes": [],
         },
       ]
     `);
@@ -158,8 +189,19 @@ describe("the conductor of failovers", () => {
       "WARNING: failover_command for node 0 ended with status 3 | no route to host",
     );
     expect(story.committed?.primaryId).toBe(1);
-    expect(story.committed?.history[0]?.commands).toEqual([
-      { kind: "failover", backendId: 0, exitCode: 3, signal: null, outputTail: "no route to host" },
+    expect(story.committed?.history.at(-1)?.commands).toEqual([
+      {
+        kind: "failover",
+        backendId: 0,
+        epoch: 3,
+        text: "failover 0 1 0",
+        startedAt: 0,
+        endedAt: 0,
+        exitCode: 3,
+        signal: null,
+        timedOut: false,
+        outputTail: "no route to host",
+      },
     ]);
   });
 
@@ -177,28 +219,30 @@ describe("the conductor of failovers", () => {
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
+      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #6 is committed
       > 50 ms pass
-      search #6 among 1,2
-      > answer to #6: no primary
-      > 1000 ms pass
       search #7 among 1,2
       > answer to #7: no primary
+      > 1000 ms pass
+      search #8 among 1,2
+      > answer to #8: no primary
       > 450 ms pass
-      WARNING: failover: no primary was found in search_primary_node_timeout
-      propose #8 after 3: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting
-      > #8 is committed
+      WARNING: failover: no primary was found in time
+      propose #9 after 4: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting
+      > #9 is committed
       LOG: failover: set new primary node: -1
       LOG: failover: set new main node: 1
-      LOG: === Failover done. shutdown host db0(5432) ===
+      WARNING: === Failover FAILED. shutdown host db0(5432) === | no new primary was found
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      search #9 among 1,2
-      > answer to #9: no primary
-      > 1000 ms pass
       search #10 among 1,2
-      > answer to #10: 1
+      > answer to #10: no primary
+      > 1000 ms pass
+      search #11 among 1,2
+      > answer to #11: 1
       LOG: find_primary_node: primary node is 1
-      propose #11 after 4: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting
-      > #11 is committed
+      propose #12 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting
+      > #12 is committed
       "
     `);
   });
@@ -218,15 +262,21 @@ describe("the conductor of failovers", () => {
       LOG: execute command: failover 0 -1 0
       run #5 failover: failover 0 -1 0 (epoch 3, event n0-3)
       > command #5 ends with 0
+      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 down, 2 down, detach 0,1,2 runs
+      > #6 is committed
       LOG: execute command: failover 1 -1 0
-      run #6 failover: failover 1 -1 0 (epoch 3, event n0-3)
-      > command #6 ends with 0
-      LOG: execute command: failover 2 -1 0
-      run #7 failover: failover 2 -1 0 (epoch 3, event n0-3)
+      run #7 failover: failover 1 -1 0 (epoch 3, event n0-3)
       > command #7 ends with 0
-      LOG: find_primary_node_repeatedly: all of the backends are down. Giving up finding primary node
-      propose #8 after 3: epoch 4, primary unknown, 0 down, 1 down, 2 down
+      propose #8 after 4: epoch 3, primary unknown, 0 down, 1 down, 2 down, detach 0,1,2 runs
       > #8 is committed
+      LOG: execute command: failover 2 -1 0
+      run #9 failover: failover 2 -1 0 (epoch 3, event n0-3)
+      > command #9 ends with 0
+      propose #10 after 5: epoch 3, primary unknown, 0 down, 1 down, 2 down, detach 0,1,2 runs
+      > #10 is committed
+      LOG: find_primary_node_repeatedly: all of the backends are down. Giving up finding primary node
+      propose #11 after 6: epoch 4, primary unknown, 0 down, 1 down, 2 down
+      > #11 is committed
       LOG: failover: set new primary node: -1
       LOG: === Failover done. shutdown host db0(5432) ===
       LOG: === Failover done. shutdown host db1(5432) ===
@@ -249,32 +299,33 @@ describe("the conductor of failovers", () => {
     story.finish().commit();
     expect(story.text).toMatchInlineSnapshot(`
       "
-      > command #8 ends with 1
+      > command #9 ends with 1
       WARNING: follow_primary_command for node 0 ended with status 1 | cannot rewind
-      propose #9 after 4: epoch 4, primary 1, 0 down, 1 waiting, 2 down, 2 have to follow
-      > #9 is committed
+      propose #10 after 5: epoch 4, primary 1, 0 down, 1 waiting, 2 down, 2 have to follow
+      > #10 is committed
       LOG: === Starting follow primary command for node 2 ===
       LOG: execute command: follow 2 1 db1 0
-      run #10 follow-primary: follow 2 1 db1 0 (epoch 3, event n0-3)
+      run #11 follow-primary: follow 2 1 db1 0 (epoch 3, event n0-3)
       > granted: attach 2
-      propose #11 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 2 have to follow
-      > #11 is committed
+      propose #12 after 6: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 2 have to follow
+      > #12 is committed
       LOG: === Starting fail back. reconnect host db2(5432) ===
       LOG: execute command: failback 2
-      run #12 failback: failback 2 (epoch 5, event n0-5)
-      > command #12 ends with 0
-      propose #13 after 6: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 2 have to follow
-      > #13 is committed
+      run #13 failback: failback 2 (epoch 5, event n0-5)
+      > command #13 ends with 0
+      propose #14 after 7: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 2 have to follow
+      > #14 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failback done. reconnect host db2(5432) ===
-      > command #10 ends with 0
-      propose #14 after 7: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting
-      > #14 is committed
+      > command #11 ends with 0
+      propose #15 after 8: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting
+      > #15 is committed
       "
     `);
     expect(story.committed?.follow).toBeNull();
-    expect(story.committed?.history[0]?.commands.map(({ kind }) => kind)).toEqual([
+    const [, failover] = story.committed?.history ?? [];
+    expect(failover?.commands.map(({ kind }) => kind)).toEqual([
       "failover",
       "follow-primary",
       "follow-primary",
@@ -294,25 +345,25 @@ describe("the conductor of failovers", () => {
     expect(story.text).toMatchInlineSnapshot(`
       "
       > granted: attach 2
-      propose #9 after 4: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 0,2 have to follow
-      > #9 is committed
+      propose #10 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 0,2 have to follow
+      > #10 is committed
       LOG: === Starting fail back. reconnect host db2(5432) ===
       LOG: execute command: failback 2
-      run #10 failback: failback 2 (epoch 5, event n0-5)
-      > command #10 ends with 0
-      propose #11 after 5: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 0,2 have to follow
-      > #11 is committed
+      run #11 failback: failback 2 (epoch 5, event n0-5)
+      > command #11 ends with 0
+      propose #12 after 6: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 0,2 have to follow
+      > #12 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failback done. reconnect host db2(5432) ===
       > granted: detach 1
-      propose #12 after 6: epoch 7, primary unknown, 0 down, 1 down, 2 waiting, detach 1 runs, 0,2 have to follow
-      > #12 is committed
+      propose #13 after 7: epoch 7, primary unknown, 0 down, 1 down, 2 waiting, detach 1 runs, 0,2 have to follow
+      > #13 is committed
       LOG: === Starting degeneration. shutdown host db1(5432) ===
-      stop #8
-      > command #8 ends with 0
+      stop #9
+      > command #9 ends with 0
       LOG: execute command: failover 1 2 1
-      run #13 failover: failover 1 2 1 (epoch 7, event n0-7)
+      run #14 failover: failover 1 2 1 (epoch 7, event n0-7)
       "
     `);
   });
@@ -400,23 +451,25 @@ describe("the conductor of failovers", () => {
       LOG: detach request for node 2 is already under way
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
+      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #6 is committed
       > 50 ms pass
-      search #6 among 1,2
-      > answer to #6: 1
+      search #7 among 1,2
+      > answer to #7: 1
       LOG: find_primary_node: primary node is 1
-      propose #7 after 3: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
-      > #7 is committed
+      propose #8 after 4: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
+      > #8 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failover done. shutdown host db0(5432) ===
-      propose #8 after 4: epoch 5, primary 1, 0 down, 1 waiting, 2 down, detach 2 runs
-      > #8 is committed
+      propose #9 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 down, detach 2 runs
+      > #9 is committed
       LOG: === Starting degeneration. shutdown host db2(5432) ===
       LOG: execute command: failover 2 1 1
-      run #9 failover: failover 2 1 1 (epoch 5, event n0-5)
-      > command #9 ends with 0
-      propose #10 after 5: epoch 6, primary 1, 0 down, 1 waiting, 2 down
-      > #10 is committed
+      run #10 failover: failover 2 1 1 (epoch 5, event n0-5)
+      > command #10 ends with 0
+      propose #11 after 6: epoch 6, primary 1, 0 down, 1 waiting, 2 down
+      > #11 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failover done. shutdown host db2(5432) ===
@@ -470,14 +523,14 @@ describe("the conductor of failovers", () => {
     expect(second.text).toMatchInlineSnapshot(`
       "
       > leads
-      propose #1 after 8: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      propose #1 after 8: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
       > #1 is committed
       LOG: taking over the unfinished detach of node 0
       search #2 among 1,2
       > answer to #2: 1
       LOG: find_primary_node: primary node is 1
       LOG: failover_command is not run again: the primary has been replaced already
-      propose #3 after 9: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
+      propose #3 after 9: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting
       > #3 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
@@ -487,13 +540,16 @@ describe("the conductor of failovers", () => {
     expect(second.commands).toEqual([]);
   });
 
-  it("runs the command of an unfinished failover again when no primary shows, with its epoch", () => {
+  it("runs the command of an unfinished failover again when no primary shows, in an epoch of its own", () => {
     const first = new ClusterStory(makeSettings(), "n0").settle();
     first.request("detach", [0]).commit();
     const second = new ClusterStory(makeSettings(), "n1");
     second.commitState(first.committed).lead().commit().answer(null).finish().wait(50);
     second.answer(1).commit();
-    expect(second.commands[0]?.env).toEqual(first.commands[0]?.env);
+    expect(second.commands[0]?.env).toEqual({
+      ...first.commands[0]?.env,
+      PGQUORUM_EPOCH: "4",
+    });
     expect(second.commands).toHaveLength(1);
     expect(second.committed?.intent).toBeNull();
   });
@@ -525,7 +581,7 @@ describe("the conductor of failovers", () => {
       kill #5
       LOG: detach request for node 2 is dropped: this node no longer leads the cluster
       > leads
-      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      propose #6 after 3: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
       > #6 is committed
       LOG: taking over the unfinished detach of node 0
       "

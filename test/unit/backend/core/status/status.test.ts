@@ -10,6 +10,7 @@ import {
   NO_MARKS,
   NOTHING_SEEN,
   parseStatusText,
+  plainEntry,
   withBackends,
   withHistory,
   withMarks,
@@ -96,10 +97,8 @@ describe("the cluster's state", () => {
   it("forgets the oldest of its history", () => {
     let state: ClusterState = first;
     for (let epoch = 0; epoch < HISTORY_MAX + 3; epoch += 1) {
-      const ids = { oldPrimaryId: null, newPrimaryId: null, backendIds: [0] };
-      const times = { startedAt: 0, endedAt: 0 };
-      const entry = { epoch, eventId: "e", kind: "detach", reason: "", commands: [] } as const;
-      state = withHistory(state, { ...entry, ...ids, ...times });
+      const facts = { epoch, eventId: "e", kind: "detach", reason: "", endedAt: 0 } as const;
+      state = withHistory(state, plainEntry(facts));
     }
     expect(state.history.map(({ epoch }) => epoch)).toEqual(
       Array.from({ length: HISTORY_MAX }, (_, index) => index + 3),

@@ -34,6 +34,7 @@ export function view(own: Partial<ClusterView> = {}): ClusterView {
     backends: [backend(0), backend(1), backend(2)],
     index: 1,
     awaitsPrimary: false,
+    maintenance: null,
     refusal: null,
     isStreaming: true,
     delayIsTime: false,

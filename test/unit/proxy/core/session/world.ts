@@ -53,6 +53,7 @@ export const VIEW: ClusterView = {
   backends: [backend(0), backend(1)],
   index: 1,
   awaitsPrimary: false,
+  maintenance: null,
   refusal: null,
   isStreaming: true,
   delayIsTime: false,
