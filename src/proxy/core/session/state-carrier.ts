@@ -12,6 +12,11 @@ import { parsingScope, type SessionState, type SessionStates } from "./session-s
 
 /** After so many that failed, the session keeps its connection for good. */
 const PROBES_MAX = 3;
+/** After so many that a time limit or a cancel request cut short, it is kept until the next statement. */
+const CUT_PROBES_MAX = 20;
+/** And so many more after each. */
+const CUT_PROBES_LATER = 3;
+const CANCELED = "57014";
 /** After so many in a row the client is told. */
 const INTERRUPTIONS_MAX = 3;
 
@@ -55,6 +60,8 @@ export class StateCarrier {
   #isProbing = false;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
+  /** Of those, cut short. */
+  #cutProbes = 0;
   /** Of bringing the state over, in a row. */
   #interruptions = 0;
   /** Of all PREPAREs so far. */
@@ -103,6 +110,7 @@ export class StateCarrier {
 
   /** A statement was sent there. */
   ran(sql: SqlClass, link: BackendLink): void {
+    if (this.#cutProbes === CUT_PROBES_MAX) this.#cutProbes -= CUT_PROBES_LATER;
     if (sql.leavesWhenExecuted !== 0) {
       this.#whenExecuted |= sql.leavesWhenExecuted;
       this.#namesWhenExecuted = joined(this.#namesWhenExecuted, sql.settingNames);
@@ -200,13 +208,14 @@ export class StateCarrier {
   }
 
   #wasInterrupted(error: ReadonlyMap<string, string>): boolean {
-    if (error.get("C") !== "57014") return false;
+    if (error.get("C") !== CANCELED) return false;
     this.#interruptions += 1;
     return this.#interruptions <= INTERRUPTIONS_MAX;
   }
 
   /** Finds out what the statements so far have left. Nothing runs, and no transaction is open. */
   probe(link: BackendLink): void {
+    if (this.#cutProbes === CUT_PROBES_MAX) return;
     if (this.#calls.isOpen) return this.#askOfCalls(link);
     const before = link.state ?? this.#state;
     const leaves = this.#suspected | link.keeps;
@@ -238,6 +247,13 @@ export class StateCarrier {
 
   #found(link: BackendLink, suspicion: Suspicion, before: SessionState, reply: HiddenReply): void {
     this.#isProbing = false;
+    if (reply.error?.get("C") === CANCELED) {
+      // Asked for more it would take longer yet.
+      this.#cutProbes += 1;
+      link.keeps |= suspicion.leaves;
+      return this.#suspectAgain(link, suspicion);
+    }
+    this.#cutProbes = 0;
     if (reply.error !== null || reply.isCut) {
       this.#failures += 1;
       link.keeps |= LEAVES.unknown;
@@ -255,8 +271,14 @@ export class StateCarrier {
   }
 
   #suspect(link: BackendLink, suspicion: Suspicion): void {
-    this.#suspected |= suspicion.leaves | LEAVES.unknown;
+    this.#suspectAgain(link, suspicion);
+    this.#suspected |= LEAVES.unknown;
     this.#names = null;
+  }
+
+  #suspectAgain(link: BackendLink, suspicion: Suspicion): void {
+    this.#suspected |= suspicion.leaves;
+    this.#names = joined(this.#names, suspicion.names);
     this.#custom = withOthers(this.#custom, suspicion.customs ?? []);
     this.#where = link;
   }

@@ -174,6 +174,23 @@ describe("where connections are shared", () => {
     expect(world.story()).toMatch(/^drop 1: .* in time\nopen 1$/);
   });
 
+  test("a look at what a session has left that its own time limit cuts short is taken again", () => {
+    const world = sharing().client(say.query("set statement_timeout = 1"));
+    world.backend(0, says.done, says.ready());
+    const [, probe = ""] = world.story().split("\n>0 Q").slice(1);
+    expect(probe).toContain("statement_timeout");
+    const cut = [says.error("57014"), says.ready()] as const;
+    for (let i = 1; i < 20; i += 1) expect(world.backend(0, ...cut).story()).toBe(`>0 Q${probe}`);
+    // It would go on for ever.
+    expect(world.backend(0, ...cut).story()).toBe("");
+    expect(world.session.reasonsToKeep).toEqual(["setting that cannot be carried over"]);
+    world.client(say.query("select 1 from t for update")).backend(0, says.done, says.ready());
+    expect(world.story()).toContain(`>0 Q${probe}`);
+    world.backend(0, says.row("s", hex("statement_timeout"), hex("1ms")), says.done, says.ready());
+    expect(world.story()).toBe("release 0");
+    expect(world.session.reasonsToKeep).toEqual([]);
+  });
+
   test("the unnamed statement of one session is not that of the next", () => {
     const world = sharing([0]).client(say.parse("", WRITE), say.sync());
     world.backend(0, says.parsed, says.ready());
