@@ -8,6 +8,7 @@ export * from "./core/status/index.ts";
 export * from "./core/health/index.ts";
 export * from "./core/failover/index.ts";
 export * from "./core/replication-delay/index.ts";
+export * from "./core/roles/index.ts";
 export * from "./core/switchover/index.ts";
 export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
 export {
@@ -19,15 +20,19 @@ export {
   type ServerSession,
 } from "./driver/server-session.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
-export { checkReplication, type ReplicationCheckOptions } from "./driver/replication-check.ts";
+export {
+  startReplicationCheck,
+  type ReplicationChecker,
+  type ReplicationCheckOptions,
+} from "./driver/replication-check.ts";
 export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.ts";
 export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
 export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export {
-  HealthChecker,
+  startHealthChecker,
+  type HealthChecker,
   type HealthCheckerOptions,
-  type HealthParameters,
 } from "./driver/health-checker.ts";
 export {
   startFailoverRunner,

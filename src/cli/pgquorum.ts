@@ -71,7 +71,7 @@ program
   .option(...configOption)
   .option(...jsonOption)
   .action((options: ViewOptions) =>
-    show("nodes", options, (value) => formatBackends(value as ClusterView)),
+    show("nodes", options, (value) => formatBackends(value as ClusterView, Date.now())),
   );
 
 program

@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import type { Ms } from "../base/index.ts";
 import {
-  checkReplication,
   decodeClusterState,
   DelayCommand,
   failoverSettings,
@@ -17,6 +16,7 @@ import {
   probeBackend,
   readStatusFile,
   startFailoverRunner,
+  startHealthChecker,
   statusFilePath,
   withMarks,
   writeStatusFile,
@@ -24,11 +24,12 @@ import {
   type ClusterState,
   type FailoverRunner,
   type FailoverRunnerOptions,
+  type HealthChecker,
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
-import { HealthCare } from "./health-care.ts";
+import { ReplicationCare } from "./replication-care.ts";
 import {
   STATISTIC,
   statisticOf,
@@ -61,7 +62,7 @@ export class BackendCare {
   readonly #options: BackendCareOptions;
   readonly #log: Log;
   #config: Config;
-  readonly #health: HealthCare;
+  #checkers = new Map<number, HealthChecker>();
   #seen = new Map<number, BackendSeen>();
   #selectCounts = new Map<number, number>();
   #marks: LocalMarks = NO_MARKS;
@@ -77,8 +78,7 @@ export class BackendCare {
   #leadUntilMs: Ms = -Infinity;
   #leadTimer: NodeJS.Timeout | null = null;
   #leads = false;
-  #replicationTimer: NodeJS.Timeout | null = null;
-  #isReplicationAsked = false;
+  readonly #replication: ReplicationCare;
   readonly #delayCommand: DelayCommand;
   #writing: Promise<void> = Promise.resolve();
   #view: ClusterView;
@@ -92,12 +92,14 @@ export class BackendCare {
     const downIds = options.discardStatus ? new Set<number>() : readStatusFile(path, options.log);
     const ids = options.config.backends.map((backend) => backend.id);
     this.#initial = firstClusterState(ids, downIds, Date.now());
-    this.#health = new HealthCare({
-      config: options.config,
+    this.#replication = new ReplicationCare(options.config, {
       log: options.log,
-      onDown: (backend, reason) => this.#askForDetach(backend, reason),
-      onRecovered: (id) => this.#onRecovered(id),
-      onAnswer: (id, pgStatus) => this.#onAnswer(id, pgStatus),
+      cluster: () => withMarks(this.#cluster ?? this.#initial, this.#marks),
+      request: (request) => this.onGranted(request),
+      leads: () => this.#leads,
+      login: () => this.replicationLogin,
+      onBegin: () => void this.#askForDelays(),
+      onLook: () => this.#onReplicationLook(),
     });
     this.#view = this.#makeView();
   }
@@ -112,9 +114,7 @@ export class BackendCare {
       propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
       onKilling: this.#options.onKilling,
     });
-    this.#health.start();
-    this.#tellStandings();
-    this.#checkReplicationRegularly();
+    this.#startChecks();
     if (!isLone) return;
     this.#failover.deliver({ type: "committed", index: 0, state: null });
     this.onConfirmed(Infinity);
@@ -143,17 +143,14 @@ export class BackendCare {
   configure(config: Config): void {
     this.#config = config;
     this.#failover?.change(this.#failoverSettings());
-    this.#health.configure(config);
-    this.#tellStandings();
-    this.#stopCheckingReplication();
-    this.#checkReplicationRegularly();
+    this.#stopChecks();
+    this.#startChecks();
     this.#options.onView();
   }
 
   /** Resolves when nothing is done for the backends any more, and no command runs. */
   async stop(): Promise<void> {
-    this.#health.stop();
-    this.#stopCheckingReplication();
+    this.#stopChecks();
     this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
@@ -191,6 +188,7 @@ export class BackendCare {
     if (state === null) return;
     this.#tellMaintenance(this.#cluster?.maintenance ?? null, state.maintenance);
     this.#cluster = state;
+    this.#replication.onCommitted(state);
     this.#forgetMarksOfDown(state);
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);
@@ -276,12 +274,23 @@ export class BackendCare {
     if (this.#marks.quarantinedIds.size > 0) this.#setQuarantined([]);
   }
 
-  onBackendError(error: FromWorker & { readonly type: "backend-error" }): void {
-    this.#health.onBackendError(error);
+  onBackendError({ backendId, cause, message }: FromWorker & { type: "backend-error" }): void {
+    const backend = this.#config.backends.find(({ id }) => id === backendId);
+    if (backend === undefined) return;
+    this.#log.write("log", `a client session found trouble with backend node ${backendId}`, {
+      detail: `${cause}: ${message}`,
+    });
+    // The health check tells a lost connection from a lost server, and looks at once.
+    if (backend.healthCheck.period > 0) this.#checkers.get(backendId)?.hurry();
+    // An administrator may have ended that one connection (pg_terminate_backend). If the server is
+    // really going, the next connection to it fails.
+    else if (this.#config.failover_on_backend_error && cause !== "shutdown") {
+      this.#askForDetach(backend, message);
+    }
   }
 
   get healthRows(): readonly HealthRow[] {
-    return this.#health.rows;
+    return [...this.#checkers].map(([backendId, { statistics }]) => ({ backendId, ...statistics }));
   }
 
   onStatistics(statistics: readonly number[]): void {
@@ -300,16 +309,29 @@ export class BackendCare {
     return null;
   }
 
-  #checkReplicationRegularly(): void {
-    const periodMs: Ms = this.#config.sr_check_period * 1000;
-    if (periodMs === 0) return;
-    this.#replicationTimer = setInterval(() => void this.#checkReplication(), periodMs);
-    void this.#checkReplication();
+  #startChecks(): void {
+    for (const backend of this.#config.backends) {
+      const { id } = backend;
+      const { user, password: configured } = backend.healthCheck;
+      const password = ownPassword(this.#config, user, configured);
+      const checker = startHealthChecker({
+        backend,
+        password,
+        log: this.#log,
+        onDown: ({ reason }) => this.#askForDetach(backend, reason),
+        onRecovered: () => this.#onRecovered(id),
+        onAnswer: (pgStatus) => this.#onAnswer(id, pgStatus),
+      });
+      this.#checkers.set(id, checker);
+    }
+    this.#tellStandings();
+    this.#replication.start(this.#config);
   }
 
-  #stopCheckingReplication(): void {
-    if (this.#replicationTimer !== null) clearInterval(this.#replicationTimer);
-    this.#replicationTimer = null;
+  #stopChecks(): void {
+    for (const checker of this.#checkers.values()) checker.stop();
+    this.#checkers.clear();
+    this.#replication.stop();
   }
 
   #askForDetach(backend: BackendConfig, reason: string): void {
@@ -351,7 +373,7 @@ export class BackendCare {
     const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
     for (const { id, state: standing, quarantined } of state.backends) {
       const down = quarantined ? "quarantined" : "down";
-      this.#health.setStanding(id, standing === "down" ? down : "live");
+      this.#checkers.get(id)?.setStanding(standing === "down" ? down : "live");
     }
   }
 
@@ -372,26 +394,13 @@ export class BackendCare {
     this.#options.onView();
   }
 
-  async #checkReplication(): Promise<void> {
-    if (this.#isReplicationAsked) return;
-    this.#isReplicationAsked = true;
-    void this.#askForDelays();
-    const config = this.#config;
-    const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
-    const live = new Set(state.backends.filter(isLive).map(({ id }) => id));
-    const facts = await checkReplication({
-      servers: config.backends.filter(({ id }) => live.has(id)),
-      login: this.replicationLogin,
-      primaryId: state.primaryId,
-      connectTimeoutMs: config.connect_timeout,
-      timeoutMs: Math.max(config.sr_check_period * 1000, 5000),
-    });
-    for (const { id } of config.backends) {
-      const before = this.#seen.get(id) ?? NOTHING_SEEN;
-      const { pgStatus } = before;
-      this.#seen.set(id, { ...NOTHING_SEEN, pgStatus, ...facts.get(id) });
+  #onReplicationLook(): void {
+    for (const { id } of this.#config.backends) {
+      const { pgStatus } = this.#seen.get(id) ?? NOTHING_SEEN;
+      const facts = this.#replication.factsOf(id);
+      const problem = this.#replication.problemOf(id);
+      this.#seen.set(id, { ...NOTHING_SEEN, ...facts, pgStatus, problem });
     }
-    this.#isReplicationAsked = false;
     this.#options.onView();
   }
 

@@ -1,20 +1,22 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
-  checkReplication,
+  compareReplication,
   openServerSession,
   probeBackend,
   searchPrimary,
-  HealthChecker,
+  startHealthChecker,
+  startReplicationCheck,
   type ProbeFailure,
   type ProbeOptions,
+  type ReplicationAnswer,
+  type ReplicationChecker,
   type ServerSession,
 } from "../../src/backend/index.ts";
 import { Secret } from "../../src/base/index.ts";
 import type { BackendConfig } from "../../src/config/index.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
-import { freePort } from "../support/ports.ts";
-import { ThrowawayPostgres } from "../support/throwaway-postgres.ts";
+import { freePort, ThrowawayPostgres } from "../support/throwaway-postgres.ts";
 
 let primary: ThrowawayPostgres;
 let standby: ThrowawayPostgres;
@@ -248,24 +250,102 @@ describe("a look for the primary", () => {
     const known = { systemIdentifier: "1", timeline: 1 };
     expect(await searchPrimary({ ...look, known })).toBeNull();
   });
+});
 
-  it("reads delay and replication state of a standby", async () => {
-    const servers = [
-      { id: 0, hostname: "127.0.0.1", port: primary.port, applicationName: "" },
-      { id: 1, hostname: "127.0.0.1", port: standby.port, applicationName: "server1" },
-    ];
-    const check = { servers, login, primaryId: 0, connectTimeoutMs: 1000, timeoutMs: 2000 };
+describe("the replication check", () => {
+  const login = { user: "root_of_all", password: new Secret("secret"), database: "" };
+
+  function startCheck(
+    onLook: (answers: readonly ReplicationAnswer[]) => void,
+    user: string = login.user,
+  ): ReplicationChecker {
+    return startReplicationCheck({
+      servers: [primary, standby].map(({ port }, id) => ({ id, hostname: "127.0.0.1", port })),
+      login: { ...login, user },
+      connectTimeoutMs: 1000,
+      periodMs: 100,
+      timeoutMs: 2000,
+      onBegin: () => undefined,
+      onLook,
+    });
+  }
+
+  /** Looks until one is as it shall be. */
+  async function lookUntil(
+    isReached: (answers: readonly ReplicationAnswer[]) => boolean,
+    user?: string,
+  ): Promise<readonly ReplicationAnswer[]> {
+    return await new Promise((resolve) => {
+      const check = startCheck((answers) => {
+        if (!isReached(answers)) return;
+        check.stop();
+        resolve(answers);
+      }, user);
+    });
+  }
+
+  it("reads delay, identity, sender and receiver of primary and standby", async () => {
     await standby.sql("SELECT pg_wal_replay_pause()");
     await primary.sql("CREATE TABLE t AS SELECT generate_series(1, 1000)");
-    const behind = await checkReplication(check);
+    const written = (await primary.sql("SELECT pg_current_wal_lsn()"))[0];
+    const answers = await lookUntil(
+      ([, other]) => other !== undefined && other.receivedLsn === written,
+    );
     await standby.sql("SELECT pg_wal_replay_resume()");
-    expect(behind.get(0)).toMatchObject({ pgRole: "primary", replicationDelayBytes: 0 });
-    expect(behind.get(1)).toMatchObject({
+    const applicationNames = new Map([[1, "server1"]]);
+    const facts = compareReplication({ answers, primaryId: 0, applicationNames, written: [] });
+    expect(facts.get(0)).toMatchObject({ pgRole: "primary", replicationDelayBytes: 0 });
+    expect(facts.get(1)).toMatchObject({
       pgRole: "standby",
       replicationState: "streaming",
       replicationSyncState: "async",
+      timeline: 1,
     });
-    expect(behind.get(1)?.replicationDelayBytes).toBeGreaterThan(10_000);
+    expect(facts.get(1)?.replicationDelayBytes).toBeGreaterThan(10_000);
+    expect(answers[1]?.receiver).toEqual({
+      status: "streaming",
+      host: primary.directory,
+      port: primary.port,
+    });
+    expect(answers[1]?.identity).toEqual(answers[0]?.identity);
+    expect(answers[0]?.synchronousStandbyNames).toBe("");
+  });
+
+  it("asks by one connection that it keeps", async () => {
+    const ours = "application_name = 'pgquorum' AND usename = 'root_of_all'";
+    const pids = `SELECT pid FROM pg_stat_activity WHERE ${ours}`;
+    const seen: (readonly string[])[] = [];
+    await new Promise<void>((resolve) => {
+      const check = startCheck(() => {
+        void primary.sql(pids).then((rows) => {
+          if (seen.push(rows) < 4) return;
+          check.stop();
+          resolve();
+        });
+      });
+    });
+    // That of the test before may still be ending.
+    const kept = seen[0]?.filter((pid) => seen.every((rows) => rows.includes(pid)));
+    expect(kept).toHaveLength(1);
+  });
+
+  it("tells what a user without rights may know", async () => {
+    const answers = await lookUntil((all) => all.length === 2, "checker");
+    expect(answers[1]).toMatchObject({
+      isInRecovery: true,
+      receiver: { status: "", host: "", port: null },
+    });
+  });
+
+  it("goes on with the others while one stands still", async () => {
+    standby.freeze();
+    try {
+      // Kept connections have processes of their own, which go on; new ones do not come about.
+      const answers = await lookUntil((all) => all.length === 1);
+      expect(answers[0]?.id).toBe(0);
+    } finally {
+      standby.thaw();
+    }
   });
 });
 
@@ -300,9 +380,8 @@ describe("a health checker", () => {
     };
     const until = (event: string): Promise<void> =>
       new Promise((resolve) => waiters.set(event, resolve));
-    const password = backend.healthCheck.password;
-    const parameters = { backend, password, isErrorEnough: true, isShutdownEnough: false };
-    const checker = new HealthChecker(parameters, {
+    const checker = startHealthChecker({
+      backend,
       log,
       onDown: ({ reason }) => happened(reason.slice(0, 34)),
       onRecovered: () => happened("recovered"),

@@ -16,6 +16,12 @@ export function backendView(own: Partial<BackendView> = {}): BackendView {
     replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
+    stateReason: "",
+    problem: null,
+    timeline: null,
+    systemIdentifier: null,
+    walLsn: null,
+    receivedLsn: null,
     selectCount: 0,
     ...own,
   };

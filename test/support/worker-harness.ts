@@ -15,8 +15,7 @@ import {
   type ToWorker,
 } from "../../src/wire/ipc/index.ts";
 import { ClientDoors } from "../../src/supervisor/driver/client-doors.ts";
-import { freePorts } from "./ports.ts";
-import type { PostgresCluster } from "./postgres.ts";
+import { freePorts, type PostgresCluster } from "./postgres.ts";
 
 const DIST = process.env.PGQUORUM_DIST ?? join(import.meta.dirname, "../../dist");
 
@@ -109,6 +108,12 @@ function firstView(o: WorkerOptions): ClusterView {
     replicationDelayMs: 0,
     replicationState: server.isPrimary ? "" : "streaming",
     replicationSyncState: server.isPrimary ? "" : "async",
+    stateReason: "",
+    problem: null,
+    timeline: null,
+    systemIdentifier: null,
+    walLsn: null,
+    receivedLsn: null,
     selectCount: 0,
   }));
   return {

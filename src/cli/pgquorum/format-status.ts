@@ -1,5 +1,6 @@
 import {
   roleOf,
+  type BackendView,
   type ClusterView,
   type NodeStatus,
   type WatchdogView,
@@ -26,7 +27,7 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   ];
   const parts = [`${lines.join("\n")}\n`];
   if (watchdog !== null) parts.push(formatWatchdog(watchdog));
-  parts.push(formatBackends(view));
+  parts.push(formatBackends(view, nowMs));
   if (status.pauses.length > 0) parts.push(formatPauses(status.pauses, nowMs));
   if (status.cluster !== undefined && status.cluster.intent !== null) {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
@@ -124,8 +125,12 @@ export function formatBusy(connections: number): string {
     : `${connections} connections are still busy`;
 }
 
-/** What `pgquorum nodes` prints, and the last part of `status`. */
-export function formatBackends(view: ClusterView): string {
+/**
+ * What `pgquorum nodes` prints, and the last part of `status`.
+ *
+ * @param nowMs wall clock, milliseconds since 1970.
+ */
+export function formatBackends(view: ClusterView, nowMs: number): string {
   const rows = view.backends.map((backend) => [
     String(backend.id),
     backend.hostname,
@@ -134,15 +139,33 @@ export function formatBackends(view: ClusterView): string {
     roleOf(view, backend.id),
     backend.pgStatus,
     backend.pgRole,
+    backend.timeline === null ? "-" : String(backend.timeline),
     backend.weight.toFixed(3),
     String(backend.replicationDelayBytes),
+    (backend.replicationDelayMs / 1000).toFixed(3),
     [backend.replicationState, backend.replicationSyncState].filter(Boolean).join(" ") || "-",
     String(backend.selectCount),
   ]);
-  const titles = ["id", "host", "port", "status", "role", "pg_status", "pg_role", "weight"];
-  const more = ["delay_bytes", "replication", "selects"];
-  const refusal = view.refusal === null ? "" : `statements are refused: ${view.refusal}\n`;
-  return `${formatTable(["backend", ...titles.slice(1), ...more], rows)}${refusal}`;
+  const titles = ["backend", "host", "port", "status", "role", "pg_status", "pg_role", "timeline"];
+  const more = ["weight", "delay_bytes", "delay_s", "replication", "selects"];
+  const refusal = view.refusal === null ? [] : [`statements are refused: ${view.refusal}`];
+  const notes = [...view.backends.flatMap((one) => notesOn(one, nowMs)), ...refusal];
+  return formatTable([...titles, ...more], rows) + notes.map((line) => `${line}\n`).join("");
+}
+
+/** Why a backend is down, and what is wrong with it. */
+function notesOn(backend: BackendView, nowMs: number): readonly string[] {
+  const { id, state, stateChangedAt, stateReason, problem } = backend;
+  const notes: string[] = [];
+  if (state === "down" && stateReason !== "") {
+    const length = formatLength(nowMs - stateChangedAt);
+    notes.push(`backend ${id} has been down for ${length}: ${stateReason}`);
+  }
+  if (problem !== null) {
+    notes.push(`backend ${id} ${problem.text}: nothing is sent to it`);
+    if (problem.remedy !== "") notes.push(`  to bring it back: ${problem.remedy}`);
+  }
+  return notes;
 }
 
 /** `3 d 4 h`, `5 min 6 s`: the two largest units. */

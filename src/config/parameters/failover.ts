@@ -11,8 +11,7 @@ export const FAILOVER = {
     context: "reload",
     since: "1.0",
     acts: true,
-    about:
-      "Pause between health checks of a server, each a login; 0 switches them off. The connection of the last one stays open until the next: when it breaks, the server is looked at once.",
+    about: "Pause between health checks of a server; 0 switches them off.",
   },
   health_check_timeout: {
     type: "int",
@@ -66,8 +65,7 @@ export const FAILOVER = {
     context: "reload",
     since: "3.2",
     acts: true,
-    about:
-      "A server is down after one failed check and this many failed repetitions. A look that was not due, because a connection broke, is not counted.",
+    about: "A server is down after one failed check and this many failed repetitions.",
   },
   health_check_retry_delay: {
     type: "int",
@@ -121,7 +119,7 @@ export const FAILOVER = {
     olderNames: ["fail_over_on_backend_error"],
     acts: true,
     about:
-      "Asks for a failover without retries when connections to a server break and nobody listens there any more, unless it announced its end. When off, health_check_max_retries holds.",
+      "Asks for a failover when a connection to a server breaks. When off, only that session ends.",
   },
   failover_on_backend_shutdown: {
     type: "bool",
@@ -129,24 +127,24 @@ export const FAILOVER = {
     context: "reload",
     since: "4.3",
     note: "4.3.5: initially `on`.",
-    acts: true,
-    about:
-      "Asks for a failover without retries when a server says that it is being shut down, and lets nobody in. When off, health_check_max_retries holds, so that it can be restarted.",
+    acts: false,
+    about: "Asks for a failover when a server says that it is being shut down.",
   },
   detach_false_primary: {
     type: "bool",
     initial: false,
     context: "reload",
     since: "4.0",
-    acts: false,
-    about: "Detaches a server that claims to be primary but has not the standbys of the real one.",
+    acts: true,
+    about:
+      "Detaches a server that claims to be a primary beside the one that the cluster has. Without it nothing is sent to such a server either.",
   },
   auto_failback: {
     type: "bool",
     initial: false,
     context: "reload",
     since: "4.1",
-    acts: false,
+    acts: true,
     about: "Attaches a detached standby by itself once it streams again.",
   },
   auto_failback_interval: {
@@ -155,7 +153,7 @@ export const FAILOVER = {
     initial: 60,
     context: "reload",
     since: "4.1",
-    acts: false,
+    acts: true,
     about: "Shortest pause between two automatic attachments.",
   },
   search_primary_node_timeout: {

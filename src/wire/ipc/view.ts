@@ -47,6 +47,10 @@ export interface BackendView {
   readonly quarantined: boolean;
   /** Wall clock, milliseconds since 1970, of the last change of `state`. */
   readonly stateChangedAt: number;
+  /** Why it is in this state, for people. */
+  readonly stateReason: string;
+  /** It must not be routed to whatever its state is: why, and what a person does about it. */
+  readonly problem: { readonly text: string; readonly remedy: string } | null;
   /** As found by the last live check. */
   readonly pgStatus: "up" | "down" | "unknown";
   readonly pgRole: BackendRole | "unknown";
@@ -58,6 +62,13 @@ export interface BackendView {
   readonly replicationState: string;
   /** `async`, `sync`, `potential`, `quorum`; "" when not known. */
   readonly replicationSyncState: string;
+  /** As the last replication check found it, down or not; null when not known. */
+  readonly timeline: number | null;
+  readonly systemIdentifier: string | null;
+  /** Written by a primary, replayed by a standby; as PostgreSQL writes positions. */
+  readonly walLsn: string | null;
+  /** Received and flushed by a standby. */
+  readonly receivedLsn: string | null;
   /** SELECTs sent to this backend since start by all workers of this node. */
   readonly selectCount: number;
 }

@@ -38,6 +38,11 @@ export interface ClusterRequest {
   readonly by?: string;
   /** No person asked: not done during maintenance. Absent: the opposite of `confirmed`. */
   readonly isAutomatic?: boolean;
+  /**
+   * Decided upon a state of this epoch, and refused in any other. Never sent: only what the leader
+   * decides alone has it.
+   */
+  readonly ifEpoch?: number;
 }
 
 /** A node's wish that was counted when a request was granted, and how long before that. */

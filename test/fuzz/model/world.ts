@@ -38,6 +38,12 @@ function backend(id: number): BackendView {
     replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
+    stateReason: "",
+    problem: null,
+    timeline: null,
+    systemIdentifier: null,
+    walLsn: null,
+    receivedLsn: null,
     selectCount: 0,
   };
 }

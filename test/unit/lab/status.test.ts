@@ -24,6 +24,12 @@ function backend(id: number, state: BackendView["state"]): BackendView {
     replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
+    stateReason: "",
+    problem: null,
+    timeline: null,
+    systemIdentifier: null,
+    walLsn: null,
+    receivedLsn: null,
     selectCount: 0,
   };
 }

@@ -48,6 +48,10 @@ export function planFailover(
   stamp: IntentStamp,
 ): Result<FailoverPlan, string> {
   assert(state.intent === null, "one intent at a time");
+  if (request.ifEpoch !== undefined && request.ifEpoch !== state.epoch) {
+    const ids = request.backendIds.join(", ");
+    return fail(`${request.kind} of node ${ids} is dropped: the state has changed since`);
+  }
   const checked = checkRequest(state, request, settings);
   if (!checked.ok) return checked;
   const backendIds = checked.value;

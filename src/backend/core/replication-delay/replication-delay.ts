@@ -1,44 +1,45 @@
 /** Roles and delays of the backends, from what each of them says of itself. */
-
-export interface ReplicationAnswer {
-  readonly id: number;
-  readonly isInRecovery: boolean;
-  /** The primary's write position, or what a standby has replayed; null when it did not say. */
-  readonly walLsn: string | null;
-  /** Rows of pg_stat_replication; empty on a standby without standbys of its own. */
-  readonly senders: readonly WalSender[];
-}
-
-export interface WalSender {
-  readonly applicationName: string;
-  readonly state: string;
-  readonly syncState: string;
-  /** Milliseconds; null when it is not told, or nothing was written for a while. */
-  readonly replayLagMs: number | null;
-}
+import { parseLsn } from "./lsn.ts";
+import type { ReplicationAnswer, WalSender } from "./replication-answer.ts";
+import { unreplayedForMs, type WrittenPositions } from "./written-positions.ts";
 
 export interface ReplicationFacts {
   readonly pgRole: "primary" | "standby";
   /** Bytes; 0 for a primary and where either side is not known. */
   readonly replicationDelayBytes: number;
-  /** Milliseconds, as the primary measures them; 0 where that is not known. */
+  /** Milliseconds; 0 for a primary and where it is not known. */
   readonly replicationDelayMs: number;
   readonly replicationState: string;
   readonly replicationSyncState: string;
+  readonly timeline: number | null;
+  readonly systemIdentifier: string | null;
+  /** Written by a primary, replayed by a standby. */
+  readonly walLsn: string | null;
+  readonly receivedLsn: string | null;
+}
+
+export interface ReplicationLook {
+  readonly answers: readonly ReplicationAnswer[];
+  readonly primaryId: number | null;
+  /**
+   * By backend id: `backend_application_nameN`, which finds a standby's row in the primary's
+   * pg_stat_replication.
+   */
+  readonly applicationNames: ReadonlyMap<number, string>;
+  /** What was known of the primary's progress, this look included. */
+  readonly written: WrittenPositions;
 }
 
 /**
  * Compares every backend that answered with the primary.
  *
- * @param applicationNames by backend id: `backend_application_nameN`, which finds a standby's row
- *   in the primary's pg_stat_replication.
- * Source: Pgpool-II compares the primary's current position with what the standby has replayed.
+ * Source: Pgpool-II compares the primary's current position with what the standby has replayed; as
+ * a time it takes `replay_lag` of pg_stat_replication. That is told by the standby's last report,
+ * and by none when its receiver has stopped, so here the delay is at least the time for which we
+ * know a position that the standby has not replayed.
  */
-export function compareReplication(
-  answers: readonly ReplicationAnswer[],
-  primaryId: number | null,
-  applicationNames: ReadonlyMap<number, string>,
-): ReadonlyMap<number, ReplicationFacts> {
+export function compareReplication(look: ReplicationLook): ReadonlyMap<number, ReplicationFacts> {
+  const { answers, primaryId, applicationNames } = look;
   const primary = answers.find(({ id }) => id === primaryId) ?? null;
   return new Map(
     answers.map((answer) => {
@@ -47,12 +48,17 @@ export function compareReplication(
       const sender = isFollower
         ? primary?.senders.find(({ applicationName }) => name !== "" && applicationName === name)
         : undefined;
+      const bytes = isFollower ? delayBytes(primary, answer) : 0;
       const facts: ReplicationFacts = {
         pgRole: answer.isInRecovery ? "standby" : "primary",
-        replicationDelayBytes: isFollower ? delayBytes(primary, answer) : 0,
-        replicationDelayMs: sender?.replayLagMs ?? 0,
+        replicationDelayBytes: bytes,
+        replicationDelayMs: isFollower ? delayMs(answer, sender, bytes, look) : 0,
         replicationState: sender?.state ?? "",
         replicationSyncState: sender?.syncState ?? "",
+        timeline: answer.identity?.timeline ?? null,
+        systemIdentifier: answer.identity?.systemIdentifier ?? null,
+        walLsn: answer.walLsn,
+        receivedLsn: answer.receivedLsn,
       };
       return [answer.id, facts];
     }),
@@ -67,9 +73,16 @@ function delayBytes(primary: ReplicationAnswer | null, standby: ReplicationAnswe
   return Number(written > replayed ? written - replayed : 0n);
 }
 
-/** `16/B374D848` as a byte position; null when it is none. */
-export function parseLsn(text: string | null): bigint | null {
-  const parts = text === null ? null : /^([\dA-F]{1,8})\/([\dA-F]{1,8})$/iu.exec(text);
-  if (parts === null) return null;
-  return (BigInt(`0x${parts[1] ?? ""}`) << 32n) + BigInt(`0x${parts[2] ?? ""}`);
+function delayMs(
+  standby: ReplicationAnswer,
+  sender: WalSender | undefined,
+  bytes: number,
+  { written }: ReplicationLook,
+): number {
+  const told = sender?.replayLagMs ?? 0;
+  if (bytes === 0) return told;
+  const known = unreplayedForMs(written, parseLsn(standby.walLsn), standby.askedAtMs);
+  // Further behind than we can remember; a standby that streams tells its primary.
+  const guessed = sender === undefined ? (standby.sinceReplayedMs ?? 0) : 0;
+  return Math.round(Math.max(told, known ?? guessed, 0));
 }

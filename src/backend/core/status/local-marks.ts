@@ -43,6 +43,11 @@ export type BackendSeen = Pick<
   | "replicationDelayMs"
   | "replicationState"
   | "replicationSyncState"
+  | "timeline"
+  | "systemIdentifier"
+  | "walLsn"
+  | "receivedLsn"
+  | "problem"
 >;
 
 export const NOTHING_SEEN: BackendSeen = {
@@ -52,6 +57,11 @@ export const NOTHING_SEEN: BackendSeen = {
   replicationDelayMs: 0,
   replicationState: "",
   replicationSyncState: "",
+  timeline: null,
+  systemIdentifier: null,
+  walLsn: null,
+  receivedLsn: null,
+  problem: null,
 };
 
 /** The view that workers and the administrator get. */
@@ -89,9 +99,12 @@ export function makeClusterView(facts: {
       state: status?.state ?? "waiting",
       quarantined: status?.quarantined ?? false,
       stateChangedAt: status?.changedAt ?? 0,
+      stateReason: status?.reason ?? "",
       ...(isStreaming
         ? streaming
         : notCompared(seen, backend.id === primaryId ? "main" : "replica")),
+      // It may have become the primary since it was looked at.
+      problem: isStreaming && backend.id !== primaryId ? seen.problem : null,
       selectCount: facts.selectCounts.get(backend.id) ?? 0,
     };
   });

@@ -97,7 +97,8 @@ function isCandidate(view: ClusterView, backend: BackendView, config: BalanceCon
 
 /** Connections to it can be opened, as far as is known. */
 export function isUsable(backend: BackendView): boolean {
-  return (backend.state === "up" || backend.state === "waiting") && !backend.quarantined;
+  const { state, quarantined, problem } = backend;
+  return (state === "up" || state === "waiting") && !quarantined && problem === null;
 }
 
 /**

@@ -48,9 +48,9 @@ id   host  port  wd_port  state    priority  membership  lost
 1    n2    9999  9000     STANDBY  2         MEMBER
 2    n3    9999  9000     DEAD     1         MEMBER
 
-backend  host       port   status  role     pg_status  pg_role  weight  delay_bytes  replication      selects
-0        127.0.0.1  23902  up      primary  up         primary  0.333   0            -                0
-1        127.0.0.1  23903  up      standby  up         standby  0.667   30           streaming async  0
+backend  host       port   status  role     pg_status  pg_role  timeline  weight  delay_bytes  delay_s  replication      selects
+0        127.0.0.1  23902  up      primary  up         primary  -         0.333   0            0.000    -                0
+1        127.0.0.1  23903  up      standby  up         standby  -         0.667   30           0.000    streaming async  0
 
 failover in progress: detach backend 0, promote 1
 `);
@@ -143,9 +143,30 @@ describe("pgquorum nodes", () => {
       refusal: "no quorum",
       backends: [{ ...primary, state: "down", quarantined: true }],
     } as const;
-    const text = formatBackends(view);
+    const text = formatBackends(view, 0);
     expect(text).toContain("quarantine");
     expect(text.endsWith("statements are refused: no quorum\n")).toBe(true);
+  });
+
+  it("says why a server is down, what it has become and what brings it back", () => {
+    const [primary, standby] = twoBackends.backends;
+    if (primary === undefined || standby === undefined) throw new Error("no backends");
+    const down = {
+      ...primary,
+      state: "down",
+      stateChangedAt: 1000,
+      stateReason: "health check: refused",
+      timeline: 1,
+      problem: { text: "is a primary of its own beside node 1", remedy: "pcp_recovery_node -n 0" },
+    } as const;
+    const view = { ...twoBackends, primaryId: 1, backends: [down, standby] };
+    const lines = formatBackends(view, 61_000).split("\n").slice(-4);
+    expect(lines).toEqual([
+      "backend 0 has been down for 1 min: health check: refused",
+      "backend 0 is a primary of its own beside node 1: nothing is sent to it",
+      "  to bring it back: pcp_recovery_node -n 0",
+      "",
+    ]);
   });
 });
 

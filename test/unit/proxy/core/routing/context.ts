@@ -21,6 +21,12 @@ export function backend(id: number, own: Partial<BackendView> = {}): BackendView
     replicationDelayMs: 0,
     replicationState: "",
     replicationSyncState: "",
+    stateReason: "",
+    problem: null,
+    timeline: null,
+    systemIdentifier: null,
+    walLsn: null,
+    receivedLsn: null,
     selectCount: 0,
     ...own,
   };
