@@ -329,7 +329,7 @@ export const DIFFERENCES: readonly Difference[] = [
     row: "temporary tables",
     scripts: /^one of the same name as a table$/,
     statements: /from t /,
-    configurations: ["temp trace", "temp none"],
+    configurations: ["temp trace"],
     pgpool2: "S",
     pgquorum: "P",
   },

@@ -91,17 +91,23 @@ export class Stage {
     use: (lanes: readonly Lane[]) => Promise<T>,
   ): Promise<T> {
     const databases: string[] = [];
+    const ports = await freePorts(PRODUCTS.length * 2);
+    const starts = PRODUCTS.map((product, at) =>
+      this.#startProduct(product, configuration, ports.slice(at * 2)),
+    );
+    const started = Promise.allSettled(starts);
     try {
-      const lanes: Lane[] = [];
-      for (const product of PRODUCTS) {
-        const port = await this.#startProduct(product, configuration);
-        for (const protocol of protocols) {
+      const lanes = PRODUCTS.flatMap((product, at) =>
+        protocols.map((protocol): Lane => {
           const database = `routing_${product}_${protocol}`;
-          await this.postgres.query(0, `create database ${database} template ${BASE}`);
-          databases.push(database);
-          lanes.push({ product, protocol, port, database });
-        }
+          return { product, protocol, port: ports[at * 2] ?? 0, database };
+        }),
+      );
+      for (const { database } of lanes) {
+        await this.postgres.query(0, `create database ${database} template ${BASE}`);
+        databases.push(database);
       }
+      await Promise.all(starts);
       await this.postgres.caughtUp();
       await this.#letLag(configuration, lanes);
       return await use(lanes);
@@ -109,6 +115,7 @@ export class Stage {
       if (configuration.lagging !== undefined) {
         await this.postgres.query(configuration.lagging, "select pg_wal_replay_resume()");
       }
+      await started;
       await this.#stopProducts();
       for (const database of databases) await this.#drop(database);
     }
@@ -150,9 +157,13 @@ export class Stage {
     await this.postgres.query(0, `drop database ${database} with (force)`);
   }
 
-  async #startProduct(product: ProductName, configuration: Configuration): Promise<number> {
+  /** @param ports for clients, and for PCP. */
+  async #startProduct(
+    product: ProductName,
+    configuration: Configuration,
+    [port = 0, pcpPort = 0]: readonly number[],
+  ): Promise<void> {
     const directory = await mkdtemp(join(this.#directory, `${product}-`));
-    const [port = 0, pcpPort = 0] = await freePorts(2);
     const file = (name: string): string => join(directory, name);
     const isStreaming = configuration.roles === undefined;
     const lines = [
@@ -180,7 +191,6 @@ export class Stage {
       const roles = (await poolNodes(port)).map(({ role }) => role);
       return roles.join() === expected.join();
     });
-    return port;
   }
 
   #commonLines(o: { directory: string; port: number; pcpPort: number }): readonly string[] {
