@@ -4,6 +4,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LoneNode } from "../support/lone-node.ts";
+import { until } from "../support/loopback-cluster.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { pause, startWorker } from "../support/worker-harness.ts";
 
@@ -184,6 +185,53 @@ describe.each(["session", "transaction"])("in %s mode, over standbys that are la
       await node.remove();
     }
   });
+});
+
+test("EXPLAIN ROUTE says that a read waits for its standby, and what for", async () => {
+  const node = await startNode("read_consistency = session", "backend_weight2 = 0");
+  const client = await node.client();
+  const explained = async (): Promise<Record<string, string>> => {
+    const text = "pgpool explain route select n from counters";
+    const { rows } = await client.query<{ item: string; value: string }>(text);
+    return Object.fromEntries(rows.map(({ item, value }) => [item, value]));
+  };
+  const late = { node: "0", rule: "not-replayed", "standby that is waited for": "1" };
+  try {
+    expect(await explained()).toMatchObject({ node: "1", rule: "read" });
+    await client.query("update counters set n = n where id = 0");
+    expect(await explained()).toMatchObject({
+      ...late,
+      reason: "node 1 is not known to have what this session has written, or read on the primary",
+    });
+    await until("the standby has it", async () => {
+      await read(client, 0, false);
+      return (await explained())["rule"] === "read";
+    });
+    await client.query("set pgquorum.wait_for_lsn = 'FFFF/0'");
+    expect(await explained()).toMatchObject({
+      ...late,
+      reason: "node 1 is not known to have the position that pgquorum.wait_for_lsn names",
+    });
+    await client.query("reset pgquorum.wait_for_lsn");
+    await client.query("begin");
+    await client.query("select n from counters for update");
+    expect(await explained()).toMatchObject({ node: "0", rule: "transaction" });
+    await client.query("rollback");
+    const sql = "select n from counters";
+    const behindWrite = await node.ask(
+      "explain-routing",
+      sql,
+      "--database",
+      "bench",
+      "--after-write",
+    );
+    expect(behindWrite.stdout).toMatch(/^rule +not-replayed$/m);
+    const first = await node.ask("explain-routing", sql, "--database", "bench");
+    expect(first.stdout).toMatch(/^rule +read$/m);
+  } finally {
+    await client.end();
+    await node.remove();
+  }
 });
 
 test("a node that cannot ask reads on the primary what standbys may not have, and says why", async () => {

@@ -33,7 +33,8 @@ export function explainRouting(
   const answer = (problem: string | null): void => {
     const view = context.view();
     const mutations = context.mutations.wantedBy(rules, question.database);
-    const facts = { rules, catalog, mutations, view, randomUnit: Math.random() };
+    const isConsistent = config.read_consistency === "session";
+    const facts = { rules, catalog, mutations, view, randomUnit: Math.random(), isConsistent };
     const items = answerRouteQuestion(question, sql, facts);
     done(problem === null ? items : [...items, ["the catalogs were not asked", problem]]);
   };

@@ -1,6 +1,6 @@
-import { roleOf, type RouteItem } from "../../../wire/ipc/index.ts";
+import { roleOf, type ClusterView, type RouteItem } from "../../../wire/ipc/index.ts";
 import type { SqlClass } from "../sql/index.ts";
-import { reasonText, remedyText, type FunctionRule, type Reason } from "./reason.ts";
+import { reasonText, remedyText, type FunctionRule, type Reason, type Unseen } from "./reason.ts";
 import type { JudgedFunction } from "./judge.ts";
 import type { Route, RoutingContext } from "./route.ts";
 
@@ -32,6 +32,21 @@ export function explainRoute(
   ];
 }
 
+/** A read that must see something goes to the primary while its standby is not known to have it. */
+export function besidesUnseen(
+  chosen: Route,
+  view: ClusterView,
+  unseenBy: (standbyId: number) => Unseen | null,
+): Route {
+  const { primaryId } = view;
+  const [standbyId] = chosen.targets;
+  if (standbyId === undefined || standbyId === primaryId) return chosen;
+  const unseen = chosen.reason.rule === "read" ? unseenBy(standbyId) : null;
+  if (unseen === null) return chosen;
+  const targets = primaryId === null ? [] : [primaryId];
+  return { ...chosen, targets, reason: { rule: "not-replayed", standbyId, unseen } };
+}
+
 /** What the rule looked at. */
 function decidingItems(reason: Reason): readonly RouteItem[] {
   switch (reason.rule) {
@@ -45,6 +60,8 @@ function decidingItems(reason: Reason): readonly RouteItem[] {
       return [["relation", reason.relation]];
     case "query-pattern":
       return [["pattern", reason.pattern]];
+    case "not-replayed":
+      return [["standby that is waited for", String(reason.standbyId)]];
     case "read":
       return reason.choice.by === "redirect"
         ? [

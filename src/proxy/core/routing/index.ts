@@ -19,7 +19,13 @@ export {
 } from "./catalog.ts";
 export { isHarmlessBuiltin } from "./functions.ts";
 export type { Judge } from "./judge.ts";
-export { reasonText, type NodeChoice, type Reason, type Volatility } from "./reason.ts";
+export {
+  reasonText,
+  type NodeChoice,
+  type Reason,
+  type Unseen,
+  type Volatility,
+} from "./reason.ts";
 export {
   courseOf,
   nextPinned,
@@ -30,7 +36,7 @@ export {
   type RoutingContext,
   type SessionNodes,
 } from "./route.ts";
-export { explainRoute } from "./explanation.ts";
+export { besidesUnseen, explainRoute } from "./explanation.ts";
 export { answerRouteQuestion } from "./route-question.ts";
 export { SilentStandbys } from "./silent-standbys.ts";
 export { TransactionMemory, type Hold } from "./transaction.ts";

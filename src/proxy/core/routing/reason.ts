@@ -44,9 +44,17 @@ export type Reason =
   | { readonly rule: "mutated-table"; readonly relation: string }
   /** This worker started a moment ago, and does not know yet what was written. */
   | { readonly rule: "cold-start" }
+  /** The standby that it would go to is not known to have what the read must see. */
+  | { readonly rule: "not-replayed"; readonly standbyId: number; readonly unseen: Unseen }
   /** To all backends of the session, so that their states stay equal. */
   | { readonly rule: "session-state" }
   | { readonly rule: "read"; readonly choice: NodeChoice };
+
+/**
+ * What a read must see with read_consistency = session: what the open transaction did on the primary,
+ * what the session has seen there, or the position that pgquorum.wait_for_lsn names.
+ */
+export type Unseen = "transaction" | "session" | "position";
 
 /** `builtin`: PostgreSQL's own, about which nothing needs to be looked up. */
 export type FunctionRule =
@@ -107,6 +115,8 @@ export function reasonText(reason: Reason): string {
       return `${reason.relation} was written by a session of this node a moment ago`;
     case "cold-start":
       return "this process started a moment ago, and which tables were written is not known yet";
+    case "not-replayed":
+      return `node ${reason.standbyId} is not known to have ${UNSEEN[reason.unseen]}`;
     case "session-state":
       return "it changes the state of the session";
     case "read":
@@ -121,6 +131,12 @@ const HOLDS: Readonly<Record<Hold | "statement", string>> = {
   wrote: "it wrote before",
   session: "it has a state that the primary alone has",
   standby: "a standby failed a read of it",
+};
+
+const UNSEEN: Readonly<Record<Unseen, string>> = {
+  transaction: "what the open transaction has done on the primary, and cannot before it is over",
+  session: "what this session has written, or read on the primary",
+  position: "the position that pgquorum.wait_for_lsn names",
 };
 
 /** What a person can do so that such a statement goes elsewhere; null where nothing is sensible. */
@@ -148,6 +164,8 @@ export function remedyText(reason: Reason): string | null {
       return "Wait, or lower track_table_mutation_ttl_factor.";
     case "cold-start":
       return "Wait, or lower track_table_mutation_cold_start_duration.";
+    case "not-replayed":
+      return unseenRemedy(reason.unseen);
     case "write-seen":
     case "written-table":
       return "Set disable_load_balance_on_write to another value.";
@@ -199,6 +217,17 @@ function functionRemedy({ decidedBy }: FunctionReason): string | null {
       return null;
     case "unknown":
       return "Add it to read_only_function_list when it only reads.";
+  }
+}
+
+function unseenRemedy(unseen: Unseen): string {
+  switch (unseen) {
+    case "transaction":
+      return "Read before the transaction writes, or behind it.";
+    case "session":
+      return "A read waits up to read_consistency_wait for that node, and goes there once it has replayed that; with read_consistency = eventual at once.";
+    case "position":
+      return "A read waits up to read_consistency_wait for that node; RESET pgquorum.wait_for_lsn ends it.";
   }
 }
 

@@ -2,7 +2,7 @@ import type { ClusterView, RouteItem, RouteQuestion } from "../../../wire/ipc/in
 import type { SqlClass } from "../sql/index.ts";
 import { chooseLoadBalanceNode } from "./balance.ts";
 import type { Catalog } from "./catalog.ts";
-import { explainRoute } from "./explanation.ts";
+import { besidesUnseen, explainRoute } from "./explanation.ts";
 import { route } from "./route.ts";
 import type { RoutingRules } from "./rules.ts";
 import type { DatabaseMutations } from "./table-mutations.ts";
@@ -21,6 +21,8 @@ export function answerRouteQuestion(
     readonly mutations: DatabaseMutations | null;
     readonly view: ClusterView;
     readonly randomUnit: number;
+    /** read_consistency = session. */
+    readonly isConsistent: boolean;
   },
 ): readonly RouteItem[] {
   const { rules, view, randomUnit } = o;
@@ -42,5 +44,9 @@ export function answerRouteQuestion(
     pinned: false,
     tempRelations: new Set<string>(),
   };
-  return explainRoute(sql, route(sql, context), context);
+  const unseen = question.inTransaction ? "transaction" : "session";
+  const chosen = besidesUnseen(route(sql, context), view, () =>
+    o.isConsistent && question.afterWrite ? unseen : null,
+  );
+  return explainRoute(sql, chosen, context);
 }

@@ -205,7 +205,9 @@ export class OwnMessages {
   /** PGPOOL EXPLAIN ROUTE: the statement is sent nowhere. */
   #explain(text: string): Result<ShowAnswer, Failure> {
     if (text === "") return fail(NOTHING_TO_EXPLAIN);
-    const rows = this.#o.routing.explain(this.#classOf(text), text, this.#talk.isInTransaction);
+    const { isInTransaction, consistency } = this.#talk;
+    const sql = this.#classOf(text);
+    const rows = this.#o.routing.explain(sql, text, isInTransaction, consistency);
     return succeed({ columns: ["item", "value"], rows, tag: `SELECT ${rows.length}` });
   }
 

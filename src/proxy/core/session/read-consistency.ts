@@ -1,4 +1,5 @@
 import type { ReplayClock } from "../replay/index.ts";
+import type { Unseen } from "../routing/index.ts";
 import type { SqlClass } from "../sql/index.ts";
 
 /**
@@ -43,6 +44,13 @@ export class ReadConsistency {
   /** What it must see may not be committed yet: no standby will have it before the transaction ends. */
   get isPrimarysAlone(): boolean {
     return this.#isTouched;
+  }
+
+  /** What that standby is not known to have; null: it may be read from. */
+  unseenBy(backendId: number): Unseen | null {
+    if (this.mayReadFrom(backendId)) return null;
+    if (this.#isTouched) return "transaction";
+    return this.#needs > 0 || this.#lsn > this.named ? "session" : "position";
   }
 
   mayReadFrom(backendId: number): boolean {

@@ -1,6 +1,7 @@
 import { failure, type Failure } from "../../../base/index.ts";
 import type { ClusterView, RouteItem } from "../../../wire/ipc/index.ts";
 import {
+  besidesUnseen,
   chooseLoadBalanceNode,
   courseOf,
   explainRoute,
@@ -25,6 +26,7 @@ import type { SqlClass } from "../sql/index.ts";
 import type { ClientBatch } from "./client-batch.ts";
 import { SENT } from "./pending-replies.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
+import type { ReadConsistency } from "./read-consistency.ts";
 
 /** Where it was sent is known, why does not matter any more. */
 const NOT_ASKED: Reason = { rule: "session-state" };
@@ -202,11 +204,25 @@ export class SessionRouting {
     return destination;
   }
 
-  /** Where a statement would go if it came now. */
-  explain(sql: SqlClass, text: string, inTransaction: boolean): readonly RouteItem[] {
+  /**
+   * Where a statement would go if it came now.
+   *
+   * @param consistency what its reads must see; null: whatever is there.
+   */
+  explain(
+    sql: SqlClass,
+    text: string,
+    inTransaction: boolean,
+    consistency: ReadConsistency | null,
+  ): readonly RouteItem[] {
     const hold = this.isSettled ? this.#transaction.hold : "begun";
     const context = { ...this.#context, text, inTransaction, hold };
-    return explainRoute(sql, route(sql, context), context);
+    const chosen = besidesUnseen(
+      route(sql, context),
+      context.view,
+      (id) => consistency?.unseenBy(id) ?? null,
+    );
+    return explainRoute(sql, chosen, context);
   }
 
   /** What has to be looked up for that. */
