@@ -1,6 +1,6 @@
 import { buildCloseStatement, HEADER_BYTES, READY, SYNC } from "../../../wire/postgres/index.ts";
-import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
+import { BatchBytes, zeroFrom } from "./batch-bytes.ts";
 import { touchesPrepared, type ClientBatch } from "./client-batch.ts";
 import type { LinkSet } from "./link-set.ts";
 import { OutputBuffer } from "./output-buffer.ts";
@@ -13,17 +13,15 @@ import {
   type ReplyWatcher,
   type Sent,
 } from "./pending-replies.ts";
-import { columnsOfCursor, columnsOfExecute } from "./prepared-columns.ts";
+import { ParseForwarder } from "./parse-forwarder.ts";
 import type { PreparedStatement } from "./prepared-statement.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
-import { NOBODY_S_NAME, type SharedStatement } from "./shared-statements.ts";
+import { NOBODY_S_NAME } from "./shared-statements.ts";
 import { SqlPrepared } from "./sql-prepared.ts";
-import { ShapeLearner, UNKNOWN_SHAPE } from "./statement-shape.ts";
+import { ShapeLearner } from "./statement-shape.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 import { StatementSupply } from "./statement-supply.ts";
 
-/** Longer stretches of a batch go out as they lie, not by way of the output buffer. */
-const COPIED_BYTES_MAX = 16 * 1024;
 const CLOSE_NOTHING = buildCloseStatement(NOBODY_S_NAME.toString());
 /** Describe and Close begin with it when they mean a statement. */
 const STATEMENT_BYTE = 0x53;
@@ -52,12 +50,10 @@ export class BatchForwarder {
   readonly #carrier: StateCarrier | null;
   readonly #output: OutputBuffer;
   readonly #supply: StatementSupply;
+  readonly #bytes: BatchBytes;
+  readonly #parse: ParseForwarder;
   /** For each message of the batch: what it names was there, when the first backend got it. */
   readonly #wereKnown: boolean[] = [];
-  #input: Buffer = CLOSE_UNNAMED;
-  /** Where the bytes begin that were not dealt with. */
-  #from = 0;
-  #end = 0;
   #flags = 0;
   #isAlone = true;
   /** Nothing was on its way when the batch was. */
@@ -66,8 +62,6 @@ export class BatchForwarder {
   #mayHaveEnded = false;
   /** OUTDATED or LEARNS for the message that is being sent. */
   #mark = 0;
-  /** The message that is being sent is the Parse of a shared statement. */
-  #isNew = false;
   /** Of the Bind that is being sent: its Describe follows, and tells the client of other columns than before. */
   #renewed: PreparedStatement | null = null;
   /** The message that the last batch was sent up to, as it must be known first what a statement is; or -1. */
@@ -79,6 +73,14 @@ export class BatchForwarder {
     this.#carrier = o.carrier;
     this.#output = o.carrier?.statements.output ?? new OutputBuffer();
     this.#supply = new StatementSupply(o, this.#output);
+    this.#bytes = new BatchBytes(this.#output);
+    const { statements, carrier } = o;
+    this.#parse = new ParseForwarder({
+      statements,
+      carrier,
+      supply: this.#supply,
+      bytes: this.#bytes,
+    });
     this.sql = new SqlPrepared(o, this.#supply, this.#output);
   }
 
@@ -103,15 +105,12 @@ export class BatchForwarder {
     },
   ): boolean {
     const batch = this.#batch;
-    this.#input = input;
-    this.#from = o.at;
-    this.#end = o.end;
+    this.#bytes.begin(input, o.at, o.end);
     this.#flags = o.flags;
     this.#isAlone = o.isAlone;
     this.stoppedAt = -1;
     this.#renewed = null;
     this.#wasIdle = link.pending.isIdle;
-    this.#output.clear();
     if (link.pending.isSkipping) {
       link.send(input, o.at, o.end);
       return true;
@@ -132,18 +131,18 @@ export class BatchForwarder {
       const kind = batch.kinds[i] as Sent;
       const start = batch.starts[i] as number;
       this.#mark = 0;
-      this.#isNew = false;
+      this.#parse.isNew = false;
       this.#supply.isDescribed = kind === SENT.describe;
       const watcher = this.#send(link, i, start);
       if (this.stoppedAt !== -1) {
-        this.#end = start;
+        this.#bytes.stopAt(start);
         break;
       }
       if (!link.note(kind, o.flags | this.#mark, watcher)) return false;
-      if (this.#isNew) this.#askOf(link, i);
+      if (this.#parse.isNew) this.#askOf(link, i);
     }
     this.#supply.isAborted = false;
-    this.#finish(link);
+    this.#bytes.finish(link);
     return true;
   }
 
@@ -186,7 +185,7 @@ export class BatchForwarder {
     if (this.#output.lengthBytes === 0) return false;
     link.note(SENT.sync, HIDDEN);
     this.#output.add(SYNC);
-    this.#sendOutput(link);
+    this.#output.sendTo(link);
     return true;
   }
 
@@ -224,7 +223,7 @@ export class BatchForwarder {
       // What the name means is only believed: what is executed may be something else.
       const isBelieved =
         statement !== null && statement.name !== "" && this.#statements.isUncertain;
-      this.sql.bound(isBelieved ? null : statement, link, this.#input, start);
+      this.sql.bound(isBelieved ? null : statement, link, this.#bytes.input, start);
     }
     if (kind === SENT.close && this.#isOfServer(statement, start)) this.#carrier?.closed(link);
     if (statement === null) {
@@ -251,95 +250,17 @@ export class BatchForwarder {
       : this.#statements.get(statement.name) === statement;
     this.#wereKnown[index] = isKnown;
     if (!isKnown && kind !== SENT.parse) return null;
-    if (kind === SENT.parse) return this.#parse(link, start, statement);
+    if (kind === SENT.parse) {
+      return this.#parse.forward(link, start, statement, this.#flags, this.#isRepeated);
+    }
     if (kind === SENT.close) return this.#isRepeated ? null : this.#close(link, start, statement);
     return this.#use(link, index, statement);
   }
 
   /** A Close of a statement that is not a shared one. */
   #isOfServer(statement: PreparedStatement | null, start: number): boolean {
-    const isStatement = this.#input[start + HEADER_BYTES] === STATEMENT_BYTE;
+    const isStatement = this.#bytes.input[start + HEADER_BYTES] === STATEMENT_BYTE;
     return isStatement && (statement === null || statement.shared === null);
-  }
-
-  #parse(link: BackendLink, start: number, statement: PreparedStatement): ReplyWatcher | null {
-    const statements = this.#statements;
-    const known = statements.get(statement.name);
-    if (statement.name === "") link.mayHaveUnnamed = true;
-    if (this.#isRepeated && statement.backends !== 0) {
-      statement.backends |= link.bit;
-      return null;
-    }
-    if (statement.name !== "" && known !== undefined) {
-      // The name is taken: this server has to refuse it, like the one that the client believes in.
-      this.#supplyHere(link, start, known);
-      if (known.shared === null) return null;
-      this.#copyUpTo(link, start);
-      this.#rename(start, start + HEADER_BYTES, known.shared.name);
-      return null;
-    }
-    const stop = this.#stopOf(start);
-    const { kind, name } = statement.sql;
-    if (kind === "execute") {
-      const isKnowable = name !== null && !statements.isUncertain;
-      statement.columnsFrom = isKnowable ? columnsOfExecute(statements.get(name)) : "unknown";
-    } else if (kind === "cursor") {
-      const textStart = zeroFrom(this.#input, start + HEADER_BYTES) + 1;
-      statement.columnsFrom = columnsOfCursor(link, this.#input, textStart, stop);
-    }
-    statements.add(statement);
-    const shared = statement.name === "" ? null : this.#share(link, statement, start, stop);
-    if (shared !== null) return this.#parseShared(link, start, statement, shared);
-    statement.backends = link.bit;
-    statement.keep(this.#input, start, stop);
-    return statement;
-  }
-
-  #share(
-    link: BackendLink,
-    statement: PreparedStatement,
-    start: number,
-    stop: number,
-  ): SharedStatement | null {
-    const carrier = this.#carrier;
-    if (carrier === null) return null;
-    // Prepared again elsewhere, it may mean something else.
-    const isExecute = statement.sql.kind === "execute";
-    // If SQL has it, the server must see the client's own name to refuse it.
-    const isTaken = carrier.mayBePrepared(statement.name) || (link.keeps & LEAVES.prepared) !== 0;
-    const isWhole = stop - start === 1 + this.#input.readUInt32BE(start + 1);
-    const rest = this.#input.subarray(zeroFrom(this.#input, start + HEADER_BYTES) + 1, stop);
-    const shared =
-      isWhole && !isTaken && !isExecute
-        ? this.#statements.share(statement, rest, carrier.scope)
-        : null;
-    // Only this connection will know it.
-    if (shared === null) this.#supply.keep(link);
-    return shared;
-  }
-
-  /** Even if it is known there, the client's own Parse is executed: it may fail today. */
-  #parseShared(
-    link: BackendLink,
-    start: number,
-    statement: PreparedStatement,
-    shared: SharedStatement,
-  ): ReplyWatcher {
-    this.#copyUpTo(link, start);
-    this.#supply.makeRoom(link, shared, this.#flags);
-    this.#rename(start, start + HEADER_BYTES, shared.name);
-    statement.parsedAs = link.known.add(shared, UNKNOWN_SHAPE);
-    this.#isNew = statement.columnsFrom === "text";
-    return {
-      failed: (wasSkipped) => {
-        link.known.doubt(shared);
-        statement.failed(wasSkipped);
-      },
-      ended: () => {
-        link.known.confirm(shared);
-        statement.ended();
-      },
-    };
   }
 
   /** What the client has just prepared: what it is may have to be compared one day. */
@@ -372,9 +293,10 @@ export class BatchForwarder {
     const isThere = isApart || this.#supply.has(link, statement);
     const isLacking = !isThere && !link.pending.isCopyIn;
     if (isLacking) {
-      this.#copyUpTo(link, start);
+      this.#bytes.copyUpTo(link, start);
       // What all servers get is not compared.
-      const isRelied = isBind && this.#isAlone && !this.#batch.asksForColumns(index, this.#input);
+      const isRelied =
+        isBind && this.#isAlone && !this.#batch.asksForColumns(index, this.#bytes.input);
       const how = this.#supply.addAnew(link, statement, this.#flags, isRelied);
       if (how === "unknown") {
         this.stoppedAt = index;
@@ -391,14 +313,14 @@ export class BatchForwarder {
       if (!isBind) watcher = this.#learn(link, statement);
       // Most statements without a name are executed once.
       else if (isLacking || statement.name !== "") {
-        if (this.#batch.asksForColumns(index, this.#input)) this.#renewed = statement;
+        if (this.#batch.asksForColumns(index, this.#bytes.input)) this.#renewed = statement;
       }
     }
     if (name === null) return watcher;
     let nameStart = start + HEADER_BYTES;
-    nameStart = isBind ? zeroFrom(this.#input, nameStart) + 1 : nameStart + 1;
-    this.#copyUpTo(link, start);
-    this.#rename(start, nameStart, name);
+    nameStart = isBind ? zeroFrom(this.#bytes.input, nameStart) + 1 : nameStart + 1;
+    this.#bytes.copyUpTo(link, start);
+    this.#bytes.rename(start, nameStart, name);
     return watcher;
   }
 
@@ -411,7 +333,7 @@ export class BatchForwarder {
   ): boolean {
     if (kind !== SENT.describe || statement.columnsFrom === "text") return false;
     if (link.pending.isCopyIn || this.#supply.hasFirst(link, statement)) return false;
-    this.#copyUpTo(link, start);
+    this.#bytes.copyUpTo(link, start);
     this.#supply.addDescribed(link, statement, this.#flags);
     return true;
   }
@@ -420,9 +342,8 @@ export class BatchForwarder {
     const { name, shared } = statement;
     if (shared !== null) {
       // Others may use it: it stays, and the client gets the answer to closing nothing.
-      this.#copyUpTo(link, start);
-      this.#output.add(CLOSE_NOTHING);
-      this.#from = this.#stopOf(start);
+      this.#bytes.copyUpTo(link, start);
+      this.#bytes.replace(start, CLOSE_NOTHING);
     } else this.#supply.closeElsewhere(link, statement);
     if (name !== "") return this.#statements.forget([name]);
     this.#statements.forgetUnnamed();
@@ -433,36 +354,28 @@ export class BatchForwarder {
   #supplyNamed(link: BackendLink, start: number, statement: PreparedStatement): void {
     const { isUncertain } = this.#statements;
     if (statement.sql.kind !== "execute" || isUncertain || this.#supply.isAborted) return;
-    this.#copyUpTo(link, start);
+    this.#bytes.copyUpTo(link, start);
     this.sql.supplyNamed(statement.sql, link, this.#flags);
   }
 
   #execute(link: BackendLink, start: number): ReplyWatcher | null {
     if (this.#isRepeated) return null;
-    const executed = this.sql.executed(this.#input, start);
+    const executed = this.sql.executed(this.#bytes.input, start);
     if (executed === null) return null;
-    this.#copyUpTo(link, start);
+    this.#bytes.copyUpTo(link, start);
     const watcher = this.sql.prepareForExecute(executed.sql, link, this.#flags);
     if (watcher !== null) this.#mark = LEARNS;
     return watcher;
   }
 
-  /** The server must have it before it reads the message at `start`. */
-  #supplyHere(link: BackendLink, start: number, statement: PreparedStatement): void {
-    // A COPY ends with the first message that is not its own, which must be the client's.
-    if (this.#supply.has(link, statement) || link.pending.isCopyIn) return;
-    this.#copyUpTo(link, start);
-    this.#supply.add(link, statement, this.#flags);
-  }
-
   #supplyByName(link: BackendLink, start: number, statement: PreparedStatement): void {
-    this.#copyUpTo(link, start);
+    this.#bytes.copyUpTo(link, start);
     if (!link.pending.isCopyIn) this.#supply.addByName(link, statement, this.#flags);
   }
 
   /** A name that the client does not have must not mean what others have by it on this connection. */
   #hideOurs(link: BackendLink, kind: Sent, start: number): void {
-    const input = this.#input;
+    const input = this.#bytes.input;
     let nameStart = start + HEADER_BYTES;
     if (kind === SENT.bind) nameStart = zeroFrom(input, nameStart) + 1;
     else if (input[nameStart] === STATEMENT_BYTE) nameStart += 1;
@@ -470,52 +383,12 @@ export class BatchForwarder {
     if (input[nameStart] !== NOBODY_S_NAME[0]) return;
     const nameEnd = nameStart + NOBODY_S_NAME.length;
     if (!NOBODY_S_NAME.equals(input.subarray(nameStart, nameEnd))) return;
-    this.#copyUpTo(link, start);
-    this.#rename(start, nameStart, NOBODY_S_NAME);
-  }
-
-  /** The message goes out with another name in it. */
-  #rename(start: number, nameStart: number, name: Buffer): void {
-    const stop = this.#stopOf(start);
-    const nameEnd = zeroFrom(this.#input, nameStart);
-    this.#output.addRenamed(this.#input, start, stop, nameStart, nameEnd, name);
-    this.#from = stop;
-  }
-
-  #stopOf(start: number): number {
-    return Math.min(this.#end, start + 1 + this.#input.readUInt32BE(start + 1));
-  }
-
-  /** Something else goes before the message at `start`, or in its place. */
-  #copyUpTo(link: BackendLink, start: number): void {
-    const length = start - this.#from;
-    if (length > COPIED_BYTES_MAX) {
-      this.#sendOutput(link);
-      link.send(this.#input, this.#from, start);
-    } else if (length > 0) this.#output.add(this.#input, this.#from, start);
-    this.#from = start;
-  }
-
-  #finish(link: BackendLink): void {
-    const isOneWrite = this.#end - this.#from <= COPIED_BYTES_MAX;
-    if (isOneWrite && this.#output.lengthBytes > 0) this.#copyUpTo(link, this.#end);
-    this.#sendOutput(link);
-    link.send(this.#input, this.#from, this.#end);
-  }
-
-  #sendOutput(link: BackendLink): void {
-    this.#output.sendTo(link);
+    this.#bytes.copyUpTo(link, start);
+    this.#bytes.rename(start, nameStart, NOBODY_S_NAME);
   }
 }
 
 /** Nothing is open there, and no transaction of the session elsewhere. */
 function isOutside({ status, pending, isAside }: BackendLink): boolean {
   return status === READY.idle && pending.isIdle && !isAside;
-}
-
-/** Where the string that begins at `start` ends. */
-function zeroFrom(input: Buffer, start: number): number {
-  let at = start;
-  while (at < input.length && input[at] !== 0) at += 1;
-  return at;
 }
