@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { fail, succeed, type Result } from "../src/base/index.ts";
-import { freePort } from "../test/support/throwaway-postgres.ts";
+import { freePort } from "../test/support/ports.ts";
 import {
   loginOf,
   ownLines,

@@ -30,9 +30,9 @@ export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
 export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export {
-  startHealthChecker,
-  type HealthChecker,
+  HealthChecker,
   type HealthCheckerOptions,
+  type HealthParameters,
 } from "./driver/health-checker.ts";
 export {
   startFailoverRunner,

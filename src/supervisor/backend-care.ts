@@ -16,7 +16,6 @@ import {
   probeBackend,
   readStatusFile,
   startFailoverRunner,
-  startHealthChecker,
   statusFilePath,
   withMarks,
   writeStatusFile,
@@ -24,11 +23,11 @@ import {
   type ClusterState,
   type FailoverRunner,
   type FailoverRunnerOptions,
-  type HealthChecker,
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
+import { HealthCare } from "./health-care.ts";
 import { ReplicationCare } from "./replication-care.ts";
 import {
   STATISTIC,
@@ -62,7 +61,7 @@ export class BackendCare {
   readonly #options: BackendCareOptions;
   readonly #log: Log;
   #config: Config;
-  #checkers = new Map<number, HealthChecker>();
+  readonly #health: HealthCare;
   #seen = new Map<number, BackendSeen>();
   #selectCounts = new Map<number, number>();
   #marks: LocalMarks = NO_MARKS;
@@ -101,6 +100,13 @@ export class BackendCare {
       onBegin: () => void this.#askForDelays(),
       onLook: () => this.#onReplicationLook(),
     });
+    this.#health = new HealthCare({
+      config: options.config,
+      log: options.log,
+      onDown: (backend, reason) => this.#askForDetach(backend, reason),
+      onRecovered: (id) => this.#onRecovered(id),
+      onAnswer: (id, pgStatus) => this.#onAnswer(id, pgStatus),
+    });
     this.#view = this.#makeView();
   }
 
@@ -114,7 +120,9 @@ export class BackendCare {
       propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
       onKilling: this.#options.onKilling,
     });
-    this.#startChecks();
+    this.#health.start();
+    this.#tellStandings();
+    this.#replication.start(this.#config);
     if (!isLone) return;
     this.#failover.deliver({ type: "committed", index: 0, state: null });
     this.onConfirmed(Infinity);
@@ -143,14 +151,16 @@ export class BackendCare {
   configure(config: Config): void {
     this.#config = config;
     this.#failover?.change(this.#failoverSettings());
-    this.#stopChecks();
-    this.#startChecks();
+    this.#health.configure(config);
+    this.#tellStandings();
+    this.#replication.start(config);
     this.#options.onView();
   }
 
   /** Resolves when nothing is done for the backends any more, and no command runs. */
   async stop(): Promise<void> {
-    this.#stopChecks();
+    this.#health.stop();
+    this.#replication.stop();
     this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
@@ -274,23 +284,12 @@ export class BackendCare {
     if (this.#marks.quarantinedIds.size > 0) this.#setQuarantined([]);
   }
 
-  onBackendError({ backendId, cause, message }: FromWorker & { type: "backend-error" }): void {
-    const backend = this.#config.backends.find(({ id }) => id === backendId);
-    if (backend === undefined) return;
-    this.#log.write("log", `a client session found trouble with backend node ${backendId}`, {
-      detail: `${cause}: ${message}`,
-    });
-    // The health check tells a lost connection from a lost server, and looks at once.
-    if (backend.healthCheck.period > 0) this.#checkers.get(backendId)?.hurry();
-    // An administrator may have ended that one connection (pg_terminate_backend). If the server is
-    // really going, the next connection to it fails.
-    else if (this.#config.failover_on_backend_error && cause !== "shutdown") {
-      this.#askForDetach(backend, message);
-    }
+  onBackendError(error: FromWorker & { readonly type: "backend-error" }): void {
+    this.#health.onBackendError(error);
   }
 
   get healthRows(): readonly HealthRow[] {
-    return [...this.#checkers].map(([backendId, { statistics }]) => ({ backendId, ...statistics }));
+    return this.#health.rows;
   }
 
   onStatistics(statistics: readonly number[]): void {
@@ -307,31 +306,6 @@ export class BackendCare {
       hint: "Run the same version of pgquorum on all nodes.",
     });
     return null;
-  }
-
-  #startChecks(): void {
-    for (const backend of this.#config.backends) {
-      const { id } = backend;
-      const { user, password: configured } = backend.healthCheck;
-      const password = ownPassword(this.#config, user, configured);
-      const checker = startHealthChecker({
-        backend,
-        password,
-        log: this.#log,
-        onDown: ({ reason }) => this.#askForDetach(backend, reason),
-        onRecovered: () => this.#onRecovered(id),
-        onAnswer: (pgStatus) => this.#onAnswer(id, pgStatus),
-      });
-      this.#checkers.set(id, checker);
-    }
-    this.#tellStandings();
-    this.#replication.start(this.#config);
-  }
-
-  #stopChecks(): void {
-    for (const checker of this.#checkers.values()) checker.stop();
-    this.#checkers.clear();
-    this.#replication.stop();
   }
 
   #askForDetach(backend: BackendConfig, reason: string): void {
@@ -373,7 +347,7 @@ export class BackendCare {
     const state = withMarks(this.#cluster ?? this.#initial, this.#marks);
     for (const { id, state: standing, quarantined } of state.backends) {
       const down = quarantined ? "quarantined" : "down";
-      this.#checkers.get(id)?.setStanding(standing === "down" ? down : "live");
+      this.#health.setStanding(id, standing === "down" ? down : "live");
     }
   }
 

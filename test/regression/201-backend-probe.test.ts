@@ -5,7 +5,7 @@ import {
   openServerSession,
   probeBackend,
   searchPrimary,
-  startHealthChecker,
+  HealthChecker,
   startReplicationCheck,
   type ProbeFailure,
   type ProbeOptions,
@@ -16,7 +16,8 @@ import {
 import { Secret } from "../../src/base/index.ts";
 import type { BackendConfig } from "../../src/config/index.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
-import { freePort, ThrowawayPostgres } from "../support/throwaway-postgres.ts";
+import { freePort } from "../support/ports.ts";
+import { ThrowawayPostgres } from "../support/throwaway-postgres.ts";
 
 let primary: ThrowawayPostgres;
 let standby: ThrowawayPostgres;
@@ -380,8 +381,9 @@ describe("a health checker", () => {
     };
     const until = (event: string): Promise<void> =>
       new Promise((resolve) => waiters.set(event, resolve));
-    const checker = startHealthChecker({
-      backend,
+    const password = backend.healthCheck.password;
+    const parameters = { backend, password, isErrorEnough: true, isShutdownEnough: false };
+    const checker = new HealthChecker(parameters, {
       log,
       onDown: ({ reason }) => happened(reason.slice(0, 34)),
       onRecovered: () => happened("recovered"),

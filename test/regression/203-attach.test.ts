@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterView } from "../../src/wire/ipc/index.ts";
-import { freePort } from "../support/pcp-server.ts";
+import { freePort } from "../support/ports.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,

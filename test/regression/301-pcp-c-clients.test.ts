@@ -8,11 +8,11 @@ import { formatLocalTime } from "../../src/os/index.ts";
 import { PCP_CONNECTIONS_MAX, startPcpServer } from "../../src/pcp/driver/index.ts";
 import {
   cannedHandlers,
-  freePort,
   keepingLog,
   startTestPcpServer,
   type TestPcpServer,
 } from "../support/pcp-server.ts";
+import { freePort } from "../support/ports.ts";
 import { oracle, run, testDirectory, type Ended } from "../support/programs.ts";
 
 const CHANGED = formatLocalTime(1795305127_000);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ClusterView, NodeStatus } from "../../src/wire/ipc/index.ts";
 import { isPgpoolAlive } from "../../src/os/index.ts";
-import { freePort } from "../support/pcp-server.ts";
+import { freePort } from "../support/ports.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,

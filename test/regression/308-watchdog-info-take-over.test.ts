@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
-import { freePort } from "../support/pcp-server.ts";
+import { freePorts } from "../support/ports.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,
@@ -50,12 +50,6 @@ afterAll(async () => {
   await directory.remove();
   await programs.remove();
 });
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) ports.add(await freePort());
-  return [...ports];
-}
 
 function nodeText(id: number, client = 0, wd = 0, heartbeat = 0): string {
   return `hostname${id} = '127.0.0.1'

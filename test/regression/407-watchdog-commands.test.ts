@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Secret } from "../../src/base/index.ts";
@@ -8,6 +8,7 @@ import type { Report } from "../../src/watchdog/core/commands/index.ts";
 import { openCommandSocket, type CommandSocket } from "../../src/watchdog/driver/command-socket.ts";
 import { encodeIpcFrame, encodeNodesRequest } from "../../src/wire/watchdog/index.ts";
 import { threeNodes } from "../support/pcp-views.ts";
+import { freePorts } from "../support/ports.ts";
 import { buildPrograms, oracle, run, testDirectory, type Ended } from "../support/programs.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 
@@ -22,14 +23,6 @@ const log = new RecordedLog();
 let directory: Awaited<ReturnType<typeof testDirectory>>;
 let socket: CommandSocket;
 let configFile: string;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function openSocket(own: { readonly timeoutMs?: number } = {}): Promise<CommandSocket> {
   const opened = await openCommandSocket({
@@ -317,9 +310,7 @@ describe("a real Pgpool-II and both programs wd_cli", () => {
 
   beforeAll(async () => {
     home = await testDirectory();
-    const [port, pcpPort, wdPort, heartbeatPort, otherPort] = await Promise.all(
-      Array.from({ length: 5 }, freePort),
-    );
+    const [port, pcpPort, wdPort, heartbeatPort, otherPort] = await freePorts(5);
     realConfig = join(home.path, "pgpool.conf");
     writeConfig(realConfig, {
       wdPort: wdPort ?? 0,

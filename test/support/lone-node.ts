@@ -7,7 +7,8 @@ import { join } from "node:path";
 import pg from "pg";
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
 import { until } from "./loopback-cluster.ts";
-import { freePorts, type PostgresCluster } from "./postgres.ts";
+import { freePorts } from "./ports.ts";
+import type { PostgresCluster } from "./postgres.ts";
 import { oracle, run, type Ended } from "./programs.ts";
 
 const BIN = join(import.meta.dirname, "../../bin");

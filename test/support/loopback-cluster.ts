@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { join } from "node:path";
 import pg from "pg";
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
-import { freePorts } from "./postgres.ts";
+import { freePorts } from "./ports.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,

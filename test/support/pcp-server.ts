@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { succeed } from "../../src/base/index.ts";
 import type { Log } from "../../src/os/index.ts";
 import { startPcpServer, type PcpHandlers, type PcpServer } from "../../src/pcp/driver/index.ts";
 import type { PcpLayout } from "../../src/wire/pcp/index.ts";
 import { threeNodes, twoBackends } from "./pcp-views.ts";
+import { freePort } from "./ports.ts";
 
 const PCP_USER = "pcp";
 export const PCP_PASSWORD = "se:cret";
@@ -60,21 +60,6 @@ export function keepingLog(): Log & { readonly lines: string[] } {
     named: () => log,
   };
   return log;
-}
-
-/** A port of the loopback that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === "string") reject(new Error("no port"));
-        else resolve(address.port);
-      });
-    });
-  });
 }
 
 /** Handlers with fixed answers; `calls` gets a line for each command that changes something. */

@@ -4,10 +4,10 @@
  */
 import { execFile } from "node:child_process";
 import { appendFile, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
+import { freePorts } from "./ports.ts";
 
 const run = promisify(execFile);
 const BIN = process.env.PGQUORUM_PG_BIN ?? "/usr/lib/postgresql/15/bin";
@@ -54,29 +54,6 @@ export async function runAsPostgres(
 
 export function programPath(name: string): string {
   return join(BIN, name);
-}
-
-/** Ports that nobody listened on a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => {
-        server.listen(0, "127.0.0.1", resolve);
-      });
-      return server;
-    }),
-  );
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      await new Promise((resolve) => {
-        server.close(resolve);
-      });
-      if (address === null || typeof address === "string") throw new Error("no port");
-      return address.port;
-    }),
-  );
 }
 
 const CONFIGURATION = `

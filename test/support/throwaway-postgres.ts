@@ -2,10 +2,10 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { appendFile, chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "./ports.ts";
 
 const run = promisify(execFile);
 const BIN = process.env["PGQUORUM_TEST_PG_BIN"] ?? "/usr/lib/postgresql/15/bin";
@@ -119,16 +119,4 @@ export class ThrowawayPostgres {
     const [file = "", ...rest] = [...prefix, ...command];
     await run(file, rest, { cwd: this.directory });
   }
-}
-
-/** Free a moment ago: good enough for servers that only one test starts. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

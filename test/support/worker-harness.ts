@@ -15,7 +15,8 @@ import {
   type ToWorker,
 } from "../../src/wire/ipc/index.ts";
 import { ClientDoors } from "../../src/supervisor/driver/client-doors.ts";
-import { freePorts, type PostgresCluster } from "./postgres.ts";
+import { freePorts } from "./ports.ts";
+import type { PostgresCluster } from "./postgres.ts";
 
 const DIST = process.env.PGQUORUM_DIST ?? join(import.meta.dirname, "../../dist");
 

@@ -1,10 +1,12 @@
 /** Asks one server whether it lives, and who it is. */
-import { type Result } from "../../base/index.ts";
+import { succeed, type Result } from "../../base/index.ts";
 import type { ServerIdentity } from "../core/status/index.ts";
 import {
+  openServerSession,
   withServerSession,
   type Ask,
   type ProbeFailure,
+  type ServerSession,
   type SessionOptions,
 } from "./server-session.ts";
 
@@ -31,10 +33,37 @@ export async function probeBackend(
   options: ProbeOptions,
 ): Promise<Result<ProbeAnswer, ProbeFailure>> {
   const talk = options.ask === "login" ? askNothing : askRole;
-  const outcome = await withServerSession(options, talk);
+  return await inSomeDatabase(options, (own) => withServerSession(own, talk));
+}
+
+/**
+ * One attempt to log in, as the health check does it. The session stays open, but not one in
+ * template1, where it would keep others from creating databases: then the value is null.
+ *
+ * Errors: as `probeBackend`.
+ */
+export async function logIn(
+  options: SessionOptions,
+  onLost: (failure: ProbeFailure) => void,
+): Promise<Result<ServerSession | null, ProbeFailure>> {
+  return await inSomeDatabase<ServerSession | null>(options, async (own) => {
+    const opened = await openServerSession(own, onLost);
+    if (!opened.ok || own.database !== TEMPLATE) return opened;
+    await opened.value.close();
+    return succeed(null);
+  });
+}
+
+const TEMPLATE = "template1";
+
+async function inSomeDatabase<T>(
+  options: SessionOptions,
+  work: (options: SessionOptions) => Promise<Result<T, ProbeFailure>>,
+): Promise<Result<T, ProbeFailure>> {
+  const outcome = await work(options);
   const isDatabaseMissing = !outcome.ok && outcome.error.sqlstate === "3D000";
   if (!isDatabaseMissing || options.database !== "") return outcome;
-  return withServerSession({ ...options, database: "template1" }, talk);
+  return await work({ ...options, database: TEMPLATE });
 }
 
 function askNothing(): Promise<ProbeAnswer> {

@@ -7,6 +7,7 @@ import { Socket } from "node:net";
 import pg from "pg";
 import { assert, fail, succeed, type Ms, type Result, type Secret } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
+import { readLastWords } from "../../wire/postgres/index.ts";
 import type { CheckFailure } from "../core/health/index.ts";
 
 export interface ServerAddress {
@@ -112,6 +113,11 @@ class Session implements ServerSession {
     this.#client.on("error", (error) => {
       this.#lastWords ??= classify(error);
     });
+    // The last words of a server that is stopped at once are no error.
+    this.#client.on("notice", ({ code, routine, message = "" }) => {
+      const failure = { cause: "shutdown" as const, message, sqlstate: code ?? null };
+      if (readLastWords(code, routine) === "announced") this.#lastWords ??= failure;
+    });
   }
 
   get isOpen(): boolean {
@@ -123,6 +129,7 @@ class Session implements ServerSession {
   }
 
   watch(onEnd: ((failure: ProbeFailure) => void) | undefined): void {
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
     this.#client.once("end", () => {
       if (!this.#isClosed) onEnd?.(this.#lastWords ?? ENDED);
     });
@@ -161,6 +168,9 @@ class Session implements ServerSession {
     await close(this.#client, this.#socket);
   }
 }
+
+/** A connection that is silent for so long is looked after by the kernel. */
+const KEEP_ALIVE_MS = 10_000;
 
 const ENDED: ProbeFailure = {
   cause: "closed",
@@ -269,7 +279,9 @@ async function close(client: pg.Client, socket: Socket): Promise<void> {
   socket.destroy();
 }
 
-const REFUSED_CODES = new Set(["ECONNREFUSED", "ENOENT", "EHOSTUNREACH", "ENETUNREACH", "EACCES"]);
+/** The server's machine answered that nobody listens there. */
+const REFUSED_CODES = new Set(["ECONNREFUSED", "ENOENT"]);
+const UNREACHABLE_CODES = new Set(["EHOSTUNREACH", "ENETUNREACH", "EACCES"]);
 const CLOSED_CODES = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"]);
 const NAME_CODES = new Set(["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA"]);
 
@@ -278,19 +290,23 @@ function classify(error: unknown): ProbeFailure {
   const message = error.message === "" ? firstOf(error) : error.message;
   if (error instanceof pg.DatabaseError) {
     const sqlstate = error.code ?? "XX000";
-    return { cause: causeOfSqlstate(sqlstate), message, sqlstate };
+    return { cause: causeOfSqlstate(sqlstate, error.routine), message, sqlstate };
   }
   const { code } = error as NodeJS.ErrnoException;
   return { cause: causeOfCode(code ?? codeOfFirst(error), message), message, sqlstate: null };
 }
 
-function causeOfSqlstate(sqlstate: string): CheckFailure {
+function causeOfSqlstate(sqlstate: string, routine: string | undefined): CheckFailure {
   if (sqlstate === "53300") return "too-many-connections";
+  if (sqlstate === "57P03") return "not-ready";
+  const lastWords = readLastWords(sqlstate, routine);
+  if (lastWords !== null) return lastWords === "announced" ? "shutdown" : "closed";
   return sqlstate.startsWith("28") ? "auth" : "other";
 }
 
 function causeOfCode(code: string | undefined, message: string): CheckFailure {
   if (code !== undefined && REFUSED_CODES.has(code)) return "refused";
+  if (code !== undefined && UNREACHABLE_CODES.has(code)) return "unreachable";
   if (code !== undefined && CLOSED_CODES.has(code)) return "closed";
   if (code !== undefined && NAME_CODES.has(code)) return "name-resolution";
   if (code === "ETIMEDOUT") return "timeout";

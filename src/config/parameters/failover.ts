@@ -11,7 +11,8 @@ export const FAILOVER = {
     context: "reload",
     since: "1.0",
     acts: true,
-    about: "Pause between health checks of a server; 0 switches them off.",
+    about:
+      "Pause between health checks of a server, each a login; 0 switches them off. The connection of the last one stays open until the next: when it breaks, the server is looked at once.",
   },
   health_check_timeout: {
     type: "int",
@@ -65,7 +66,8 @@ export const FAILOVER = {
     context: "reload",
     since: "3.2",
     acts: true,
-    about: "A server is down after one failed check and this many failed repetitions.",
+    about:
+      "A server is down after one failed check and this many failed repetitions. A look that was not due, because a connection broke, is not counted.",
   },
   health_check_retry_delay: {
     type: "int",
@@ -119,7 +121,7 @@ export const FAILOVER = {
     olderNames: ["fail_over_on_backend_error"],
     acts: true,
     about:
-      "Asks for a failover when a connection to a server breaks. When off, only that session ends.",
+      "Asks for a failover without retries when connections to a server break and nobody listens there any more, unless it announced its end. When off, health_check_max_retries holds.",
   },
   failover_on_backend_shutdown: {
     type: "bool",
@@ -127,8 +129,9 @@ export const FAILOVER = {
     context: "reload",
     since: "4.3",
     note: "4.3.5: initially `on`.",
-    acts: false,
-    about: "Asks for a failover when a server says that it is being shut down.",
+    acts: true,
+    about:
+      "Asks for a failover without retries when a server says that it is being shut down, and lets nobody in. When off, health_check_max_retries holds, so that it can be restarted.",
   },
   detach_false_primary: {
     type: "bool",

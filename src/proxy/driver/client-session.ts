@@ -8,7 +8,7 @@ import {
   type ClientState,
   type ClusterView,
 } from "../../wire/ipc/index.ts";
-import { buildError } from "../../wire/postgres/index.ts";
+import { buildError, readLastWords } from "../../wire/postgres/index.ts";
 import {
   loggingOf,
   Session,
@@ -46,9 +46,6 @@ const ERROR_STATISTICS: Readonly<Record<string, number | undefined>> = {
   FATAL: STATISTIC.fatal,
   PANIC: STATISTIC.panic,
 };
-
-/** Announced by PostgreSQL when an administrator ends it, or it ends itself after a crash. */
-const SHUTDOWN_STATES = new Set(["57P01", "57P02"]);
 
 export interface ClientSessionOptions {
   readonly context: WorkerContext;
@@ -475,9 +472,11 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
     if (severity !== "FATAL" && severity !== "PANIC") return;
     const connection = this.#connectionOf(link);
     if (connection !== undefined) (this.#announced ??= new WeakSet()).add(connection);
-    if (!SHUTDOWN_STATES.has(fields.get("C") ?? "")) return;
+    const lastWords = readLastWords(fields.get("C"), fields.get("R"));
+    if (lastWords === null) return;
     const message = fields.get("M") ?? "";
-    this.#o.context.tell({ type: "backend-error", backendId, cause: "shutdown", message });
+    const cause = lastWords === "announced" ? "shutdown" : "io";
+    this.#o.context.tell({ type: "backend-error", backendId, cause, message });
   }
 
   // ---- what connections tell --------------------------------------------------------------

@@ -68,3 +68,25 @@ export function readRows(frames: Buffer): (string | null)[][] {
   }
   return rows;
 }
+
+/** Of a session that an administrator ends, or whose server is told to stop. */
+const ADMIN_SHUTDOWN = "57P01";
+/** Of a session whose server begins anew because another one of its processes has crashed. */
+const CRASH_SHUTDOWN = "57P02";
+
+/** PostgreSQL's functions that find the postmaster gone while a session waits for its client. */
+const ORPHANED_IN: ReadonlySet<string | undefined> = new Set(["secure_read", "secure_write"]);
+
+/**
+ * What the last words of a server mean: it, or this one session, is ended on purpose or to begin
+ * anew (`announced`); or its postmaster is gone (`orphaned`). Both have the same SQLSTATE; the
+ * function that reports it (field `R`) tells them apart in every language. Null for all else.
+ */
+export function readLastWords(
+  sqlstate: string | undefined,
+  routine: string | undefined,
+): "announced" | "orphaned" | null {
+  if (sqlstate === CRASH_SHUTDOWN) return "announced";
+  if (sqlstate !== ADMIN_SHUTDOWN) return null;
+  return ORPHANED_IN.has(routine) ? "orphaned" : "announced";
+}

@@ -1,12 +1,17 @@
 /**
  * The health check of one backend: when to ask, how often to ask again, what to make of it.
  *
- *     waiting ──due──> asking ──answered──> waiting
- *        ^               │ failed, attempts left
- *        │               └──> retrying ──due──> asking
+ *     waiting ──due, alarmed──> asking ──answered──> waiting
+ *        ^                        │ failed, attempts left
+ *        │                        └──> retrying ──due──> asking
  *        └── failed for good: reported
  *
- * Source: Pgpool-II 4.7 manual, health_check_*; log lines as seen on 4.3.5.
+ * Retries are for doubt. A connection that broke (an alarm) makes us look at once, and when nobody
+ * listens there any more the server is gone without doubt. A look that fails in any other way counts
+ * for nothing by itself: the attempts that were configured follow it, at their distance, so that a
+ * server which is merely restarted is not lost by being watched closely.
+ *
+ * Source: Pgpool-II 4.7 manual, health_check_*, failover_on_backend_*; log lines as seen on 4.3.5.
  */
 import { unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
 
@@ -20,18 +25,39 @@ export interface HealthSettings {
   readonly retriesMax: number;
   readonly retryDelayMs: Ms;
   readonly mayFailover: boolean;
+  /** failover_on_backend_error: broken connections and nobody who listens are enough. */
+  readonly isErrorEnough: boolean;
+  /** failover_on_backend_shutdown: a server that says it stops, and does not answer, is enough. */
+  readonly isShutdownEnough: boolean;
 }
 
 export type CheckFailure =
-  "timeout" | "refused" | "closed" | "name-resolution" | "auth" | "too-many-connections" | "other";
+  | "timeout"
+  /** Nobody listens there. */
+  | "refused"
+  | "unreachable"
+  | "closed"
+  /** It says that it starts, recovers or stops. */
+  | "not-ready"
+  | "name-resolution"
+  | "auth"
+  | "too-many-connections"
+  /** It says that somebody stops it, or ends this connection. */
+  | "shutdown"
+  | "other";
+
+/** What connections told of the server since it last let us in. */
+export type Alarm = "none" | "lost" | "announced";
 
 export type HealthEvent =
   | { readonly type: "check-succeeded" }
   | { readonly type: "check-failed"; readonly cause: CheckFailure; readonly message: string }
   /** What this node holds of the backend: only live and quarantined ones can be reported. */
   | { readonly type: "view-changed"; readonly standing: Standing }
-  /** Somebody saw an error: look now rather than at the end of the period. */
-  | { readonly type: "hurried" }
+  /** A client's session lost its connection, or got none: look now rather than at the period's end. */
+  | { readonly type: "hurried"; readonly alarm: "lost" | "announced" }
+  /** The same of the connection that the last check left open. */
+  | { readonly type: "connection-lost"; readonly cause: CheckFailure; readonly message: string }
   | { readonly type: "configured"; readonly settings: HealthSettings }
   | { readonly type: "tick" };
 
@@ -62,7 +88,21 @@ export interface HealthState {
   readonly nextAtMs: Ms;
   /** Hurried while asking: ask again right after. */
   readonly isHurried: boolean;
+  readonly alarm: Alarm;
+  /** The attempt under way was not due: its failure alone counts for nothing. */
+  readonly isLook: boolean;
+  /** Of a server that is just going down. */
+  readonly glanceCount: number;
+  /** Of the last check. */
+  readonly endedAtMs: Ms;
 }
+
+/** Sessions that lose their connections one after another do not make us look without a pause. */
+const HURRY_SPACING_MS: Ms = 50;
+/** A dying server's kernel may still accept: then look again after this, doubled each time. */
+const GLANCE_MS: Ms = 10;
+/** 630 ms in all. */
+const GLANCES_MAX = 6;
 
 /** The first check is due at once. */
 export function newHealthCheck(settings: HealthSettings, nowMs: Ms): HealthState {
@@ -73,6 +113,10 @@ export function newHealthCheck(settings: HealthSettings, nowMs: Ms): HealthState
     failedCount: 0,
     nextAtMs: nowMs,
     isHurried: false,
+    alarm: "none",
+    isLook: false,
+    glanceCount: 0,
+    endedAtMs: -Infinity,
   };
 }
 
@@ -91,9 +135,11 @@ export const healthCheck: Core<HealthState, HealthEvent, HealthAction> = {
       case "view-changed":
         return stay(withStanding(state, event.standing, nowMs));
       case "hurried":
-        return onHurried(state, nowMs);
+        return onHurried(state, event.alarm, nowMs);
+      case "connection-lost":
+        return onConnectionLost(state, event, nowMs);
       case "configured":
-        return stay({ ...state, settings: event.settings });
+        return stay(withSettings(state, event.settings, nowMs));
       case "tick":
         return onTick(state, nowMs);
     }
@@ -110,7 +156,7 @@ function onTick(state: HealthState, nowMs: Ms): HealthStep {
   if (!isDue) return stay(state);
   const { backendId } = state.settings;
   const actions: HealthAction[] = [{ type: "start-check" }];
-  if (state.phase === "retrying") {
+  if (state.failedCount > 0) {
     const message = `health check retrying on DB node: ${backendId} (round:${state.failedCount})`;
     actions.unshift({ type: "log", level: "log", message });
   }
@@ -125,7 +171,7 @@ function onAlive(state: HealthState, nowMs: Ms): HealthStep {
     actions.push({ type: "log", level: "log", message });
   }
   if (state.standing === "quarantined") actions.push({ type: "report-recovered" });
-  return { state: wait(state, nowMs), actions };
+  return { state: wait({ ...state, alarm: "none" }, nowMs), actions };
 }
 
 function onFailed(
@@ -138,6 +184,13 @@ function onFailed(
   const show: HealthAction = { type: "show", pgStatus: "down" };
   // Nobody waits for a server that is down: no retries, no lines.
   if (standing === "down") return { state: wait(state, nowMs), actions: [show] };
+  const { alarm, glanceCount } = state;
+  const mayGlance = glanceCount < GLANCES_MAX && settings.isErrorEnough;
+  if (alarm === "lost" && event.cause === "closed" && mayGlance) {
+    const nextAtMs = nowMs + GLANCE_MS * 2 ** glanceCount;
+    const again = { ...state, phase: "retrying" as const, glanceCount: glanceCount + 1, nextAtMs };
+    return { state: { ...again, isHurried: false }, actions: [show] };
+  }
   const actions: HealthAction[] = [
     show,
     {
@@ -148,16 +201,33 @@ function onFailed(
       ...(event.cause === "auth" ? { hint: AUTH_HINT } : {}),
     },
   ];
-  const failedCount = state.failedCount + 1;
-  if (failedCount <= settings.retriesMax) {
-    const nextAtMs = nowMs + (state.isHurried ? 0 : settings.retryDelayMs);
-    return {
-      state: { ...state, phase: "retrying", failedCount, nextAtMs, isHurried: false },
-      actions,
-    };
+  // A look that took the whole time out is as good as an attempt.
+  const isAttempt = !state.isLook || event.cause === "timeout";
+  const failedCount = state.failedCount + (isAttempt ? 1 : 0);
+  if (failedCount <= settings.retriesMax && !isGone(state, event.cause)) {
+    const nextAtMs = nowMs + settings.retryDelayMs;
+    const retrying = { ...state, phase: "retrying" as const, failedCount, nextAtMs };
+    return { state: { ...retrying, isHurried: false, isLook: false }, actions };
   }
   actions.push(...conclude(state, event, backendId));
-  return { state: wait(state, nowMs), actions };
+  // Whoever is hurried now is told the same once more by the next check.
+  return { state: wait({ ...state, alarm: "none", isHurried: false }, nowMs), actions };
+}
+
+/** There is no doubt that would have to be removed by asking again. */
+function isGone({ alarm, settings }: HealthState, cause: CheckFailure): boolean {
+  switch (alarm) {
+    case "none":
+      return false;
+    case "lost":
+      return settings.isErrorEnough && cause === "refused";
+    case "announced":
+      return (
+        settings.isShutdownEnough &&
+        (cause === "refused" || cause === "closed" || cause === "not-ready")
+      );
+  }
+  return unreachable(alarm);
 }
 
 const AUTH_HINT =
@@ -209,20 +279,66 @@ function conclude(
 /** A change of standing begins anew: what failed before was another story. */
 function withStanding(state: HealthState, standing: Standing, nowMs: Ms): HealthState {
   if (standing === state.standing) return state;
-  const changed = { ...state, standing, failedCount: 0 };
+  const changed = { ...state, standing, failedCount: 0, alarm: "none" as const };
   if (state.phase !== "retrying") return changed;
   return { ...changed, phase: "waiting", nextAtMs: nowMs + state.settings.periodMs };
 }
 
-function onHurried(state: HealthState, nowMs: Ms): HealthStep {
+/** A period that was made shorter counts from now on. */
+function withSettings(state: HealthState, settings: HealthSettings, nowMs: Ms): HealthState {
+  const nextAtMs = Math.min(state.nextAtMs, nowMs + settings.periodMs);
+  return { ...state, settings, nextAtMs };
+}
+
+function onHurried(state: HealthState, alarm: "lost" | "announced", nowMs: Ms): HealthStep {
+  // What breaks because of an announced shutdown tells no more than the announcement did.
+  const alarmed = { ...state, alarm: state.alarm === "announced" ? state.alarm : alarm };
+  return lookAt(alarmed, Math.max(nowMs, state.endedAtMs + HURRY_SPACING_MS));
+}
+
+function onConnectionLost(
+  state: HealthState,
+  { cause, message }: Extract<HealthEvent, { readonly type: "connection-lost" }>,
+  nowMs: Ms,
+): HealthStep {
+  // Nobody wonders about the connections of a server that is down.
+  if (state.standing === "down") return stay(state);
+  const isAnnounced = cause === "shutdown";
+  const alarmed = onHurried(state, isAnnounced ? "announced" : "lost", nowMs).state;
+  const { backendId } = state.settings;
+  const line: HealthAction = {
+    type: "log",
+    level: "log",
+    message: `the connection of the health check to DB node: ${backendId} was lost`,
+    detail: message,
+  };
+  // It is lost only once, so this cannot use up the distance between retries.
+  const isDue = state.phase === "retrying" && !isAnnounced;
+  const looking = isDue
+    ? { ...alarmed, nextAtMs: nowMs, isLook: true }
+    : lookAt(alarmed, nowMs).state;
+  return { state: looking, actions: [line] };
+}
+
+/** Retries keep their distance, whoever is in a hurry. */
+function lookAt(state: HealthState, atMs: Ms): HealthStep {
   if (state.phase === "asking") return stay({ ...state, isHurried: true });
-  if (state.phase === "retrying") return stay(state);
-  return stay({ ...state, nextAtMs: Math.min(state.nextAtMs, nowMs) });
+  if (state.phase === "retrying" || atMs >= state.nextAtMs) return stay(state);
+  return stay({ ...state, nextAtMs: atMs, isLook: true });
 }
 
 function wait(state: HealthState, nowMs: Ms): HealthState {
-  const nextAtMs = nowMs + (state.isHurried ? 0 : state.settings.periodMs);
-  return { ...state, phase: "waiting", failedCount: 0, nextAtMs, isHurried: false };
+  const { isHurried, settings } = state;
+  return {
+    ...state,
+    phase: "waiting",
+    failedCount: 0,
+    nextAtMs: nowMs + (isHurried ? 0 : settings.periodMs),
+    isHurried: false,
+    isLook: isHurried,
+    glanceCount: 0,
+    endedAtMs: nowMs,
+  };
 }
 
 function stay(state: HealthState): HealthStep {

@@ -24,6 +24,8 @@ class HealthStory {
       retriesMax: 0,
       retryDelayMs: 1000,
       mayFailover: true,
+      isErrorEnough: true,
+      isShutdownEnough: false,
       ...change,
     };
     this.state = newHealthCheck(settings, 0);
@@ -53,6 +55,11 @@ class HealthStory {
 
   fail(cause: CheckFailure = "refused", message = "connection refused"): this {
     return this.deliver({ type: "check-failed", cause, message });
+  }
+
+  /** The connection that the last check left open. */
+  lose(cause: CheckFailure = "closed", message = "it has ended"): this {
+    return this.deliver({ type: "connection-lost", cause, message });
   }
 
   get text(): string {
@@ -215,9 +222,9 @@ describe("the health check of a backend", () => {
 
   it("looks at once when somebody saw an error, also right after the attempt that runs", () => {
     const story = new HealthStory();
-    story.deliver({ type: "hurried" }).succeed().wake().succeed();
+    story.deliver({ type: "hurried", alarm: "lost" }).succeed().wake().succeed();
     story.nowMs = 3000;
-    story.deliver({ type: "hurried" }).wake();
+    story.deliver({ type: "hurried", alarm: "lost" }).wake();
     expect(story.lines.filter((line) => line.endsWith(": check"))).toEqual([
       "0: check",
       "0: check",
@@ -225,9 +232,147 @@ describe("the health check of a backend", () => {
     ]);
   });
 
+  it("takes a server for lost at once when its connection broke and nobody listens there", () => {
+    const story = new HealthStory({ retriesMax: 3 }).succeed();
+    story.nowMs = 4000;
+    story.lose("closed", "terminating connection due to unexpected postmaster exit").tick();
+    story.nowMs = 4001;
+    story.fail();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status up
+      4000: LOG | the connection of the health check to DB node: 1 was lost | terminating connection due to unexpected postmaster exit
+      4000: check
+      4001: pg_status down
+      4001: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      4001: LOG | health check failed on node 1 (timeout:0)
+      4001: REPORT DOWN health check: connection refused
+      "
+    `);
+  });
+
+  it("looks again and again for a moment while a killed server's kernel still accepts", () => {
+    const story = new HealthStory({ retriesMax: 3 }).succeed();
+    story.lose().tick().fail("closed", "read ECONNRESET").wake().fail("closed").wake().fail();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status up
+      0: LOG | the connection of the health check to DB node: 1 was lost | it has ended
+      0: check
+      0: pg_status down
+      10: check
+      10: pg_status down
+      30: check
+      30: pg_status down
+      30: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      30: LOG | health check failed on node 1 (timeout:0)
+      30: REPORT DOWN health check: connection refused
+      "
+    `);
+    const stubborn = new HealthStory({ retriesMax: 0 }).succeed().lose().tick();
+    for (let attempt = 0; attempt < 7; attempt += 1) stubborn.fail("closed").wake();
+    const asked = stubborn.lines.filter((line) => line.endsWith(": check"));
+    expect(asked.slice(-2)).toEqual(["630: check", "1630: check"]);
+  });
+
+  it("waits out the retries for a server that was told to stop, for it may be told to start", () => {
+    const story = new HealthStory({ retriesMax: 1 }).succeed();
+    story.lose("shutdown", "terminating connection due to administrator command").tick().fail();
+    story.deliver({ type: "hurried", alarm: "lost" }).wake().fail("not-ready", "starting up");
+    story.wake().succeed().wake().fail();
+    expect(story.text).toMatchInlineSnapshot(`
+      "
+      0: check
+      0: pg_status up
+      0: LOG | the connection of the health check to DB node: 1 was lost | terminating connection due to administrator command
+      0: check
+      0: pg_status down
+      0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      1000: check
+      1000: pg_status down
+      1000: LOG | failed to connect to PostgreSQL server on "db1:5432" | starting up
+      2000: LOG | health check retrying on DB node: 1 (round:1)
+      2000: check
+      2000: pg_status up
+      2000: LOG | health check retrying on DB node: 1 succeeded
+      12000: check
+      12000: pg_status down
+      12000: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      "
+    `);
+  });
+
+  it("does not wait for one that was told to stop with failover_on_backend_shutdown", () => {
+    for (const cause of ["refused", "closed", "not-ready"] as const) {
+      const story = new HealthStory({ retriesMax: 5, isShutdownEnough: true }).succeed();
+      story.deliver({ type: "hurried", alarm: "announced" }).wake().fail(cause);
+      expect(story.lines.at(-1)).toContain("REPORT DOWN");
+    }
+    // Somebody ended that one connection.
+    const story = new HealthStory({ isShutdownEnough: true }).succeed();
+    story.lose("shutdown").tick().succeed();
+    expect(story.lines.at(-1)).toBe("0: pg_status up");
+  });
+
+  it("waits out the retries for whatever breaks without failover_on_backend_error", () => {
+    const story = new HealthStory({ retriesMax: 1, isErrorEnough: false }).succeed();
+    story.lose().tick().fail("closed").wake().fail().wake().fail();
+    expect(story.lines.filter((line) => line.endsWith(": check")).slice(1)).toEqual([
+      "0: check",
+      "1000: check",
+      "2000: check",
+    ]);
+    expect(story.lines.at(-1)).toContain("REPORT DOWN");
+  });
+
+  it("counts no look that was not due, unless it took the whole time out", () => {
+    const quick = new HealthStory({ retriesMax: 0 }).succeed();
+    quick.deliver({ type: "hurried", alarm: "lost" }).wake().fail("not-ready", "starting up");
+    expect(quick.lines.join()).not.toContain("REPORT DOWN");
+    expect(quick.wake().fail("not-ready").lines.at(-1)).toContain("REPORT DOWN");
+    const slow = new HealthStory({ retriesMax: 0 }).succeed();
+    slow.deliver({ type: "hurried", alarm: "lost" }).wake().fail("timeout");
+    expect(slow.lines.at(-1)).toContain("REPORT DOWN");
+  });
+
+  it("keeps the distance between retries, but looks when the connection breaks meanwhile", () => {
+    const story = new HealthStory({ retriesMax: 2 }).succeed().wake().fail("closed");
+    story.nowMs += 3;
+    story.deliver({ type: "hurried", alarm: "lost" }).tick();
+    expect(story.state.phase).toBe("retrying");
+    story.lose().tick().fail();
+    expect(story.lines.at(-1)).toBe("10003: REPORT DOWN health check: connection refused");
+  });
+
+  it("is not made to look without a pause by sessions that lose their connections", () => {
+    const story = new HealthStory().succeed();
+    for (let count = 0; count < 100; count += 1) {
+      story.nowMs += 1;
+      story.deliver({ type: "hurried", alarm: "lost" }).tick();
+      if (story.state.phase === "asking") story.succeed();
+    }
+    const asked = story.lines.filter((line) => line.endsWith(": check"));
+    expect(asked).toEqual(["0: check", "50: check", "100: check"]);
+  });
+
+  it("does not wonder about connections to a server that is down", () => {
+    const story = new HealthStory().succeed();
+    const before = story.deliver({ type: "view-changed", standing: "down" }).state;
+    expect(story.lose().state).toBe(before);
+  });
+
+  it("goes by a shorter period at once", () => {
+    const story = new HealthStory().succeed();
+    const settings = { ...story.state.settings, periodMs: 2000 };
+    story.deliver({ type: "configured", settings }).wake();
+    expect(story.lines.at(-1)).toBe("2000: check");
+  });
+
   it("never asks with a period of 0", () => {
     const story = new HealthStory({ periodMs: 0 });
-    story.deliver({ type: "hurried" }).tick();
+    story.deliver({ type: "hurried", alarm: "lost" }).tick();
     expect(story.lines).toEqual([]);
     expect(healthCheck.wakeAtMs(story.state)).toBeNull();
   });
