@@ -7,12 +7,14 @@ import type {
   Timing,
 } from "../../src/watchdog/core/consensus/index.ts";
 import type { StepFunction } from "./core.ts";
+import type { ConductorStep } from "./model/supervisor.ts";
 
 export interface Planted {
   readonly timing?: (timing: Timing) => Timing;
   readonly fence?: (fence: Fence, timing: Timing) => Fence;
   readonly startState?: (state: State) => State;
   readonly step?: (step: StepFunction) => StepFunction;
+  readonly conduct?: (step: ConductorStep) => ConductorStep;
   readonly stored?: (durable: Durable) => Durable;
   readonly order?: (actions: readonly Action[]) => readonly Action[];
   readonly usesWallClock?: boolean;

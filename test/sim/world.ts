@@ -6,6 +6,7 @@ import type { Ms } from "../../src/base/index.ts";
 import type { ConsensusMessage } from "../../src/wire/watchdog/index.ts";
 import { decodePeerMessage, encodeFrame } from "../../src/wire/watchdog/index.ts";
 import { Clients } from "./model/clients.ts";
+import type { FailoverStep } from "./model/failover-step.ts";
 import { Host } from "./model/host.ts";
 import { Network } from "./model/network.ts";
 import { Postgres } from "./model/postgres.ts";
@@ -60,6 +61,8 @@ export class World implements Clockwork, Judge {
   readonly trace: ((line: string) => void) | null;
   /** After the healing nothing stays away for longer. */
   absenceMsMax: Ms = Infinity;
+  /** Told of every step of a failover of the primary, and whose it is. */
+  atFailoverStep: ((step: FailoverStep, host: Host) => void) | null = null;
   /** Told of the host that runs the next failover command; once. */
   atNextCommand: ((host: Host) => void) | null = null;
   readonly #queue = new EventQueue();

@@ -4,6 +4,14 @@
  */
 import type { Planted } from "../planted.ts";
 import {
+  choosesAnew,
+  forgetsIntent,
+  keepsEpoch,
+  repeatsEnded,
+  trustsCommand,
+  trustsInherited,
+} from "./wrong-conductors.ts";
+import {
   acceptsAnyProof,
   believesAnyAck,
   believesAnyStore,
@@ -94,6 +102,26 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     about: "lets its command run on when it leads no longer",
     planted: { neverKills: true },
   },
+  "inherited-is-done": {
+    about: "takes the candidate of an inherited intent for promoted",
+    planted: { conduct: trustsInherited },
+  },
+  "command-is-believed": {
+    about: "takes the candidate for promoted when its command has ended",
+    planted: { conduct: trustsCommand },
+  },
+  "candidate-chosen-anew": {
+    about: "chooses another candidate for an inherited intent, unseen what was done",
+    planted: { conduct: choosesAnew },
+  },
+  "inherited-in-its-epoch": {
+    about: "runs the command of an inherited intent in the epoch of the leader before",
+    planted: { conduct: keepsEpoch },
+  },
+  "command-again-after-its-end": {
+    about: "runs a command once more that has ended well",
+    planted: { conduct: repeatsEnded },
+  },
   "epoch-not-checked": {
     about: "a worker forwards without a routing lease",
     planted: { ignoresLease: true },
@@ -133,6 +161,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "damaged-file-is-empty": {
     about: "takes a damaged state file for a new one",
     planted: { forgetsDamagedFile: true },
+  },
+};
+
+/** Mistakes that break no promise of a moment: the failover just never comes to its end. */
+export const STUCK_CANARIES: Readonly<Record<string, Canary>> = {
+  "intent-forgotten": {
+    about: "drops an inherited intent",
+    planted: { conduct: forgetsIntent },
   },
 };
 

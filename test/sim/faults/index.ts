@@ -10,6 +10,7 @@ import type { Ms } from "../../../src/base/index.ts";
 import type { Host } from "../model/host.ts";
 import { Random } from "../random.ts";
 import type { World } from "../world.ts";
+import { strikeAtStep } from "./failover-steps.ts";
 import {
   backendDown,
   crashInWrite,
@@ -92,6 +93,7 @@ const KINDS = {
   "restart the others": [3, restartOthers],
   "swap the sides": [6, swapSides],
   "strike at a command": [4, strikeAtCommand],
+  "lose the leader at a step": [4, strikeAtStep],
   "slow disk": [3, slowDisk],
   "failing disk": [1, failDisk],
   "disk full at a vote": [3, failDiskAtVote],

@@ -83,7 +83,10 @@ export class Command {
       // As every script does: the loss of a standby asks for nothing.
       if (lostId !== oldPrimaryId) return true;
       const isPromoted = world.postgres.promote(backendId);
-      if (isPromoted) world.promises.oneCommand.onPromoted(this);
+      if (isPromoted) {
+        world.promises.oneCommand.onPromoted(this);
+        world.promises.oneSuccessor.onPromoted(this.action.env.PGQUORUM_EVENT_ID, backendId);
+      }
       return isPromoted;
     }
     if (!world.postgres.followNewest(backendId)) return false;

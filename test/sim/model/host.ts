@@ -142,6 +142,14 @@ export class Host {
     this.#startAfter(downMs);
   }
 
+  /** SIGKILL of every process of the node, perhaps but the guardian. */
+  killNode(downMs: Ms, withGuardian: boolean): void {
+    this.supervisor?.die();
+    this.supervisor = null;
+    this.killWatchdog(0, withGuardian);
+    this.#startAfter(downMs);
+  }
+
   /** SIGTERM. */
   stopNode(downMs: Ms): void {
     const { supervisor, watchdog } = this;

@@ -2,7 +2,7 @@
  * The supervisor of a node, as far as a failover goes: the production conductor with its commands
  * and looks, health checks that ask for failovers, and the one worker of the model.
  */
-import type { Ms } from "../../../src/base/index.ts";
+import type { Ms, Step } from "../../../src/base/index.ts";
 import {
   conductor,
   newConductor,
@@ -26,10 +26,19 @@ import {
   type AppliedViewsState,
 } from "../../../src/supervisor/core/applied-views.ts";
 import { Command } from "./command.ts";
+import type { FailoverStep } from "./failover-step.ts";
 import type { Host } from "./host.ts";
 import { Pipe } from "./pipe.ts";
 import { Process } from "./process.ts";
 import { Worker } from "./worker.ts";
+
+export type ConductorStep = (
+  state: ConductorState,
+  event: ConductorEvent,
+  nowMs: Ms,
+) => Step<ConductorState, ConductorAction>;
+
+const stepConductor: ConductorStep = (state, event, nowMs) => conductor.step(state, event, nowMs);
 
 const CHECK_EVERY_MS = 500;
 const MISSES_MAX = 2;
@@ -38,6 +47,7 @@ export class Supervisor {
   readonly process: Process;
   readonly worker: Worker;
   readonly #host: Host;
+  readonly #step: ConductorStep;
   readonly #fromWatchdog: Pipe;
   readonly #fromWorker: Pipe;
   #state: ConductorState;
@@ -61,6 +71,7 @@ export class Supervisor {
   constructor(host: Host, bootNumber: number) {
     this.#host = host;
     this.process = new Process(host.world);
+    this.#step = host.world.planted.conduct?.(stepConductor) ?? stepConductor;
     this.worker = new Worker(host, this);
     const silentUntilMs = host.localMs + host.world.profile.promiseMs;
     this.#applied = { ...NOTHING_APPLIED, silentUntilMs };
@@ -74,6 +85,11 @@ export class Supervisor {
       initial: firstClusterState(backendIds, new Set(), Math.round(host.wallMs)),
     });
     host.after(host.random.between(0, CHECK_EVERY_MS), () => this.#check());
+  }
+
+  /** The newest committed state that it knows. */
+  get cluster(): ClusterState | null {
+    return this.#cluster;
   }
 
   /** By the pipe from its watchdog. */
@@ -131,6 +147,9 @@ export class Supervisor {
   }
 
   onGranted(request: ClusterRequest, votes: readonly CountedVote[]): void {
+    const primaryId = this.#cluster?.primaryId ?? null;
+    const isFailover = request.kind === "detach" && primaryId !== null;
+    if (isFailover && request.backendIds.includes(primaryId)) this.#tellStep("before the intent");
     this.#deliver({ type: "granted", request, votes, wallMs: this.#host.wallMs });
   }
 
@@ -164,7 +183,9 @@ export class Supervisor {
   }
 
   onCommandEnded(commandId: number, exitCode: number | null, signal: string | null): void {
+    const kind = this.#commands.get(commandId)?.action.kind;
     this.#commands.delete(commandId);
+    if (kind === "failover" && this.#isReplacing()) this.#tellStep("after the command");
     this.process.run(() => {
       if (this.#commands.size === 0) this.#onIdle();
       this.#deliver({ type: "command-finished", commandId, exitCode, signal, outputTail: "" });
@@ -218,8 +239,11 @@ export class Supervisor {
     if (this.#isRunning) return;
     this.#isRunning = true;
     for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-      const { state, actions } = conductor.step(this.#state, next, this.#host.localMs);
+      const before = this.#state.task?.intent.eventId;
+      const { state, actions } = this.#step(this.#state, next, this.#host.localMs);
       this.#state = state;
+      const isBegun = state.task !== null && state.task.intent.eventId !== before;
+      if (isBegun && this.#isReplacing()) this.#tellStep("after the intent");
       this.#host.world.stats.conductorSteps += 1;
       for (const action of actions) this.#perform(action);
     }
@@ -231,11 +255,15 @@ export class Supervisor {
     const { world } = this.#host;
     switch (action.type) {
       case "propose":
+        if (this.#state.proposal?.purpose === "finish" && this.#isReplacing()) {
+          this.#tellStep("before the new primary is published");
+        }
         return this.#propose(action);
       case "run-command": {
         const intent = this.#state.task?.intent ?? null;
         world.promises.oneIntent.onCommand(this.#host.id, action, this.#cluster);
         this.#run(action, intent?.primaryChanges === true ? intent.epoch : null);
+        if (action.kind === "failover" && this.#isReplacing()) this.#tellStep("during the command");
         return;
       }
       case "stop-command":
@@ -257,6 +285,16 @@ export class Supervisor {
       case "log":
         return undefined;
     }
+  }
+
+  /** Whether what is carried out replaces the primary by another server. */
+  #isReplacing(): boolean {
+    const intent = this.#state.task?.intent;
+    return intent !== undefined && intent.kind === "detach" && intent.primaryChanges;
+  }
+
+  #tellStep(step: FailoverStep): void {
+    this.#host.world.atFailoverStep?.(step, this.#host);
   }
 
   #propose(action: Extract<ConductorAction, { type: "propose" }>): void {

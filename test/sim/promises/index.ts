@@ -9,9 +9,13 @@ import { eventIdsOf, OneIntent } from "./one-intent.ts";
 import { OneLeader } from "./one-leader.ts";
 import { OneLease } from "./one-lease.ts";
 import { OneOpenVip } from "./one-open-vip.ts";
+import { OneSuccessor } from "./one-successor.ts";
 import { OneVote } from "./one-vote.ts";
 
 export { BrokenPromise, type Judge } from "./broken-promise.ts";
+
+/** As the model's servers begin. */
+const FIRST_PRIMARY_ID = 0;
 
 export class Promises {
   readonly oneOpenVip: OneOpenVip;
@@ -21,6 +25,7 @@ export class Promises {
   readonly commitsStay: CommitsStay;
   readonly oneIntent: OneIntent;
   readonly oneCommand: OneCommand;
+  readonly oneSuccessor: OneSuccessor;
   readonly noStaleWrite: NoStaleWrite;
   readonly #committedEvents = new Set<string>();
 
@@ -32,11 +37,13 @@ export class Promises {
     this.commitsStay = new CommitsStay(judge);
     this.oneIntent = new OneIntent(judge, (eventId) => this.#committedEvents.has(eventId));
     this.oneCommand = new OneCommand(judge);
+    this.oneSuccessor = new OneSuccessor(judge, FIRST_PRIMARY_ID);
     this.noStaleWrite = new NoStaleWrite(judge);
   }
 
   onCommit(nodeId: number, entry: Entry): void {
     this.commitsStay.onCommit(nodeId, entry);
+    this.oneSuccessor.onCommit(nodeId, entry);
     for (const eventId of eventIdsOf(entry)) this.#committedEvents.add(eventId);
   }
 }

@@ -4,13 +4,14 @@ import type { Judge } from "./broken-promise.ts";
 const PROMISE = "never two failover commands";
 
 /**
- * Never two failover commands at once, nor one again whose promotion has succeeded; and never two
- * follow_primary_commands for the same server.
+ * Never two failover commands at once, nor two for one server in one epoch, nor one again whose
+ * promotion has succeeded; and never two follow_primary_commands for the same server at once.
  */
 export class OneCommand {
   readonly #judge: Judge;
   readonly #running = new Set<Command>();
   readonly #promoted = new Set<string>();
+  readonly #begun = new Set<string>();
 
   constructor(judge: Judge) {
     this.#judge = judge;
@@ -30,6 +31,12 @@ export class OneCommand {
     if (isWorkVisible && !isFollow && this.#promoted.has(nameOf(command))) {
       this.#judge.broken(PROMISE, `node ${command.hostId} runs ${nameOf(command)} once more`);
     }
+    const { PGQUORUM_EPOCH: epoch } = command.action.env;
+    const run = `${nameOf(command)} in epoch ${epoch}`;
+    if (!isFollow && this.#begun.has(run)) {
+      this.#judge.broken(PROMISE, `node ${command.hostId} runs ${run} a second time`);
+    }
+    this.#begun.add(run);
     this.#running.add(command);
   }
 
