@@ -261,7 +261,7 @@ export class ClientStream {
    */
   #endsTraceless(link: BackendLink): boolean {
     const { pending } = link;
-    const isOutside = link.status === READY.idle && !pending.isSkipping && !pending.isCopyIn;
+    const isOutside = link.status === READY.idle && !pending.isSkipping && !pending.hasCopied;
     if (!this.#isTraceless || !isOutside || !this.#talk.isSharing) return false;
     this.#isTraceless = false;
     link.note(SENT.sync, HIDDEN);

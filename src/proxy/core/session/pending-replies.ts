@@ -50,6 +50,8 @@ export class PendingReplies {
   /** An error was answered while no Sync was on its way: the server ignores all but Sync. */
   #skips = false;
   #copyIn = false;
+  /** See `hasCopied`. */
+  #hasCopied = false;
   /** Messages of a batch were sent, and nothing behind them makes the server say ReadyForQuery. */
   #isUnsynced = false;
 
@@ -60,6 +62,11 @@ export class PendingReplies {
   /** The server reads CopyData now. */
   get isCopyIn(): boolean {
     return this.#copyIn;
+  }
+
+  /** A COPY read what was sent, perhaps also a Sync, and no ReadyForQuery has come since. */
+  get hasCopied(): boolean {
+    return this.#hasCopied;
   }
 
   /** It is not known whether the server will skip what is sent next. */
@@ -141,6 +148,7 @@ export class PendingReplies {
     while (this.#count > 0) this.#dropOne("skipped");
     this.#skips = false;
     this.#copyIn = false;
+    this.#hasCopied = false;
     this.#isUnsynced = false;
   }
 
@@ -184,6 +192,7 @@ export class PendingReplies {
     switch (type) {
       case BACKEND.ready:
         this.#copyIn = false;
+        this.#hasCopied = false;
         this.#dropThroughReady();
         return hidden;
       case BACKEND.error:
@@ -286,6 +295,7 @@ export class PendingReplies {
     for (let i = 1; i < this.#count; i += 1) behind.push(this.#at(i));
     this.#count = 1;
     this.#copyIn = true;
+    this.#hasCopied = true;
     let index = 0;
     for (; index < behind.length && this.#copyIn; index += 1) {
       const entry = behind[index] as number;

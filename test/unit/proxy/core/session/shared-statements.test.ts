@@ -98,6 +98,18 @@ describe("a named statement of a session that shares its connections", () => {
     expect(world.story()).toBe(">client t n 1 2\n>0 P(s)\n>0 Q(execute s)\nresume client");
   });
 
+  test("is prepared for a Query inside a batch before it when a COPY may have read the Sync before that", () => {
+    const world = prepared();
+    const copies = [say.parse("c", "copy t from stdin"), say.bind("", "c"), ...RUN];
+    world.client(...copies, say.copyDone(), say.close("P", ""), say.query("execute s"));
+    expect(world.story()).toMatch(/ S\n>0 c\n>0 C\n>0 H\npause client$/);
+    const copied = [says.parsed, says.noRows, says.bound, says.copyIn, says.done] as const;
+    world.backend(0, ...copied, says.closed);
+    expect(world.story()).toBe(
+      ">client 1\n>client 2 G C 3\n>0 P(s)\n>0 Q(execute s)\nresume client",
+    );
+  });
+
   test("lets the connection go when its Describe must wait for more than its being prepared", () => {
     const world = moved(prepared()).client(say.describe("S", "s"), say.flush());
     world.opened(0);
