@@ -54,6 +54,13 @@ export const FAILURES = {
     message: "the connection to the backend was lost",
     hint: "Connect again; the outcome of the statement that was running is unknown.",
   },
+  "state-lost": {
+    severity: "FATAL",
+    sqlstate: "57P01",
+    message:
+      "terminating connection because its server was lost, and its session cannot go on with another",
+    hint: "Connect again.",
+  },
   "authentication-timeout": {
     severity: "FATAL",
     sqlstate: "08P01",

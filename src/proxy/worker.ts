@@ -33,7 +33,7 @@ import type {
   WorkerActivity,
 } from "../wire/ipc/index.ts";
 import { ConnectionClaims, idleLifeMs } from "./core/pool/index.ts";
-import { Catalogs, mutationLifeMs, TableMutations } from "./core/routing/index.ts";
+import { Catalogs, mutationLifeMs, TableMutations, type HoldLimits } from "./core/routing/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
@@ -66,8 +66,6 @@ const TICK_MS = 1000;
 /** Sessions end on their own after they were told to; this is for those that do not. */
 const FAST_STOP_WITHIN_MS = 2000;
 const CLASSES_MAX = 10_000;
-/** A failover that takes longer lets the clients know. */
-const WITHOUT_PRIMARY_MS = 10_000;
 
 const IO_NAMES = { net: "net.Socket", handle: "libuv's streams" };
 
@@ -164,10 +162,7 @@ const mutations = new TableMutations(
   },
   config,
 );
-const gate = new TimedGate(
-  { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: WITHOUT_PRIMARY_MS },
-  () => listener.gateChanged(),
-);
+const gate = new TimedGate(holdLimits(config), () => listener.gateChanged());
 const pauses = new BackendPauses({
   holdMs: () => settings.config.queue_timeout,
   countRunning: (backendId) => pool.countRunning(backendId) + shared.countRunning(backendId),
@@ -376,6 +371,7 @@ function reload(): void {
   const { connect_timeout: connectTimeoutMs, reset_query_list: resetQueries } = settings.config;
   pool.change({ connectTimeoutMs, resetQueries });
   shared.change(sharedSettings(settings.config));
+  gate.change(holdLimits(settings.config));
   known.statements.perConnectionMax = settings.config.max_prepared_statements;
   log.change(logOptionsFor(settings.config, "child", isDebugging));
 }
@@ -481,6 +477,11 @@ function report(message: FromWorker): void {
 
 function tell(message: FromWorker): void {
   if (process.connected) process.send?.(message);
+}
+
+function holdLimits(of: Config): HoldLimits {
+  // How long leases last is fixed at start.
+  return { withoutLeaseMs: 2 * config.wd_lease_time, withoutPrimaryMs: of.failover_hold_timeout };
 }
 
 function workersOf(own: Config): number {

@@ -140,6 +140,16 @@ export const OWN = {
     about:
       "How long a read waits until its standby has replayed what the session must see; then it goes to the primary, at once when the standby is known to be further behind. 0 never waits.",
   },
+  failover_hold_timeout: {
+    type: "int",
+    unit: "ms",
+    initial: 10_000,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How long statements that need the primary are held while there is none, from the moment when it was lost; then they fail. 0 holds none.",
+  },
   standby_silence_timeout: {
     type: "int",
     unit: "ms",

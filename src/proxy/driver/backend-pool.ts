@@ -295,7 +295,8 @@ export class BackendPool {
   #onlyClosing(closed: () => void): ConnectionUser {
     return {
       received: (connection, bytes) => {
-        if (connection.link.push(bytes) === null) return;
+        const isBroken = connection.link.push(bytes) !== null;
+        if (!isBroken && connection.link.lastWords === null) return;
         closed();
         connection.close();
       },

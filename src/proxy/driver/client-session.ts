@@ -107,7 +107,8 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       client: o.client,
       catalog: o.context.catalogs.of(o.client.database),
       mutations: o.context.mutations.wantedBy(rules, o.client.database),
-      sharing: o.first === null ? null : { ...o.context.known, ...o.first },
+      sharing: o.first,
+      known: o.context.known,
       nextRandom: o.nextRandom,
       clock: o.context.replay.clock,
       isConsistent: config.read_consistency === "session",
@@ -163,6 +164,11 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
 
   get isIdle(): boolean {
     return this.#session.isIdle;
+  }
+
+  /** Once a second. */
+  look(): void {
+    this.#session.look();
   }
 
   get state(): ClientState {

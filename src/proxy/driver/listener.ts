@@ -177,6 +177,7 @@ export class Listener implements ClientHost {
       this.#context.settings().config;
     for (const connection of this.#connections) {
       connection.look(nowMs);
+      connection.session?.look();
       if (silenceMs > 0) {
         const standby = connection.waitsForStandby(nowMs, silenceMs - LOOK_EVERY_MS / 2);
         if (standby !== null) this.#context.awaited(standby);

@@ -372,7 +372,8 @@ export class SharedConnections
   // ---- the idle connections' user ---------------------------------------------------------
 
   received(connection: BackendConnection, bytes: Buffer): void {
-    if (connection.link.push(bytes) !== null) this.#lost(connection);
+    const isBroken = connection.link.push(bytes) !== null;
+    if (isBroken || connection.link.lastWords !== null) this.#lost(connection);
   }
 
   drained(): void {

@@ -26,7 +26,20 @@ export class TimedGate {
   }
 
   get awaitsPrimary(): boolean {
-    return this.#gate.awaitsPrimary(this.#nowMs());
+    return !this.#gate.hasPrimary && this.#gate.awaitsPrimary(this.#nowMs());
+  }
+
+  change(limits: HoldLimits): void {
+    this.#gate.change(limits);
+    this.#setTimer();
+  }
+
+  /** The primary takes no connections, or does again. */
+  primaryHeard(answers: boolean): void {
+    const had = this.#gate.hasPrimary;
+    this.#gate.primaryHeard(answers, this.#nowMs());
+    this.#setTimer();
+    if (!had && this.#gate.hasPrimary) this.#onChange();
   }
 
   leaseTaken(untilMs: Ms): void {

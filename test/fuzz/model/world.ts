@@ -8,6 +8,8 @@ import {
   BackendLink,
   ParameterSets,
   Session,
+  SessionStates,
+  SharedStatements,
   type LinkPort,
   type SessionPort,
 } from "../../../src/proxy/core/session/index.ts";
@@ -64,6 +66,7 @@ const VIEW: ClusterView = {
 export type Receive = (backendId: number, bytes: Buffer) => void;
 
 const SETS = new ParameterSets();
+const STATES = new SessionStates();
 
 /** A primary 0 and a standby 1, which takes the reads. */
 export class World implements SessionPort {
@@ -90,6 +93,7 @@ export class World implements SessionPort {
       catalog: null,
       mutations: null,
       sharing: null,
+      known: { states: STATES, sets: SETS, statements: new SharedStatements(1) },
       clock: new ReplayClock(),
       isConsistent: false,
       nextRandom: () => 0,

@@ -5,7 +5,7 @@ import { LEASE_FOR_EVER_MS, type ClusterView } from "../../../wire/ipc/index.ts"
 export interface HoldLimits {
   /** After the end of the routing lease. */
   readonly withoutLeaseMs: Ms;
-  /** While a failover or promotion is under way, from its beginning. */
+  /** While there is no primary that takes connections, from the beginning of that. */
   readonly withoutPrimaryMs: Ms;
 }
 
@@ -23,13 +23,16 @@ export interface HoldLimits {
  * system call that sends the statement cannot be helped by any clock.
  */
 export class ForwardingGate {
-  readonly #limits: HoldLimits;
+  #limits: HoldLimits;
   #leaseUntilMs: Ms;
   /** The lease, or nothing while the supervisor refuses. */
   #openUntilMs: Ms;
   #refusal: string | null = null;
-  #awaitsPrimary = false;
-  #awaitsPrimaryUntilMs: Ms = 0;
+  /** Of the view; and what was found out by trying to connect to it. */
+  #isPrimaryKnown = true;
+  #isPrimaryDeaf = false;
+  /** Since when there has been no primary that takes connections; null: there is one. */
+  #withoutPrimarySinceMs: Ms | null = null;
 
   /** A new worker has no lease, but gets the time in which to be given one. */
   constructor(limits: HoldLimits, nowMs: Ms) {
@@ -45,11 +48,19 @@ export class ForwardingGate {
 
   viewTaken(view: ClusterView, nowMs: Ms): void {
     this.#refusal = view.refusal;
-    if (view.awaitsPrimary && !this.#awaitsPrimary) {
-      this.#awaitsPrimaryUntilMs = nowMs + this.#limits.withoutPrimaryMs;
-    }
-    this.#awaitsPrimary = view.awaitsPrimary;
+    this.#isPrimaryKnown = !view.awaitsPrimary && view.primaryId !== null;
+    this.#setSince(nowMs);
     this.#setOpen();
+  }
+
+  /** The primary of the view takes no connections, or does again. */
+  primaryHeard(answers: boolean, nowMs: Ms): void {
+    this.#isPrimaryDeaf = !answers;
+    this.#setSince(nowMs);
+  }
+
+  change(limits: HoldLimits): void {
+    this.#limits = limits;
   }
 
   /** No need to look at the clock. */
@@ -67,16 +78,21 @@ export class ForwardingGate {
     return nowMs < this.#refusesFromMs ? null : NOT_CONFIRMED;
   }
 
-  /** A statement that needs the primary is held, because one will be named soon. */
+  /** There is one that takes connections, as far as is known: no need to look at the clock. */
+  get hasPrimary(): boolean {
+    return this.#withoutPrimarySinceMs === null;
+  }
+
+  /** A statement that needs the primary is held, because there will be one soon. */
   awaitsPrimary(nowMs: Ms): boolean {
-    return this.#awaitsPrimary && nowMs < this.#awaitsPrimaryUntilMs;
+    return this.#withoutPrimarySinceMs !== null && nowMs < this.#awaitsPrimaryUntilMs;
   }
 
   /** When time alone changes an answer for those that are held or run; null: not before a message. */
   wakeAtMs(nowMs: Ms): Ms | null {
     const ends = [
       this.#refusesFromMs,
-      ...(this.#awaitsPrimary ? [this.#awaitsPrimaryUntilMs] : []),
+      ...(this.#withoutPrimarySinceMs === null ? [] : [this.#awaitsPrimaryUntilMs]),
     ];
     const next = Math.min(...ends.filter((endMs) => endMs > nowMs));
     return Number.isFinite(next) && next < LEASE_FOR_EVER_MS ? next : null;
@@ -84,6 +100,15 @@ export class ForwardingGate {
 
   get #refusesFromMs(): Ms {
     return this.#leaseUntilMs + this.#limits.withoutLeaseMs;
+  }
+
+  get #awaitsPrimaryUntilMs(): Ms {
+    return (this.#withoutPrimarySinceMs ?? 0) + this.#limits.withoutPrimaryMs;
+  }
+
+  #setSince(nowMs: Ms): void {
+    if (this.#isPrimaryKnown && !this.#isPrimaryDeaf) this.#withoutPrimarySinceMs = null;
+    else this.#withoutPrimarySinceMs ??= nowMs;
   }
 
   #setOpen(): void {

@@ -59,11 +59,17 @@ export interface LinkOwner {
 export interface HiddenReply {
   /** All DataRow messages, behind each other. */
   readonly rows: Buffer;
-  /** Of the first error. */
+  /** Of the first error; LINK_LOST when the connection ended before all was answered. */
   readonly error: ReadonlyMap<string, string> | null;
   /** There was more than is held. */
   readonly isCut: boolean;
 }
+
+/** What a question gets that nobody answers any more. */
+export const LINK_LOST: ReadonlyMap<string, string> = new Map([
+  ["C", "08006"],
+  ["M", "the connection to the server was lost"],
+]);
 
 /** All rows of one reply together. */
 const HIDDEN_ROWS_BYTES_MAX = 1024 * 1024;
@@ -89,6 +95,22 @@ class Question {
     return mayHold;
   }
 }
+
+const NO_ROWS = Buffer.alloc(0);
+
+/**
+ * SQLSTATEs with which a server ends a connection that could go on at another one: it is stopped, has
+ * crashed, the database is dropped; and the limits for idle sessions and transactions.
+ */
+const GOODBYES: ReadonlySet<string> = new Set([
+  "57P01",
+  "57P02",
+  "57P03",
+  "57P04",
+  "57P05",
+  "25P03",
+  "25P04",
+]);
 
 const QUERY_CANCELED = "57014";
 
@@ -142,6 +164,8 @@ export class BackendLink implements FrameSink {
   hasFailedAside = false;
   /** The server said that it closes the connection, and the client was told. */
   saidFatal = false;
+  /** It said so for reasons that are none of the client's doing: what follows is the session's to say. */
+  lastWords: ReadonlyMap<string, string> | null = null;
   owner: LinkOwner = NOBODY;
   /** Told of each frame that begins, when that is logged. */
   watcher: ((type: number) => void) | null = null;
@@ -242,6 +266,14 @@ export class BackendLink implements FrameSink {
     this.mayHaveUnnamed = false;
   }
 
+  /** The connection is gone: whoever waits for something learns that it will not come. */
+  abandon(): void {
+    this.pending.abandon();
+    for (const { done } of this.#questions.splice(0)) {
+      done({ rows: NO_ROWS, error: LINK_LOST, isCut: false });
+    }
+  }
+
   /** @returns null, or why the bytes cannot be the protocol. */
   push(bytes: Buffer): string | null {
     return this.#walker.push(bytes);
@@ -308,9 +340,15 @@ export class BackendLink implements FrameSink {
     const isUnanswered = this.#mayRetry;
     const wasMadeToFail = this.pending.isOutdated;
     const isStray = this.pending.count === 0 && !this.speaksForSession;
-    const hidden = this.pending.replied(type) || isStray;
     const fields = readErrorFields(frame);
     const severity = fields.get("V");
+    const isEnd = severity === "FATAL" || severity === "PANIC";
+    const mayBeMoved = this.read.mayMove && !this.pending.isHidden;
+    if (isEnd && GOODBYES.has(fields.get("C") ?? "") && !mayBeMoved) {
+      this.lastWords = fields;
+      return this.owner.failedWith(this, fields);
+    }
+    const hidden = this.pending.replied(type) || isStray;
     if (isUnanswered && !hidden && isOutdated(fields) && this.owner.retries(this)) {
       this.#early = null;
       return this.pending.hideHead();
@@ -325,7 +363,7 @@ export class BackendLink implements FrameSink {
     if (!hidden) {
       if (this.read.hasCare) this.#giveHeld();
       this.hasFailedAside ||= this.isAside;
-      if (severity === "FATAL" || severity === "PANIC") this.saidFatal = true;
+      if (isEnd) this.saidFatal = true;
       const isOurs = wasMadeToFail && isOfNobody(fields);
       const told = this.owner.errorTold(isOurs ? asOutdated(fields) : frame);
       this.owner.relayed(told, 0, told.length);

@@ -1,6 +1,6 @@
 import type { Catalog } from "../routing/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
-import type { BackendLink, HiddenReply } from "./backend-link.ts";
+import { LINK_LOST, type BackendLink, type HiddenReply } from "./backend-link.ts";
 import {
   CATALOG_NAMES_MAX,
   catalogQuery,
@@ -78,6 +78,7 @@ export class CatalogLookUp {
 
   /** @param inside the transaction in which it failed. */
   #failed(link: BackendLink, inside: HiddenReply | null): void {
+    if (inside?.error === LINK_LOST) return this.over();
     this.#failures += 1;
     if (inside === null || inside.error === null) return this.over();
     link.ask([GO_BACK, UNGUARD], () => this.over());

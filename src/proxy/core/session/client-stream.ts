@@ -30,6 +30,7 @@ export interface ClientStreamOptions {
   readonly claims: LinkClaims;
   /** Null where connections are not shared. */
   readonly carrier: StateCarrier | null;
+  readonly memory: StateCarrier;
   readonly classify: ClassifyBytes;
   /** The texts of statements decide where they go. */
   readonly readsText: boolean;
@@ -476,8 +477,6 @@ export class ClientStream {
     for (let i = 0; i < links.length; i += 1) {
       this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
     }
-    if (sql.changesSession) this.#talk.touchedBy(sql);
-    else if (sql.clears !== 0) this.#talk.late?.ran(sql);
     const { consistency, primary } = this.#talk;
     if (consistency !== null) {
       if (first === primary) consistency.sentToPrimary(sql);
@@ -486,7 +485,8 @@ export class ClientStream {
     if (sql.changesCatalog) this.#talk.changesCatalog = true;
     if (sql.changesFunctions) this.#talk.changesFunctions = true;
     const { isSharing } = this.#talk;
-    this.#o.carrier?.ran(sql, first);
+    // Of links that are all the session's own, the primary's knows most.
+    this.#o.memory.ran(sql, isSharing ? first : (primary ?? first));
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
   }
 

@@ -1,8 +1,6 @@
 import { assert, type Failure } from "../../../base/index.ts";
 import { FLUSH, READY } from "../../../wire/postgres/index.ts";
-import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
-import { LateState } from "./late-state.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
@@ -49,10 +47,6 @@ export class Conversation {
   waitsFor: Waiting = "nothing";
   /** The statement that waits is not to run any more. */
   isCanceled = false;
-  /** Something was said that a backend opened later would not know. */
-  isTouched = false;
-  /** What that was; null where connections are shared, and before the first such statement. */
-  late: LateState | null = null;
   /** Of the transaction, as the client was told last. */
   status: number = READY.idle;
   /** DDL was sent, and what it changes is not in effect yet, as far as is known. */
@@ -80,7 +74,8 @@ export class Conversation {
   /** Also while it is not known: what is under way on the primary may be a BEGIN. */
   get isInTransaction(): boolean {
     if (this.status !== READY.idle) return true;
-    return this.active !== null && this.active === this.primary && this.isBusy;
+    const { active } = this;
+    return active !== null && active === this.primary && !active.pending.isAskedOnly;
   }
 
   /** The open transaction has answered all that was sent to it. */
@@ -133,12 +128,6 @@ export class Conversation {
   drop(link: BackendLink, why: string): void {
     this.port.dropLink(link, why);
     if (this.links.has(link)) this.remove(link);
-  }
-
-  /** This was said, which a backend that is opened later would not know. */
-  touchedBy(sql: SqlClass): void {
-    this.isTouched = true;
-    if (!this.isSharing) (this.late ??= new LateState(this)).ran(sql);
   }
 
   tellClient(bytes: Buffer): void {

@@ -105,6 +105,11 @@ export class LeavingCalls {
     return false;
   }
 
+  /** Nobody will say it any more. */
+  forget(): void {
+    this.#unjudged = [];
+  }
+
   /** Null: the answer did not come. @returns whether one of those that were open may leave something. */
   learn(rows: Buffer | null, drops: number): boolean {
     const open = this.#unjudged;

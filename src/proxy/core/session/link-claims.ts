@@ -24,6 +24,7 @@ export class LinkClaims {
   readonly #talk: Conversation;
   readonly #routing: SessionRouting;
   readonly #carrier: StateCarrier | null;
+  readonly #memory: StateCarrier;
   readonly lookUp: CatalogLookUp;
   #openFailure: Failure | null = null;
   #opening: number | null = null;
@@ -40,12 +41,15 @@ export class LinkClaims {
     readonly talk: Conversation;
     readonly routing: SessionRouting;
     readonly carrier: StateCarrier | null;
+    /** The same, or what does as much for a session with connections of its own. */
+    readonly memory: StateCarrier;
     readonly catalog: Catalog | null;
   }) {
     const { talk, routing, carrier } = o;
     this.#talk = talk;
     this.lookUp = new CatalogLookUp(talk, routing, o.catalog);
     this.#carrier = carrier;
+    this.#memory = o.memory;
     this.#routing = routing;
   }
 
@@ -282,8 +286,9 @@ export class LinkClaims {
     }
     // All of them first, or those that are opened later would not know what it changes.
     for (const id of backendIds) {
-      const isThere = id === this.#routing.view.primaryId || this.#talk.links.get(id) !== undefined;
-      const opening = isThere ? null : this.#openLate(id);
+      if (this.#talk.links.get(id) !== undefined) continue;
+      if (id === primaryId) return this.#claimPrimary();
+      const opening = this.#openLate(id);
       if (opening !== null) return opening;
     }
     const links = backendIds.flatMap((id) => this.#talk.links.get(id) ?? []);
@@ -310,20 +315,39 @@ export class LinkClaims {
    */
   #openLate(backendId: number): "wait" | null {
     const talk = this.#talk;
-    const { speaker, late, status } = talk;
-    if (status === READY.failed || speaker === null || this.#without.has(backendId)) return null;
+    if (talk.status === READY.failed || this.#without.has(backendId)) return null;
     if (talk.isBusy) return talk.wait("drained");
-    if (late !== null && !late.isKnown) {
-      // In a transaction it might be told what is rolled back in the end.
-      if (status !== READY.idle || late.isTied) return null;
-      talk.active = speaker;
-      late.find(speaker);
-      return talk.wait("probed");
-    }
+    return this.#isStateKnown(true) ? this.#open(backendId) : this.#findState();
+  }
+
+  #open(backendId: number): "wait" {
     this.#opening = backendId;
-    talk.wait("opened");
-    talk.port.openLink(backendId);
+    this.#talk.wait("opened");
+    this.#talk.port.openLink(backendId);
     return "wait";
+  }
+
+  /** Of a session with links of its own: another one can be told all that it must know. */
+  #isStateKnown(ofStandby: boolean): boolean {
+    const { speaker } = this.#talk;
+    if (speaker === null) return true;
+    const memory = this.#memory;
+    if (memory.isProbing || memory.suspects(speaker)) return false;
+    return ofStandby ? !memory.isTied(speaker) : !speaker.isKept;
+  }
+
+  /** @returns null when nobody can find it out now. */
+  #findState(): "wait" | null {
+    const talk = this.#talk;
+    const { speaker } = talk;
+    const memory = this.#memory;
+    if (memory.isProbing) return talk.wait("probed");
+    // In a transaction another link might be told what is rolled back in the end.
+    if (speaker === null || talk.status !== READY.idle || !memory.suspects(speaker)) return null;
+    talk.active = speaker;
+    memory.probe(speaker);
+    // It may have been tried too often.
+    return memory.isProbing ? talk.wait("probed") : null;
   }
 
   #claimSpeaker(): Claimed {
@@ -377,14 +401,15 @@ export class LinkClaims {
   /** False: the session's state is on its way there. */
   #isBrought(link: BackendLink): boolean {
     const talk = this.#talk;
-    if (talk.late !== null) return talk.late.bring(link, () => this.lost(link.backendId));
     // Nobody but this session runs anything there meanwhile.
-    if (this.#carrier === null || !link.pending.isIdle || link.status !== READY.idle) return true;
-    talk.active = link;
+    if (!link.pending.isIdle || link.status !== READY.idle) return true;
     // What servers differ in themselves is the primary's to tell.
     const { primaryId } = this.#routing.view;
     const tells = primaryId === null || link.backendId === primaryId;
-    return this.#carrier.bring(link, tells, this.#notBrought);
+    const isNeeded = talk.isSharing || tells;
+    if (isNeeded) talk.active = link;
+    const failed = isNeeded ? this.#notBrought : (): void => this.lost(link.backendId);
+    return this.#memory.bring(link, tells, failed);
   }
 
   #claimLinks(links: BackendLink[]): BackendLink[] | "wait" {
@@ -405,16 +430,12 @@ export class LinkClaims {
     const why = this.#openFailure;
     this.#openFailure = null;
     if (why !== null) return this.#failStatement(why);
-    if (primaryId === null && !talk.isTouched && talk.port.awaitsPrimary()) {
-      return talk.wait("gate");
-    }
-    if (primaryId === null || talk.isTouched) {
-      return this.#failStatement(failure("no-primary", { hint: "Connect again." }));
-    }
-    this.#opening = primaryId;
-    talk.wait("opened");
-    talk.port.openLink(primaryId);
-    return "wait";
+    if (primaryId === null && talk.port.awaitsPrimary()) return talk.wait("gate");
+    if (primaryId === null) return this.#failStatement(failure("no-primary"));
+    if (talk.isBusy) return talk.wait("drained");
+    if (this.#isStateKnown(false)) return this.#open(primaryId);
+    const hint = "Connect again.";
+    return this.#findState() ?? this.#failStatement(failure("no-primary", { hint }));
   }
 
   /**

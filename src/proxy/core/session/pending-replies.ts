@@ -46,6 +46,8 @@ export class PendingReplies {
   #ring = new Uint8Array(64);
   #first = 0;
   #count = 0;
+  /** Of those, queries of ours. */
+  #asks = 0;
   readonly #watchers = new WatcherQueue();
   /** An error was answered while no Sync was on its way: the server ignores all but Sync. */
   #skips = false;
@@ -96,6 +98,11 @@ export class PendingReplies {
   /** Nothing is owed in either direction. */
   get isIdle(): boolean {
     return this.#count === 0 && !this.#copyIn && !this.#skips;
+  }
+
+  /** All that is owed are answers to queries of ours. */
+  get isAskedOnly(): boolean {
+    return this.#count === this.#asks && !this.#copyIn && !this.#skips;
   }
 
   /** The reply that is coming now is hidden from the client. */
@@ -175,6 +182,7 @@ export class PendingReplies {
     if (this.#count >= PENDING_MAX) return false;
     if (kind !== SENT.copyEnd) this.#isUnsynced = kind <= SENT.close;
     if (watcher !== null) this.#watchers.push(watcher);
+    if (kind === SENT.ask) this.#asks += 1;
     this.#append(kind | flags | (watcher === null ? 0 : WATCHED));
     return true;
   }
@@ -259,6 +267,7 @@ export class PendingReplies {
     const entry = this.#head();
     this.#first = (this.#first + 1) & (this.#ring.length - 1);
     this.#count -= 1;
+    if ((entry & KIND) === SENT.ask) this.#asks -= 1;
     if ((entry & WATCHED) === 0) return;
     const watcher = this.#watchers.shift();
     if (how === "answered") watcher?.ended();

@@ -98,6 +98,15 @@ export class PreparedStatements implements ParseWatcher {
     return false;
   }
 
+  /** Another server can be told of all that the client has made by Parse. */
+  get mayBeSaidAgain(): boolean {
+    if (this.#isUncertain) return false;
+    for (const { isFromSql, parse, shared } of this.#byName.values()) {
+      if (!isFromSql && parse === null && shared === null) return false;
+    }
+    return true;
+  }
+
   /** What this name means depends on replies that are still to come. */
   isOpen(name: string): boolean {
     return this.#open.size > 0 && this.#open.has(name);

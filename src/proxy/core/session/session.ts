@@ -16,9 +16,12 @@ import { isStandbysFault } from "./unseen-read.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
 import { StatementLog, type StatementLogging } from "./statement-log.ts";
+import { isUp, LinkLosses } from "./link-losses.ts";
 import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
+
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
 /** A table may change again while a statement is prepared anew. */
 const RETRIES_MAX = 3;
@@ -38,7 +41,8 @@ export interface SessionOptions {
   readonly loadBalanceNode: number | null;
   readonly client: ClientIdentity;
   /** Connections are shared, one belongs to the session for a transaction; null when not. */
-  readonly sharing: (KnownStates & FirstState) | null;
+  readonly sharing: FirstState | null;
+  readonly known: KnownStates;
   /** 0 <= r < 1. */
   readonly nextRandom: () => number;
   readonly clock: ReplayClock;
@@ -67,7 +71,12 @@ export class Session implements LinkOwner {
   readonly #claims: LinkClaims;
   readonly #clock: ReplayClock;
   readonly #stream: ClientStream;
+  /** Null where connections are not shared. */
   readonly #carrier: StateCarrier | null;
+  /** What the session has made of its connections, shared or not. */
+  readonly #memory: StateCarrier;
+  readonly #losses: LinkLosses;
+  readonly #known: KnownStates;
   readonly #log: StatementLog;
   #isRelaying = false;
   /** They came when the client may have had but a part of a message. */
@@ -83,7 +92,9 @@ export class Session implements LinkOwner {
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
-    this.#talk = new Conversation(o.port, o.sharing?.statements ?? null);
+    const { known, sharing } = o;
+    this.#known = known;
+    this.#talk = new Conversation(o.port, sharing === null ? null : known.statements);
     this.#talk.goOn = (what) => {
       if (this.#talk.waitsFor === what) this.#resume();
     };
@@ -99,12 +110,14 @@ export class Session implements LinkOwner {
       o.logging,
     );
     this.#talk.watcherOf = (backendId) => this.#log.watcherOf(backendId);
-    this.#carrier =
-      o.sharing === null ? null : new StateCarrier(this.#talk, o.sharing, o.sharing, o.catalog);
+    const first = sharing ?? { state: known.states.initial, told: NO_PARAMETERS };
+    this.#memory = new StateCarrier(this.#talk, known, first, o.catalog);
+    this.#carrier = sharing === null ? null : this.#memory;
     this.#claims = new LinkClaims({
       talk: this.#talk,
       routing: this.#routing,
       carrier: this.#carrier,
+      memory: this.#memory,
       catalog: o.catalog,
     });
     this.#stream = new ClientStream({
@@ -112,6 +125,7 @@ export class Session implements LinkOwner {
       routing: this.#routing,
       claims: this.#claims,
       carrier: this.#carrier,
+      memory: this.#memory,
       classify: o.classify,
       readsText: o.rules.readsText,
       log: this.#log,
@@ -122,6 +136,11 @@ export class Session implements LinkOwner {
         this.#port.dropLink(link, why);
         this.linkLost(link, why);
       },
+    });
+    this.#losses = new LinkLosses({
+      talk: this.#talk,
+      memory: this.#memory,
+      stream: this.#stream,
     });
   }
 
@@ -194,7 +213,15 @@ export class Session implements LinkOwner {
 
   /** What the session starts with. */
   addLink(link: BackendLink): void {
+    if (this.#talk.links.size === 0) this.#memory.greeted(link.parameters);
     this.#adopt(link);
+  }
+
+  /** Once in a while: a session that is idle has what it left looked for. */
+  look(): void {
+    const { speaker, status } = this.#talk;
+    if (this.#talk.hasEnded || status !== READY.idle || speaker === null) return;
+    if (this.#rests(speaker) && this.#memory.suspects(speaker)) this.#memory.probe(speaker);
   }
 
   // ---- events -----------------------------------------------------------------------------
@@ -210,19 +237,21 @@ export class Session implements LinkOwner {
     const complaint = link.push(bytes);
     this.#isRelaying = false;
     if (this.#notices.length > 0) this.#flushNotices();
-    if (complaint !== null) {
-      this.#port.dropLink(link, complaint);
-      this.linkLost(link, complaint);
+    const why = complaint ?? (link.lastWords === null ? null : wordsOf(link.lastWords));
+    if (why !== null) {
+      this.#port.dropLink(link, why);
+      this.linkLost(link, why);
     } else if (this.#retries === link && link.isQuiet) {
       this.#retries = null;
       this.#stream.again(link.copy.bytes);
       this.#talk.goOn("carried");
     } else if (this.#movesFrom === link && link.isQuiet) {
       this.#moveRead(link);
-    } else if (this.#carrier !== null) {
+    } else {
       if (this.#stream.waitsForSupplied(link)) return this.#resumeSupplied(link);
-      this.#releaseWhenOver(link);
-      if (!this.#carrier.isProbing) this.#talk.goOn("probed");
+      if (this.#carrier === null) this.#lookWhenOver();
+      else this.#releaseWhenOver(link);
+      if (!this.#memory.isProbing) this.#talk.goOn("probed");
     }
     this.#resumeWhenDrained();
   }
@@ -288,17 +317,9 @@ export class Session implements LinkOwner {
     const talk = this.#talk;
     if (talk.hasEnded || !talk.links.has(link)) return;
     if (link.read.mayMove && this.#mayMove(link)) return this.#moveFromLost(link, why);
-    const isLookUp = talk.isSharing && talk.waitsFor === "known" && link.pending.isAsked;
-    const isBusy = link === talk.active && !link.pending.isIdle && !isLookUp;
-    const isNeeded = talk.isSharing
-      ? link.status !== READY.idle || link.isKept
-      : link === talk.primary || talk.links.size === 1;
-    const isInside = link === talk.batchLink || this.#stream.isInsideMessageFor(link);
-    if (isNeeded || isBusy || isInside) {
-      return talk.end(link.saidFatal ? null : failure("backend-lost", { detail: why }));
-    }
+    if (!this.#losses.mayGoOn(link, why)) return;
     this.#removeLost(link);
-    if (isLookUp) this.#claims.lookUp.over();
+    link.abandon();
     this.#resumeWhenDrained();
   }
 
@@ -326,18 +347,14 @@ export class Session implements LinkOwner {
     const oldPrimary = talk.primary;
     this.#routing.view = view;
     this.#claims.viewChanged();
-    if (oldPrimary !== null && view.primaryId !== null && view.primaryId !== oldPrimary.backendId) {
-      const detail = `The primary is now backend ${view.primaryId}; it was ${oldPrimary.backendId}.`;
-      talk.end(failure("shutting-down", { detail, hint: "Connect again." }));
-      return;
-    }
-    // A copy: those that are down leave the list.
+    // A copy: those that are given up leave the list.
     for (const link of this.links.toReversed()) {
-      if (isUp(view, link.backendId)) continue;
-      const why = `backend ${link.backendId} is down`;
+      const why = this.#losses.whyToLeave(link, view, oldPrimary);
+      if (why === null || talk.hasEnded) continue;
       this.#port.dropLink(link, why);
       this.linkLost(link, why);
     }
+    if (talk.hasEnded) return;
     if (talk.primary === null && view.primaryId !== null && talk.links.size > 0) {
       talk.primary = talk.links.get(view.primaryId) ?? null;
       talk.chooseSpeaker();
@@ -425,7 +442,7 @@ export class Session implements LinkOwner {
   }
 
   told(name: string, value: string): void {
-    this.#carrier?.told(name, value);
+    this.#memory.told(name, value);
   }
 
   /** A read of the open transaction has run on this link: the client is told the transaction's status. */
@@ -452,6 +469,7 @@ export class Session implements LinkOwner {
 
   #adopt(link: BackendLink): boolean {
     link.owner = this;
+    if (this.#carrier === null) link.wasReset(this.#known.states.initial);
     return this.#claims.take(link);
   }
 
@@ -466,11 +484,27 @@ export class Session implements LinkOwner {
     for (const notice of this.#notices.splice(0)) this.#talk.tellClient(notice);
   }
 
+  /** Nothing runs on this link, no transaction is open, and no message has begun. */
+  #rests(link: BackendLink): boolean {
+    if (!link.isQuiet || link.status !== READY.idle || link.pending.isUnsynced) return false;
+    if (this.#stream.isInsideMessageFor(link) || link.saidFatal) return false;
+    return this.#talk.links.has(link);
+  }
+
+  /** A link of the session's own: what was left there must be known before its server is gone. */
+  #lookWhenOver(): void {
+    const memory = this.#memory;
+    if (!memory.isSuspicious || memory.isProbing) return;
+    const { speaker, isBusy } = this.#talk;
+    if (speaker === null || isBusy || !memory.suspects(speaker) || !this.#rests(speaker)) return;
+    if (memory.isUrgent(speaker)) memory.probe(speaker);
+    else memory.rests();
+  }
+
   /** Gives a shared connection back when nothing of this session is left in it. */
   #releaseWhenOver(link: BackendLink): void {
     const talk = this.#talk;
-    if (!link.isQuiet || link.status !== READY.idle || link.pending.isUnsynced) return;
-    if (this.#stream.isInsideMessageFor(link) || link.saidFatal || !talk.links.has(link)) return;
+    if (!this.#rests(link)) return;
     if (this.#carrier?.suspects(link) === true) return this.#carrier.probe(link);
     if (link.isKept || !this.#port.mayRelease(link)) return;
     talk.remove(link);
@@ -518,11 +552,12 @@ export class Session implements LinkOwner {
   }
 
   #removeLost(link: BackendLink): void {
+    const { backendId } = link;
+    const wasPrimary = link === this.#talk.primary || backendId === this.#routing.view.primaryId;
     this.#talk.remove(link);
-    if (this.#talk.isSharing) return;
-    this.#routing.forgetBackend(link.backendId);
-    this.#claims.lost(link.backendId);
-    this.#talk.late?.lost(link);
+    if (this.#talk.isSharing || wasPrimary) return;
+    this.#routing.forgetBackend(backendId);
+    this.#claims.lost(backendId);
   }
 
   #resumeWhenDrained(): void {
@@ -549,7 +584,6 @@ export class Session implements LinkOwner {
   }
 }
 
-function isUp(view: ClusterView, backendId: number): boolean {
-  const state = view.backends.find((backend) => backend.id === backendId)?.state;
-  return state === "up" || state === "waiting";
+function wordsOf(fields: ReadonlyMap<string, string>): string {
+  return `it said: ${fields.get("M") ?? ""}`;
 }

@@ -1,7 +1,7 @@
 import type { Failure } from "../../../base/index.ts";
 import type { Catalog } from "../routing/index.ts";
 import { LEAVES, type SqlClass } from "../sql/index.ts";
-import type { BackendLink, HiddenReply } from "./backend-link.ts";
+import { LINK_LOST, type BackendLink, type HiddenReply } from "./backend-link.ts";
 import { carryOver } from "./carry-over.ts";
 import type { Conversation } from "./conversation.ts";
 import { LEAVING_QUERY, LeavingCalls } from "./leaving-functions.ts";
@@ -9,6 +9,14 @@ import { parameterChanges, type ParameterSet, type ParameterSets } from "./param
 import type { SharedStatements } from "./shared-statements.ts";
 import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
 import { parsingScope, type SessionState, type SessionStates } from "./session-state.ts";
+
+/** Looking for these by name costs the server next to nothing. */
+const QUICKLY_FOUND = LEAVES.settings | LEAVES.role | LEAVES.prepared;
+/** A transaction that is rolled back takes them with it. */
+const UNDONE = LEAVES.settings | LEAVES.role | LEAVES.listening | LEAVES.temporary | LEAVES.cursors;
+/** They are nobody's business but the primary's, where such statements go anyhow. */
+const PRIMARYS_ALONE =
+  LEAVES.listening | LEAVES.advisoryLocks | LEAVES.cursors | LEAVES.prepared | LEAVES.temporary;
 
 /** After so many that failed, the session keeps its connection for good. */
 const PROBES_MAX = 3;
@@ -41,6 +49,10 @@ export interface FirstState {
  *     link taken ── its state another? ──> hidden queries first ──> the statement
  *
  * States are interned, so that for most transactions this is a comparison of two references.
+ *
+ * Where the session has connections of its own the same is done for those that are opened later: of
+ * a standby, and of the primary when the first one is lost. What is found quickly is looked for at once,
+ * as a server that has crashed tells nothing; the rest when the session is idle for a while.
  */
 export class StateCarrier {
   readonly #talk: Conversation;
@@ -58,6 +70,11 @@ export class StateCarrier {
   /** Those with a dot that were set. */
   #custom: readonly string[] = [];
   #isProbing = false;
+  /** What is being looked for, and where. */
+  #probedBits = 0;
+  #probed: BackendLink | null = null;
+  /** Of what is suspected, that which no transaction takes back any more. */
+  #lasting = 0;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
   /** Of those, cut short. */
@@ -80,12 +97,59 @@ export class StateCarrier {
 
   /** A statement may have left something on this link, and nobody has looked yet. */
   suspects(link: BackendLink): boolean {
-    return (this.#suspected !== 0 || this.#calls.isOpen) && this.#where === link;
+    return this.isSuspicious && this.#where === link;
+  }
+
+  /** Something is suspected anywhere. */
+  get isSuspicious(): boolean {
+    return this.#suspected !== 0 || this.#calls.isOpen;
+  }
+
+  /** What is suspected there is to be looked for at once. */
+  isUrgent(link: BackendLink): boolean {
+    if (!this.suspects(link)) return false;
+    if (this.#talk.isSharing || this.#calls.isOpen) return true;
+    return (this.#suspected & ~QUICKLY_FOUND) === 0 && this.#names !== null;
+  }
+
+  /** No transaction is open there, and nothing runs; it is not looked yet what was left. */
+  rests(): void {
+    this.#lasting = this.#suspected;
+  }
+
+  /** Nobody can say what a standby would have to be told. */
+  isTied(link: BackendLink): boolean {
+    return ((link.keeps | link.keepsForGood) & ~PRIMARYS_ALONE) !== 0;
+  }
+
+  /**
+   * A link of the session is gone.
+   *
+   * @returns what went with it and cannot be had again, in bits of LEAVES.
+   */
+  lost(link: BackendLink): number {
+    let gone = link.keeps | link.keepsForGood;
+    if (this.#probed === link) gone |= this.#probedBits;
+    if (this.#where !== link) return gone;
+    if (this.#calls.isOpen) gone |= LEAVES.unknown;
+    this.#calls.forget();
+    gone |= this.#suspected & (this.#lasting | ~UNDONE);
+    this.#suspected = 0;
+    this.#lasting = 0;
+    this.#names = [];
+    this.#custom = [];
+    this.#where = null;
+    return gone;
   }
 
   /** Its transactions are serializable, which a standby refuses. */
   get needsPrimary(): boolean {
     return this.#state.settings.get("default_transaction_isolation") === "serializable";
+  }
+
+  /** There are statements that SQL has prepared. */
+  get hasPrepared(): boolean {
+    return this.#state.prepared.size > 0;
   }
 
   get statements(): SharedStatements {
@@ -158,6 +222,11 @@ export class StateCarrier {
     return this.suspects(link) && (this.#suspected & (LEAVES.process | LEAVES.unknown)) !== 0;
   }
 
+  /** With this the client was greeted. */
+  greeted(parameters: ParameterSet): void {
+    this.#told = parameters;
+  }
+
   /** The client saw it. */
   told(name: string, value: string): void {
     this.#told = this.#known.sets.with(this.#told, name, value);
@@ -180,7 +249,9 @@ export class StateCarrier {
   }
 
   #carryTo(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
-    const state = this.#state;
+    // On a standby that is the session's own nobody executes what was PREPAREd.
+    const isWhole = this.#talk.isSharing || tells;
+    const state = isWhole ? this.#state : this.#known.states.withoutPrepared(this.#state);
     const over = link.state === null ? null : carryOver(link.state, state);
     if (over === null) {
       this.#interruptions = 0;
@@ -194,6 +265,8 @@ export class StateCarrier {
         this.#interruptions = 0;
         link.state = state;
         if (tells) this.#tell(link);
+      } else if (reply.error === LINK_LOST) {
+        if (!this.#isTriedAgain()) failed(failureOf(reply.error));
       } else if (this.#wasInterrupted(reply.error)) {
         // By a time limit, or a late cancel request, of whoever had the connection before.
         this.#talk.drop(link, "the session's state could not be brought over in time");
@@ -208,7 +281,10 @@ export class StateCarrier {
   }
 
   #wasInterrupted(error: ReadonlyMap<string, string>): boolean {
-    if (error.get("C") !== CANCELED) return false;
+    return error.get("C") === CANCELED && this.#isTriedAgain();
+  }
+
+  #isTriedAgain(): boolean {
     this.#interruptions += 1;
     return this.#interruptions <= INTERRUPTIONS_MAX;
   }
@@ -216,12 +292,16 @@ export class StateCarrier {
   /** Finds out what the statements so far have left. Nothing runs, and no transaction is open. */
   probe(link: BackendLink): void {
     if (this.#cutProbes === CUT_PROBES_MAX) return;
+    this.rests();
     if (this.#calls.isOpen) return this.#askOfCalls(link);
     const before = link.state ?? this.#state;
     const leaves = this.#suspected | link.keeps;
     const ofCalls = (leaves & LEAVES.unknown) === 0 ? [] : this.#calls.settings;
     const suspicion = { leaves, names: this.#names, customs: withOthers(this.#custom, ofCalls) };
+    this.#probedBits = this.#suspected;
+    this.#probed = link;
     this.#suspected = 0;
+    this.#lasting = 0;
     this.#names = [];
     this.#custom = [];
     this.#isProbing = true;
@@ -240,6 +320,7 @@ export class StateCarrier {
     this.#talk.statements.unnamedLost(link.bit);
     link.ask([LEAVING_QUERY], ({ rows, error, isCut }) => {
       this.#isProbing = false;
+      if (error === LINK_LOST) return;
       if (!this.#calls.learn(error !== null || isCut ? null : rows, drops)) return;
       this.#suspected |= LEAVES.unknown;
     });
@@ -247,6 +328,8 @@ export class StateCarrier {
 
   #found(link: BackendLink, suspicion: Suspicion, before: SessionState, reply: HiddenReply): void {
     this.#isProbing = false;
+    this.#probed = null;
+    if (reply.error === LINK_LOST) return;
     if (reply.error?.get("C") === CANCELED) {
       // Asked for more it would take longer yet.
       this.#cutProbes += 1;
@@ -281,6 +364,7 @@ export class StateCarrier {
     this.#names = joined(this.#names, suspicion.names);
     this.#custom = withOthers(this.#custom, suspicion.customs ?? []);
     this.#where = link;
+    this.#lasting = this.#suspected;
   }
 
   #tell(link: BackendLink): void {

@@ -49,6 +49,8 @@ test("a question that fails sends the statement to the primary, and is not asked
     if (asked.at(-1) === true) at.backend(0, says.error("42501"), says.ready());
     expect(asked.at(-1) === false || story(at).includes(`>0 Q(${READ})`)).toBe(true);
     at.backend(0, says.done, says.ready());
+    // No function of the database leaves something in a session.
+    if (round === 0) at.backend(0, says.done, says.ready());
     at.story();
   }
   expect(asked).toEqual([true, true, true, false, false]);

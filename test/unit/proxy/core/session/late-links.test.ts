@@ -45,8 +45,12 @@ describe("a standby", () => {
   ];
 
   test("is told what was SET before it was there", () => {
-    const world = touched("set work_mem = '5MB'", "set role r").client(say.query(READ));
-    expect(world.story()).toMatch(/^>0 Q\(SELECT .*'work_mem'.*'role'.*\)\npause client$/s);
+    const world = touched();
+    world.client(say.query("set work_mem = '5MB'; set role r"));
+    world.backend(0, says.done, says.done, says.ready());
+    expect(world.story()).toMatch(/^.*\n>client C C ZI\n>0 Q\(SELECT .*'work_mem'.*'role'.*\)$/s);
+    world.client(say.query(READ));
+    expect(world.story()).toBe("pause client");
     world.backend(0, ...found(["s", "work_mem", "5MB"], ["s", "role", "r"]));
     expect(world.story()).toBe("pause client\nopen 1");
     world.opened(1);
@@ -83,16 +87,21 @@ describe("a standby", () => {
   test.each([
     ["a DO", "do $$ begin end $$"],
     ["a set_config whose name is not known", "select set_config(a, b, false) from t"],
-  ])("is done without after %s, which may have set anything", (_, text) => {
+  ])("is told what %s has set, which is looked for when it is needed", (_, text) => {
     const world = touched(text).client(say.query(READ));
-    expect(world.story()).toBe(`>0 Q(${READ})`);
+    expect(world.story()).toMatch(/^>0 Q\(SELECT .*pg_settings.*\)\npause client$/s);
+    world.backend(0, ...found(["s", "work_mem", "5MB"]));
+    expect(world.story()).toBe("pause client\nopen 1");
+    world.opened(1);
+    expect(world.story()).toContain("set_config('work_mem', '5MB', false)");
   });
 
   test("is done without when the state cannot be read", () => {
     const world = touched("set work_mem = '5MB'").client(say.query(READ));
     world.story();
-    world.backend(0, says.error("42501"), says.ready());
-    expect(world.story()).toBe(`>0 Q(${READ})\nresume client`);
+    // As it was SET, and twice more.
+    for (let i = 0; i < 3; i += 1) world.backend(0, says.error("42501"), says.ready());
+    expect(world.story()).toContain(`>0 Q(${READ})\nresume client`);
   });
 
   test("that cannot be had is done without", () => {

@@ -103,13 +103,9 @@ export class World implements SessionPort {
       mutations: null,
       sharing:
         o.isSharing === true
-          ? {
-              ...KNOWN,
-              statements: new SharedStatements(STATEMENTS_PER_CONNECTION),
-              state: KNOWN.states.initial,
-              told: KNOWN.sets.of(new Map()),
-            }
+          ? { state: KNOWN.states.initial, told: KNOWN.sets.of(new Map()) }
           : null,
+      known: { ...KNOWN, statements: new SharedStatements(STATEMENTS_PER_CONNECTION) },
       clock: o.clock ?? new ReplayClock(),
       isConsistent: o.clock !== undefined,
       nextRandom: () => 0,
