@@ -9,7 +9,6 @@ import {
   DelayCommand,
   failoverSettings,
   firstClusterState,
-  isLive,
   makeClusterView,
   NO_MARKS,
   NOTHING_SEEN,
@@ -21,6 +20,7 @@ import {
   writeStatusFile,
   type BackendSeen,
   type ClusterState,
+  type Disagreement,
   type FailoverRunner,
   type FailoverRunnerOptions,
   type LocalMarks,
@@ -29,6 +29,7 @@ import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
 import { HealthCare } from "./health-care.ts";
 import { ReplicationCare } from "./replication-care.ts";
+import { QuarantineCare } from "./quarantine-care.ts";
 import {
   STATISTIC,
   statisticOf,
@@ -39,6 +40,7 @@ import {
   type HealthRow,
   type Maintenance,
   type NodeStatus,
+  type WatchdogView,
 } from "../wire/ipc/index.ts";
 
 export interface BackendCareOptions {
@@ -51,6 +53,8 @@ export interface BackendCareOptions {
   readonly refusal: () => string | null;
   /** Commands of a lost leadership were killed and have not ended, or all of them have. */
   readonly onKilling: (isKilling: boolean) => void;
+  /** Why another node should lead; null when this one may. */
+  readonly onFitness: (unfit: string | null) => void;
   /** Something that the view shows has changed. */
   readonly onView: () => void;
 }
@@ -62,6 +66,7 @@ export class BackendCare {
   readonly #log: Log;
   #config: Config;
   readonly #health: HealthCare;
+  readonly #quarantine: QuarantineCare;
   #seen = new Map<number, BackendSeen>();
   #selectCounts = new Map<number, number>();
   #marks: LocalMarks = NO_MARKS;
@@ -104,8 +109,15 @@ export class BackendCare {
       config: options.config,
       log: options.log,
       onDown: (backend, reason) => this.#askForDetach(backend, reason),
-      onRecovered: (id) => this.#onRecovered(id),
       onAnswer: (id, pgStatus) => this.#onAnswer(id, pgStatus),
+    });
+    this.#quarantine = new QuarantineCare({
+      config: options.config,
+      log: options.log,
+      onMarks: () => this.#onQuarantine(),
+      onHurry: (id) => this.#health.hurry(id),
+      onRequest: options.vote,
+      onFitness: options.onFitness,
     });
     this.#view = this.#makeView();
   }
@@ -152,6 +164,7 @@ export class BackendCare {
     this.#config = config;
     this.#failover?.change(this.#failoverSettings());
     this.#health.configure(config);
+    this.#quarantine.configure(config);
     this.#tellStandings();
     this.#replication.start(config);
     this.#options.onView();
@@ -161,6 +174,7 @@ export class BackendCare {
   async stop(): Promise<void> {
     this.#health.stop();
     this.#replication.stop();
+    this.#quarantine.stop();
     this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
@@ -199,7 +213,7 @@ export class BackendCare {
     this.#tellMaintenance(this.#cluster?.maintenance ?? null, state.maintenance);
     this.#cluster = state;
     this.#replication.onCommitted(state);
-    this.#forgetMarksOfDown(state);
+    this.#quarantine.agreed(state);
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);
     this.#writing = this.#writing.then(() => writeStatusFile(path, state, this.#log));
@@ -228,24 +242,8 @@ export class BackendCare {
   }
 
   /** The cluster did not agree, so this node keeps away from the backend by itself. */
-  onNotGranted(request: ClusterRequest, why: string): void {
-    const ids = request.backendIds.join(", ");
-    if (request.kind !== "detach" || why === "building-consensus") {
-      this.#log.write("log", `failover request for backend node ${ids} noted`, {
-        detail: "building consensus for request",
-      });
-      return;
-    }
-    const fresh = request.backendIds.filter((id) => !this.#marks.quarantinedIds.has(id));
-    if (fresh.length === 0) return;
-    this.#log.write(
-      "log",
-      `degenerate backend request for node ${ids} is changed to quarantine node request by watchdog`,
-      {
-        detail: why,
-      },
-    );
-    this.#setQuarantined([...this.#marks.quarantinedIds, ...fresh]);
+  onNotGranted(request: ClusterRequest, why: Disagreement): void {
+    if (request.kind === "detach") this.#quarantine.refused(request, why);
   }
 
   /**
@@ -279,9 +277,12 @@ export class BackendCare {
     return `backend node ${id} is a primary of its own beside node ${primaryId}: make it a standby first`;
   }
 
-  /** The cluster can agree again: what this node thought alone is asked anew. */
-  onQuorumRegained(): void {
-    if (this.#marks.quarantinedIds.size > 0) this.#setQuarantined([]);
+  get quarantines(): NodeStatus["quarantines"] {
+    return this.#quarantine.statusOf(this.#config.nodeId, this.#cluster);
+  }
+
+  onWatchdogView(view: WatchdogView): void {
+    this.#quarantine.onWatchdog(view);
   }
 
   onBackendError(error: FromWorker & { readonly type: "backend-error" }): void {
@@ -311,9 +312,11 @@ export class BackendCare {
   #askForDetach(backend: BackendConfig, reason: string): void {
     if (!backend.mayFailover) return;
     const { id } = backend;
-    this.#log.write("log", `received degenerate backend request for node_id: ${id}`, {
-      detail: reason,
-    });
+    if (!this.#marks.quarantinedIds.has(id)) {
+      this.#log.write("log", `received degenerate backend request for node_id: ${id}`, {
+        detail: reason,
+      });
+    }
     this.#options.vote({
       kind: "detach",
       backendIds: [id],
@@ -323,24 +326,10 @@ export class BackendCare {
     });
   }
 
-  #onRecovered(id: number): void {
-    if (!this.#marks.quarantinedIds.has(id)) return;
-    this.#log.write("log", `backend node ${id} answers again and leaves quarantine`);
-    this.#setQuarantined([...this.#marks.quarantinedIds].filter((other) => other !== id));
-  }
-
-  #setQuarantined(ids: readonly number[]): void {
-    this.#marks = { ...this.#marks, quarantinedIds: new Set(ids) };
+  #onQuarantine(): void {
+    this.#marks = { ...this.#marks, quarantinedIds: this.#quarantine.ids };
     this.#tellStandings();
     this.#options.onView();
-  }
-
-  /** What the cluster has agreed to be down needs no mark of this node. */
-  #forgetMarksOfDown(state: ClusterState): void {
-    const kept = [...this.#marks.quarantinedIds].filter((id) =>
-      state.backends.some((backend) => backend.id === id && isLive(backend)),
-    );
-    this.#marks = { ...this.#marks, quarantinedIds: new Set(kept) };
   }
 
   #tellStandings(): void {
@@ -355,7 +344,10 @@ export class BackendCare {
     const before = this.#seen.get(id) ?? NOTHING_SEEN;
     const pgRole = pgStatus === "up" ? before.pgRole : "unknown";
     this.#seen.set(id, { ...before, pgStatus, pgRole });
-    if (pgStatus === "up") this.#markReached(id);
+    if (pgStatus === "up") {
+      this.#markReached(id);
+      this.#quarantine.answered(id);
+    }
     if (before.pgStatus !== pgStatus) this.#options.onView();
   }
 

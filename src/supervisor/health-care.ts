@@ -18,7 +18,6 @@ export interface HealthCareOptions {
   readonly log: Log;
   /** By the newest configuration. */
   readonly onDown: (backend: BackendConfig, reason: string) => void;
-  readonly onRecovered: (backendId: number) => void;
   readonly onAnswer: (backendId: number, pgStatus: "up" | "down") => void;
 }
 
@@ -74,6 +73,11 @@ export class HealthCare {
     this.#checkers.get(backendId)?.setStanding(standing);
   }
 
+  /** Look now. */
+  hurry(backendId: number): void {
+    this.#checkers.get(backendId)?.hurry("lost");
+  }
+
   get rows(): readonly HealthRow[] {
     return [...this.#checkers].map(([backendId, { statistics }]) => ({ backendId, ...statistics }));
   }
@@ -120,7 +124,6 @@ export class HealthCare {
         const backend = this.#config.backends.find((one) => one.id === id);
         if (backend !== undefined) this.#options.onDown(backend, reason);
       },
-      onRecovered: () => this.#options.onRecovered(id),
       onAnswer: (pgStatus) => this.#options.onAnswer(id, pgStatus),
     });
   }

@@ -41,6 +41,7 @@ import {
 } from "../wire/ipc/index.ts";
 import { viewOfDeadWatchdog, watchdogViewAt } from "../pcp/core/index.ts";
 import { startAdminServers, type AdminServers } from "./admin.ts";
+import type { Disagreement } from "../backend/index.ts";
 import { BackendCare } from "./backend-care.ts";
 import {
   appliedViews,
@@ -113,6 +114,7 @@ export class Node {
       propose: (id, afterIndex, value) => this.#link.propose(id, afterIndex, value),
       vote: (request) => this.#link.vote(request),
       refusal: () => this.#refusal(),
+      onFitness: (unfit) => this.#link.fitness(unfit),
       onKilling: (isEnding) => this.#views.deliver({ type: "command-ending", isEnding }),
       onView: () => this.#publishSoon(),
     });
@@ -254,6 +256,7 @@ export class Node {
       watchdog,
       view: this.#care.view,
       cluster: this.#care.summary,
+      quarantines: this.#care.quarantines,
       pauses: this.pauses.status,
     };
   }
@@ -449,12 +452,12 @@ export class Node {
   }
 
   #onWatchdogView(view: WatchdogView): void {
-    if (view.hasQuorum && this.#watchdogView?.hasQuorum !== true) this.#care.onQuorumRegained();
     this.#watchdogView = view;
     this.#followVip(view);
     if (view.hasQuorum) this.#quorumLostAtMs = null;
     else this.#quorumLostAtMs ??= monotonicNowMs();
     this.#care.onLeadership(view.isLeader && view.hasQuorum);
+    this.#care.onWatchdogView(view);
     this.#publishSoon();
     if (!view.hasQuorum) setTimeout(() => this.#publishSoon(), this.#quorumGraceMs()).unref();
   }
@@ -467,7 +470,7 @@ export class Node {
     this.#heldVip = null;
   }
 
-  #onNotGranted(request: ClusterRequest, why: string): void {
+  #onNotGranted(request: ClusterRequest, why: Disagreement): void {
     const text =
       why === "no-quorum" ? "the watchdog cluster has no leader with a quorum at the moment" : why;
     for (const refused of this.#refusedVotes.slice()) refused(request, text);

@@ -57,6 +57,10 @@ export class Lifecheck {
     return this.#fitness.unfit;
   }
 
+  supervised(trouble: string | null): void {
+    this.#fitness.supervised(trouble);
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.#fitness.stop(), this.#socket?.stop()]);
   }

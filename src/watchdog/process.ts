@@ -170,6 +170,9 @@ class Watchdog {
         this.#isRetiring = true;
         this.#runner.deliver({ type: "fitness", isFit: false });
         return;
+      case "fitness":
+        this.#lifecheck?.supervised(message.unfit);
+        return;
       case "reload":
         this.#reload();
         return;

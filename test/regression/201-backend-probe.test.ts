@@ -386,7 +386,6 @@ describe("a health checker", () => {
     const checker = new HealthChecker(parameters, {
       log,
       onDown: ({ reason }) => happened(reason.slice(0, 34)),
-      onRecovered: () => happened("recovered"),
       onAnswer: (pgStatus) => happened(pgStatus),
     });
     try {
@@ -395,7 +394,7 @@ describe("a health checker", () => {
       await standby.stop();
       await down;
       checker.setStanding("quarantined");
-      const recovered = until("recovered");
+      const recovered = until("up");
       await standby.start();
       await recovered;
     } finally {

@@ -65,7 +65,6 @@ class Watcher {
       {
         log: this.log,
         onDown: ({ reason }) => this.reports.push({ reason, atMs: performance.now() }),
-        onRecovered: () => undefined,
         onAnswer: (pgStatus) => this.answers.push(pgStatus),
       },
     );

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import type { NodeStatus } from "../../src/wire/ipc/index.ts";
 import { freePorts } from "./ports.ts";
+import { TcpRelay } from "./recording-relay.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,
@@ -22,6 +23,8 @@ export interface LoopbackOptions {
   readonly nodesCount: number;
   /** Lines of every node's pgpool.conf; `DIRECTORY` stands for the cluster's own. */
   readonly config: readonly string[];
+  /** Each node reaches each server through a relay of its own, so that a test can part the two. */
+  readonly hasRelays?: boolean;
 }
 
 interface Ports {
@@ -37,6 +40,8 @@ export class LoopbackCluster {
   readonly directory: string;
   readonly servers: readonly ThrowawayPostgres[];
   readonly nodes: LoopbackNode[] = [];
+  /** By node and server; empty without `hasRelays`. */
+  readonly #relays: TcpRelay[][] = [];
   readonly #remove: () => Promise<void>;
 
   private constructor(
@@ -51,7 +56,13 @@ export class LoopbackCluster {
 
   static async start(options: LoopbackOptions): Promise<LoopbackCluster> {
     const programs = await programDirectory();
-    const wrappers = ["pgpool", "pgquorum", "pcp_detach_node", "pcp_promote_node"];
+    const wrappers = [
+      "pgpool",
+      "pgquorum",
+      "pcp_attach_node",
+      "pcp_detach_node",
+      "pcp_promote_node",
+    ];
     await buildPrograms(programs.path, NODE_PROGRAMS, wrappers);
     const directory = await testDirectory();
     const primary = await ThrowawayPostgres.start();
@@ -68,6 +79,7 @@ export class LoopbackCluster {
       const [clients = 0, pcp = 0, watchdog = 0, heartbeat = 0] = free.slice(id * PORTS_OF_A_NODE);
       return { clients, pcp, watchdog, heartbeat };
     });
+    if (options.hasRelays === true) await cluster.#openRelays(options.nodesCount);
     for (const [id, own] of ports.entries()) {
       writeNodeFiles(cluster, id, ports, options.config);
       const home = join(directory.path, `n${id}`);
@@ -90,7 +102,27 @@ export class LoopbackCluster {
     return leader;
   }
 
+  /** How a node reaches a server; `mangle` may cut it. */
+  relay(nodeId: number, serverId: number): TcpRelay {
+    const relay = this.#relays[nodeId]?.[serverId];
+    if (relay === undefined) throw new Error("the cluster has no relays");
+    return relay;
+  }
+
+  serverPort(nodeId: number, serverId: number): number | undefined {
+    return this.#relays[nodeId]?.[serverId]?.port ?? this.servers[serverId]?.port;
+  }
+
+  async #openRelays(nodesCount: number): Promise<void> {
+    for (let nodeId = 0; nodeId < nodesCount; nodeId += 1) {
+      const relays = this.servers.map(({ port }) => new TcpRelay(port));
+      this.#relays.push(relays);
+      for (const relay of relays) await relay.listen(0);
+    }
+  }
+
   async stop(): Promise<void> {
+    for (const relay of this.#relays.flat()) await relay.close();
     for (const node of this.nodes) {
       node.kill();
       if (process.env.PGQUORUM_SHOW_LOG) process.stderr.write(`\n${node.log}`);
@@ -121,14 +153,15 @@ export class LoopbackNode {
     closeSync(log);
   }
 
+  /** Runs a command of `pgquorum` on it. */
+  async ask(command: string, ...args: readonly string[]): Promise<Ended> {
+    const file = join(this.home, "pgpool.conf");
+    return await run(join(this.#programs, "bin/pgquorum"), [command, "-f", file, ...args]);
+  }
+
   /** Null while it does not answer. */
   async status(): Promise<NodeStatus | null> {
-    const asked = await run(join(this.#programs, "bin/pgquorum"), [
-      "status",
-      "--json",
-      "-f",
-      join(this.home, "pgpool.conf"),
-    ]);
+    const asked = await this.ask("status", "--json");
     return asked.exitCode === 0 ? (JSON.parse(asked.stdout) as NodeStatus) : null;
   }
 
@@ -189,7 +222,7 @@ function writeNodeFiles(
   if (own === undefined) throw new Error("no such node");
   const backends = cluster.servers.flatMap((server, backendId) => [
     `backend_hostname${backendId} = '127.0.0.1'`,
-    `backend_port${backendId} = ${server.port}`,
+    `backend_port${backendId} = ${cluster.serverPort(id, backendId)}`,
     `backend_weight${backendId} = ${backendId === 0 ? 1 : 0}`,
     `backend_data_directory${backendId} = '${server.data}'`,
   ]);

@@ -36,8 +36,6 @@ export interface HealthCheckerOptions {
   readonly log: Log;
   /** All retries have failed. Told again after each period while the backend stays live. */
   readonly onDown: (report: { readonly reason: string; readonly isTimeout: boolean }) => void;
-  /** A quarantined backend answers again. */
-  readonly onRecovered: () => void;
   /** After every check, of backends that are down too. */
   readonly onAnswer: (pgStatus: "up" | "down") => void;
 }
@@ -105,9 +103,6 @@ export class HealthChecker {
         return;
       case "report-down":
         this.#options.onDown({ reason: action.reason, isTimeout: action.isTimeout });
-        return;
-      case "report-recovered":
-        this.#options.onRecovered();
         return;
       case "log":
         this.#log.write(action.level, action.message, action);

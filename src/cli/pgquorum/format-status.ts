@@ -28,6 +28,7 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   const parts = [`${lines.join("\n")}\n`];
   if (watchdog !== null) parts.push(formatWatchdog(watchdog));
   parts.push(formatBackends(view, nowMs));
+  if (status.quarantines.length > 0) parts.push(formatQuarantines(status, nowMs));
   if (status.pauses.length > 0) parts.push(formatPauses(status.pauses, nowMs));
   if (status.cluster !== undefined && status.cluster.intent !== null) {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
@@ -106,6 +107,29 @@ function problemsOf(watchdog: WatchdogView): readonly string[] {
 function whyUnsure({ fence, vip }: WatchdogView): string {
   if (vip !== null && fence === "none") return "nothing takes the address from a frozen node";
   return "enable_consensus_with_half_votes lets two halves elect a leader each";
+}
+
+/** Each node that does not reach a backend wishes it detached; a majority of them decides. */
+function formatQuarantines({ quarantines, watchdog }: NodeStatus, nowMs: number): string {
+  return quarantines
+    .map(({ nodeId, backendId, since, reason, isInForce, canDecide }) => {
+      const votes = new Set(
+        quarantines.filter((one) => one.backendId === backendId).map((one) => one.nodeId),
+      ).size;
+      const needed = watchdog?.neededForQuorum ?? 1;
+      const counted = `${votes} of ${needed} votes to detach it`;
+      const missing = Math.max(0, needed - votes);
+      const why = canDecide
+        ? `${counted}, ${missing} missing`
+        : `${counted}, and no quorum to decide`;
+      const who = nodeId === null ? "this node" : `node ${nodeId}`;
+      const length = formatLength(nowMs - since);
+      const what = isInForce
+        ? `${who} has backend ${backendId} in quarantine for ${length}`
+        : `${who} asked ${length} ago to detach backend ${backendId}`;
+      return `${what}: ${reason} (${why})\n`;
+    })
+    .join("");
 }
 
 function formatPauses(pauses: NodeStatus["pauses"], nowMs: number): string {

@@ -15,6 +15,8 @@ export interface ClusterLink {
   vote(request: ClusterRequest): void;
   /** This node routes by the state of this index. */
   applied(index: number): void;
+  /** Why another node should lead; null when this one may. */
+  fitness(unfit: string | null): void;
   /** The configuration files have changed. */
   reload(): void;
   /** This node is about to stop: leadership and VIP go to another, if there is one. */
@@ -46,6 +48,8 @@ export class WatchdogLink implements ClusterLink {
   /** It ran, so the node does not depend on whoever started it. */
   #hasRun = false;
   #isFatal = false;
+  /** Told again to one that was started again. */
+  #unfit: string | null = null;
 
   constructor(env: Readonly<Record<string, string>>, log: Log, onMessage: ClusterLinkEvents) {
     this.#env = env;
@@ -72,6 +76,11 @@ export class WatchdogLink implements ClusterLink {
 
   applied(index: number): void {
     this.#send({ type: "applied", index });
+  }
+
+  fitness(unfit: string | null): void {
+    this.#unfit = unfit;
+    this.#send({ type: "fitness", unfit });
   }
 
   reload(): void {
@@ -112,7 +121,10 @@ export class WatchdogLink implements ClusterLink {
     });
     this.#child = child;
     child.on("message", (message: FromWatchdog) => {
-      if (message.type === "ready") this.#hasRun = true;
+      if (message.type === "ready") {
+        this.#hasRun = true;
+        if (this.#unfit !== null) this.fitness(this.#unfit);
+      }
       if (message.type === "fatal") this.#isFatal = true;
       this.#onMessage(message);
     });
@@ -169,6 +181,10 @@ export class LoneLink implements ClusterLink {
   /** It is settled already. */
   applied(): void {
     // Nobody else has to know.
+  }
+
+  fitness(): void {
+    // Nobody else could lead.
   }
 
   reload(): void {

@@ -19,7 +19,7 @@ export interface MemberFacts {
 
 /** What keeps this node from serving, and how Pgpool-II calls a node in that state. */
 export interface Trouble {
-  readonly state: "LOST" | "IN NETWORK TROUBLE";
+  readonly state: "LOST" | "IN NETWORK TROUBLE" | null;
   readonly reason: string;
 }
 
@@ -196,7 +196,8 @@ function ownState(
 ): WatchdogNodeState {
   if (state.isStopped) return "SHUTDOWN";
   if (claim.isLeader) return "LEADER";
-  if (facts.trouble !== null) return facts.trouble.state;
+  const troubled = facts.trouble?.state ?? null;
+  if (troubled !== null) return troubled;
   if (claim.leaderId !== null) return "STANDBY";
   const isAlone = !lifecheck.peers.some((peer) => peer.life === "alive");
   const hasLost = lifecheck.peers.some((peer) => peer.life === "lost");

@@ -94,6 +94,11 @@ export class NodeFitness {
     }
   }
 
+  /** The supervisor says why this node should not lead. */
+  supervised(trouble: string | null): void {
+    this.#runner.deliver({ type: "supervised", trouble });
+  }
+
   async stop(): Promise<void> {
     this.#runner.stop();
     await this.#links?.stop();

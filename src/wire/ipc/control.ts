@@ -73,8 +73,25 @@ export interface NodeStatus {
     /** Servers that have not followed the last new primary yet. */
     readonly followingIds: readonly number[];
   };
+  /** Those of this node first. */
+  readonly quarantines: readonly QuarantineStatus[];
   /** Backends on which this node lets nothing begin at the moment. */
   readonly pauses: readonly PauseStatus[];
+}
+
+/** A node that does not reach a backend which the cluster has not given up. */
+export interface QuarantineStatus {
+  /** Of the watchdog. */
+  readonly nodeId: number | null;
+  readonly backendId: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly since: number;
+  /** What that node's health check found. */
+  readonly reason: string;
+  /** That node sends nothing there; else it has only asked for the backend's detachment so far. */
+  readonly isInForce: boolean;
+  /** False: without a quorum nobody can decide. */
+  readonly canDecide: boolean;
 }
 
 export interface PauseStatus {

@@ -19,11 +19,21 @@ export type ToWatchdog =
   | { readonly type: "applied"; readonly index: number }
   /** This node is about to stop: it hands the lead over now, and does not take it again. */
   | { readonly type: "retire" }
+  /** Why another node should lead, as far as the supervisor knows; null when this one may. */
+  | { readonly type: "fitness"; readonly unfit: string | null }
   /** Read the configuration files again. */
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
-export type RequestKind = "detach" | "attach" | "promote" | "maintenance-on" | "maintenance-off";
+export type RequestKind =
+  | "detach"
+  | "attach"
+  | "promote"
+  | "maintenance-on"
+  | "maintenance-off"
+  /** The node that says so keeps away from a backend by itself: known to all until it expires. */
+  | "quarantine"
+  | "release";
 
 /** A wish to change the state of backends, before anybody agreed to it. */
 export interface ClusterRequest {

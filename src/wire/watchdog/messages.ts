@@ -345,6 +345,8 @@ const REQUEST_KINDS: readonly ClusterRequest["kind"][] = [
   "promote",
   "maintenance-on",
   "maintenance-off",
+  "quarantine",
+  "release",
 ];
 
 function readRequest(value: unknown): ClusterRequest | null {

@@ -43,6 +43,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
     pids: { supervisor: 10 + id, watchdog: 20 + id, guardian: 30 + id, workers: [40 + id] },
     workers: { restarts: 0 },
     pauses: [],
+    quarantines: [],
     clients: {
       clients: 0,
       placesMax: 32,

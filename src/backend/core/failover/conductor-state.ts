@@ -114,6 +114,10 @@ export interface ConductorState {
   readonly settledIndex: number;
   /** Granted, not yet begun; at most `QUEUE_MAX`. */
   readonly queue: readonly QueuedRequest[];
+  /** What nodes said of their quarantines and is not committed yet; the newest of each. */
+  readonly quarantineNews: readonly QuarantineNews[];
+  /** Those of them that are proposed. */
+  readonly quarantineSent: readonly QuarantineNews[];
   readonly proposal: Proposal | null;
   /** Nothing is proposed before. */
   readonly retryAtMs: Ms | null;
@@ -136,6 +140,13 @@ export interface QueuedRequest {
   readonly votes: readonly VoteRecord[];
 }
 
+export interface QuarantineNews {
+  readonly nodeId: number;
+  readonly backendId: number;
+  /** Null: it is over. */
+  readonly reason: string | null;
+}
+
 export interface Proposal {
   readonly id: number;
   readonly state: ClusterState;
@@ -146,6 +157,7 @@ export type Purpose =
   | "initial"
   | "configured"
   | "maintenance"
+  | "quarantine"
   | "adopt"
   | "intent"
   /** The intent goes on: what was done for it, or how it is changed, is recorded first. */
@@ -218,6 +230,8 @@ export function newConductor(facts: {
     isOwn: false,
     settledIndex: 0,
     queue: [],
+    quarantineNews: [],
+    quarantineSent: [],
     proposal: null,
     retryAtMs: null,
     nextId: 1,

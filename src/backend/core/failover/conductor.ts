@@ -36,6 +36,12 @@ import { advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
 import { advanceFollow } from "./follow.ts";
 import { isHeldBack, proposeMaintenance } from "./maintenance.ts";
 import { planFailover, type IntentRequest } from "./plan-failover.ts";
+import {
+  forgetCommittedNews,
+  noteQuarantine,
+  proposeQuarantines,
+  quarantinesWakeAtMs,
+} from "./quarantines.ts";
 import { recordOf } from "./run-command.ts";
 import {
   advanceIdleSearch,
@@ -64,11 +70,16 @@ export const conductor: Core<ConductorState, ConductorEvent, ConductorAction> = 
   wakeAtMs(state): Ms | null {
     if (!state.leads || state.proposal !== null) return null;
     const { retryAtMs } = state;
-    const lookAtMs = searchWakeAtMs(state);
+    const lookAtMs = earliest(searchWakeAtMs(state), quarantinesWakeAtMs(state));
     if (retryAtMs === null) return lookAtMs;
     return lookAtMs === null ? retryAtMs : Math.max(retryAtMs, lookAtMs);
   },
 };
+
+function earliest(one: Ms | null, other: Ms | null): Ms | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.min(one, other);
+}
 
 function take(turn: Turn, event: ConductorEvent): void {
   switch (event.type) {
@@ -114,6 +125,7 @@ function advance(turn: Turn): boolean {
   if (proposeConfigured(turn, cluster)) return true;
   const request = turn.state.queue[0];
   if (request !== undefined) return advanceQueue(turn, cluster, request);
+  if (proposeQuarantines(turn, cluster)) return true;
   if (cluster.follow !== null) return advanceFollow(turn, cluster, cluster.follow);
   return advanceIdleSearch(turn, cluster);
 }
@@ -175,7 +187,7 @@ function proposeRequest(turn: Turn, cluster: ClusterState, first: QueuedRequest)
 }
 
 function isIntentRequest(request: ClusterRequest): request is IntentRequest {
-  return request.kind !== "maintenance-on" && request.kind !== "maintenance-off";
+  return request.kind === "detach" || request.kind === "attach" || request.kind === "promote";
 }
 
 function onLeadership(turn: Turn, event: Event<"leadership">): void {
@@ -190,14 +202,16 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
   for (const { request } of turn.state.queue) {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
-  turn.set({ queue: [], task: null, search: null, follow: null });
+  turn.set({ queue: [], quarantineNews: [], task: null, search: null, follow: null });
 }
 
 function onGranted(turn: Turn, event: Event<"granted">): void {
   const { request } = event;
   turn.set({ wallOffsetMs: event.wallMs - turn.nowMs });
   const { leads, queue } = turn.state;
-  if (!leads) {
+  if (request.kind === "quarantine" || request.kind === "release") {
+    noteQuarantine(turn, request, event.votes?.at(-1)?.nodeId ?? null);
+  } else if (!leads) {
     turn.log(`${describe(request)} is ignored: this node does not lead the cluster`);
   } else if (
     queue.some((one) => isSameRequest(one.request, request)) ||
@@ -274,6 +288,9 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
       assert(task !== null, "a task was finished");
       turn.set({ task: null, search: null });
       tellEnd(turn, cluster, task.intent);
+      return;
+    case "quarantine":
+      forgetCommittedNews(turn);
       return;
     case "maintenance":
       turn.set({ queue: turn.state.queue.slice(1), heldBack: new Map() });

@@ -124,6 +124,8 @@ const HARMLESS_KINDS: ReadonlySet<HistoryKind> = new Set([
   "configured",
   "maintenance-on",
   "maintenance-off",
+  "quarantine",
+  "release",
 ]);
 
 function proposePrimary(turn: Turn, cluster: ClusterState, choice: PrimaryChoice): void {

@@ -68,8 +68,6 @@ export type HealthAction =
   /** After each check: what the administrator is shown as pg_status. */
   | { readonly type: "show"; readonly pgStatus: "up" | "down" }
   | { readonly type: "report-down"; readonly reason: string; readonly isTimeout: boolean }
-  /** A quarantined backend answers again. */
-  | { readonly type: "report-recovered" }
   | {
       readonly type: "log";
       readonly level: "log" | "warning";
@@ -170,7 +168,6 @@ function onAlive(state: HealthState, nowMs: Ms): HealthStep {
     const message = `health check retrying on DB node: ${backendId} succeeded`;
     actions.push({ type: "log", level: "log", message });
   }
-  if (state.standing === "quarantined") actions.push({ type: "report-recovered" });
   return { state: wait({ ...state, alarm: "none" }, nowMs), actions };
 }
 
@@ -244,6 +241,7 @@ function conclude(
   const flag = `(timeout:${isTimeout ? 1 : 0})`;
   const line = (text: string): HealthAction => ({ type: "log", level: "log", message: text });
   if (standing === "quarantined") {
+    // The others may see it too by now: they are asked again.
     return [
       {
         type: "log",
@@ -251,6 +249,7 @@ function conclude(
         message: `health check failed on quarantine node ${backendId} ${flag}`,
         detail: "ignoring..",
       },
+      { type: "report-down", reason: `health check: ${message}`, isTimeout },
     ];
   }
   if (cause === "name-resolution") {

@@ -4,3 +4,4 @@
  */
 export * from "./health-check.ts";
 export * from "./health-statistics.ts";
+export * from "./quarantine.ts";

@@ -34,6 +34,8 @@ export interface ClusterState {
   readonly follow: Follow | null;
   /** While it is on, nothing is done to a backend unless a person asks. */
   readonly maintenance: Maintenance | null;
+  /** Backends that single nodes keep away from, at most `QUARANTINES_MAX`. */
+  readonly quarantines: readonly Quarantine[];
   /** What was done, the newest last, at most `HISTORY_MAX`. */
   readonly history: readonly HistoryEntry[];
 }
@@ -48,6 +50,19 @@ export interface BackendStatus {
   /** Wall clock, milliseconds since 1970. */
   readonly changedAt: number;
 }
+
+/** One node does not reach a backend that the others have not given up. Only that node acts on it. */
+export interface Quarantine {
+  readonly nodeId: number;
+  readonly backendId: number;
+  readonly reason: string;
+  /** Wall clock of the leader, milliseconds since 1970, as is the other. */
+  readonly since: number;
+  /** Unless the node confirms it before. */
+  readonly expiresAt: number;
+}
+
+export const QUARANTINES_MAX = 32;
 
 export interface ServerIdentity {
   readonly systemIdentifier: string;
@@ -129,6 +144,7 @@ export function firstClusterState(
     intent: null,
     follow: null,
     maintenance: null,
+    quarantines: [],
     history: [],
   };
 }

@@ -3,12 +3,14 @@ import { fail, succeed, type Result } from "../../../base/index.ts";
 import type { Maintenance } from "../../../wire/ipc/index.ts";
 import {
   BACKENDS_MAX,
+  QUARANTINES_MAX,
   type BackendStatus,
   type ClusterState,
   type Follow,
   type Intent,
   type IntentKind,
   type Progress,
+  type Quarantine,
   type ServerIdentity,
 } from "./cluster-state.ts";
 import {
@@ -71,7 +73,19 @@ function decodeFields(value: unknown): ClusterState {
     intent: fields.optional("intent", decodeIntent),
     follow: fields.optional("follow", decodeFollow),
     maintenance: fields.optional("maintenance", decodeMaintenance),
+    quarantines: fields.list("quarantines", QUARANTINES_MAX, decodeQuarantine),
     history: fields.list("history", HISTORY_MAX, decodeEntry),
+  };
+}
+
+function decodeQuarantine(value: unknown): Quarantine {
+  const fields = new Fields(value, "a quarantine");
+  return {
+    nodeId: fields.integer("nodeId"),
+    backendId: fields.id("backendId"),
+    reason: fields.text("reason", REASON_MAX),
+    since: fields.number("since"),
+    expiresAt: fields.number("expiresAt"),
   };
 }
 

@@ -29,6 +29,8 @@ const KINDS: readonly HistoryKind[] = [
   "promote",
   "maintenance-on",
   "maintenance-off",
+  "quarantine",
+  "release",
   "primary",
   "configured",
 ];

@@ -8,12 +8,12 @@ import type { Ms, Step } from "../../../base/index.ts";
 export * from "./links.ts";
 export * from "./trusted-servers.ts";
 
-export type UnfitCause = "network" | "trusted-servers" | "reported" | "proxy";
+export type UnfitCause = "network" | "trusted-servers" | "reported" | "proxy" | "primary";
 
 export interface Unfit {
   readonly cause: UnfitCause;
-  /** As Pgpool-II calls a node in this trouble. */
-  readonly state: "LOST" | "IN NETWORK TROUBLE";
+  /** As Pgpool-II calls a node in this trouble; null where it has no word for it. */
+  readonly state: "LOST" | "IN NETWORK TROUBLE" | null;
   /** A sentence for an administrator. */
   readonly reason: string;
 }
@@ -53,6 +53,8 @@ export interface FitnessState {
   readonly linkChangedAtMs: Ms;
   readonly isLinkLost: boolean;
   readonly isReportedDead: boolean;
+  /** What the supervisor says of it. */
+  readonly trouble: string | null;
   readonly unfit: Unfit | null;
 }
 
@@ -65,7 +67,9 @@ export type FitnessEvent =
       readonly outcome: "reachable" | "unreachable" | "unknown";
     }
   | { readonly type: "links-seen"; readonly hasLink: boolean }
-  | { readonly type: "reported"; readonly isAlive: boolean };
+  | { readonly type: "reported"; readonly isAlive: boolean }
+  /** The supervisor cannot reach the primary, or can again. */
+  | { readonly type: "supervised"; readonly trouble: string | null };
 
 export type FitnessAction =
   | { readonly type: "ask-proxy"; readonly id: number }
@@ -87,6 +91,7 @@ export function startFitness(rules: FitnessRules, nowMs: Ms): FitnessState {
     linkChangedAtMs: nowMs,
     isLinkLost: false,
     isReportedDead: false,
+    trouble: null,
     unfit: null,
   };
 }
@@ -148,6 +153,8 @@ function note(state: FitnessState, event: FitnessEvent, nowMs: Ms): FitnessState
       return { ...state, hasLink: event.hasLink, linkChangedAtMs: nowMs };
     case "reported":
       return { ...state, isReportedDead: !event.isAlive };
+    case "supervised":
+      return { ...state, trouble: event.trouble };
   }
 }
 
@@ -198,6 +205,7 @@ function judge(state: FitnessState): Unfit | null {
       reason: "an external lifecheck reports this node dead",
     };
   }
+  if (state.trouble !== null) return { cause: "primary", state: null, reason: state.trouble };
   return judgeProxy(state);
 }
 

@@ -21,6 +21,7 @@ const STATUS: NodeStatus = {
   pids: { supervisor: 10, watchdog: 11, guardian: 12, workers: [13, 14] },
   workers: { restarts: 0 },
   pauses: [],
+  quarantines: [],
   clients: {
     clients: 32,
     placesMax: 32,
@@ -65,6 +66,21 @@ failover in progress: detach backend 0, promote 1
     expect(formatStatus({ ...STATUS, pauses }, 6000)).toContain(
       `backend 0 is paused by pgquorum pause for 5 s: 2 connections are still busy; it is resumed in 55 s
 backend 1 is paused by pgquorum pause for 5 s: nothing runs there; it is resumed in 55 s
+`,
+    );
+  });
+
+  it("names who keeps away from a backend, why, and how many votes are missing", () => {
+    const one = { backendId: 1, since: 1000, isInForce: true, canDecide: true };
+    const quarantines = [
+      { ...one, nodeId: 0, reason: "no answer" },
+      { ...one, nodeId: 2, reason: "refused", backendId: 0, isInForce: false },
+      { ...one, nodeId: 2, reason: "refused", canDecide: false },
+    ];
+    expect(formatStatus({ ...STATUS, quarantines }, 6000)).toContain(
+      `node 0 has backend 1 in quarantine for 5 s: no answer (2 of 2 votes to detach it, 0 missing)
+node 2 asked 5 s ago to detach backend 0: refused (1 of 2 votes to detach it, 1 missing)
+node 2 has backend 1 in quarantine for 5 s: refused (2 of 2 votes to detach it, and no quorum to decide)
 `,
     );
   });

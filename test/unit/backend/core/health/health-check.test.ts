@@ -75,8 +75,6 @@ function describeAction(action: HealthAction): string {
       return `pg_status ${action.pgStatus}`;
     case "report-down":
       return `REPORT DOWN ${action.reason}${action.isTimeout ? " (timeout)" : ""}`;
-    case "report-recovered":
-      return "REPORT RECOVERED";
     case "log":
       return [action.level.toUpperCase(), action.message, action.detail, action.hint]
         .filter((part) => part !== undefined)
@@ -184,7 +182,7 @@ describe("the health check of a backend", () => {
     `);
   });
 
-  it("reports a quarantined backend when it is back, and not when it is still lost", () => {
+  it("goes on reporting a quarantined backend that is still lost", () => {
     const story = new HealthStory().deliver({ type: "view-changed", standing: "quarantined" });
     story.fail().wake().succeed();
     expect(story.text).toMatchInlineSnapshot(`
@@ -193,9 +191,9 @@ describe("the health check of a backend", () => {
       0: pg_status down
       0: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
       0: LOG | health check failed on quarantine node 1 (timeout:0) | ignoring..
+      0: REPORT DOWN health check: connection refused
       10000: check
       10000: pg_status up
-      10000: REPORT RECOVERED
       "
     `);
   });
