@@ -106,7 +106,32 @@ describe.each(["session", "transaction"])("in %s mode, reads of a transaction", 
       ["begin", "savepoint a", "t", "insert into u values (1)", "rollback to a", "t", "commit"],
       "sp",
     ],
-    ["stay after COMMIT AND CHAIN", ["begin", "t", "commit and chain", "t", "commit"], "sp"],
+    [
+      "leave again after COMMIT AND CHAIN",
+      [
+        "begin",
+        "insert into u values (1)",
+        "t",
+        "commit and chain",
+        "t",
+        "rollback and chain",
+        "t",
+        "commit",
+      ],
+      "pss",
+    ],
+    [
+      "stay after COMMIT AND CHAIN of a transaction of another level",
+      [
+        "begin",
+        "set transaction isolation level repeatable read",
+        "t",
+        "commit and chain",
+        "t",
+        "commit",
+      ],
+      "pp",
+    ],
   ])("%s", async (_, texts, expected) => {
     expect(await story(client, texts)).toBe(expected);
     expect(await story(client, texts)).toBe(expected);

@@ -85,7 +85,7 @@ export const DIFFERENCES: readonly Difference[] = [
     name: "ROLLBACK TO and a new BEGIN forget no write",
     row: "savepoints",
     scripts:
-      /^(?:around a write that is undone|out of an error|of a read that fails|after a write|undone to a savepoint|BEGIN within a transaction that wrote|COMMIT AND CHAIN|ROLLBACK AND CHAIN)$/,
+      /^(?:around a write that is undone|out of an error|of a read that fails|after a write|undone to a savepoint|BEGIN within a transaction that wrote)$/,
     statements: /^select (?:1 |\*)(?!.*u\d+\.1\*\/)/,
     inTransaction: true,
     configurations: COUNTING_WRITES,

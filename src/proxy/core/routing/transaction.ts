@@ -80,7 +80,8 @@ export class TransactionMemory {
     if (kind === "begin") {
       if (this.#hold === "begun" || !inTransaction) this.#begin(sql);
     } else if (kind === "commit" || kind === "rollback" || kind === "two-phase") {
-      this.#hold = "begun";
+      if (sql.name === "chain" && inTransaction && kind !== "two-phase") this.#beginNext();
+      else this.#hold = "begun";
       this.written.clear();
     } else if (kind === "set") {
       const isReadOnly = sql.name === "transaction_read_only" && sql.destination === "both";
@@ -92,7 +93,17 @@ export class TransactionMemory {
   #begin(sql: SqlClass): void {
     this.written.clear();
     this.#level = sql.name ?? this.#defaultLevel;
-    this.#hold = this.#onWrite === "trans_transaction" && this.#wroteBefore ? "wrote" : null;
+    this.#hold = this.#holdFromStart;
+  }
+
+  /** By AND CHAIN: of the level of the one before, which that may have set itself. */
+  #beginNext(): void {
+    this.#level = null;
+    this.#hold = this.#holdFromStart;
+  }
+
+  get #holdFromStart(): Hold | null {
+    return this.#onWrite === "trans_transaction" && this.#wroteBefore ? "wrote" : null;
   }
 
   #wrote(sql: SqlClass, inTransaction: boolean): void {

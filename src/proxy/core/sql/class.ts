@@ -82,7 +82,8 @@ export interface SqlClass {
   readonly cteNames: readonly string[];
   /**
    * The pool_* name of SHOW POOL_*, the parameter of SET, SHOW and RESET, the name of a prepared
-   * statement, cursor, savepoint or channel, the isolation level of BEGIN. Null when there is none (or for ALL).
+   * statement, cursor, savepoint or channel, the isolation level of BEGIN, `chain` of COMMIT and
+   * ROLLBACK with AND CHAIN. Null when there is none (or for ALL).
    */
   readonly name: string | null;
   /** Temporary tables, views and sequences that the statement makes, without a schema. */

@@ -133,7 +133,7 @@ function classOfForm(seen: Skim): SqlClass | null {
       return plain("begin", levelOf(words));
     case "commit":
     case "end":
-      return plain(words.includes("prepared") ? "two-phase" : "commit");
+      return words.includes("prepared") ? plain("two-phase") : plain("commit", chainOf(words));
     case "rollback":
     case "abort":
       return rollbackClass(seen);
@@ -193,13 +193,20 @@ function levelOf(words: readonly string[]): string | null {
   return first === "read" ? "read committed" : `${first} ${second}`;
 }
 
+/** COMMIT and ROLLBACK with AND CHAIN: another transaction begins. */
+function chainOf(words: readonly string[]): string | null {
+  return words.at(-1) === "chain" && words.at(-2) === "and" ? "chain" : null;
+}
+
 function nameUnlessAll(name: string | undefined): string | null {
   return name === undefined || name === "all" ? null : name;
 }
 
 function rollbackClass(seen: Skim): SqlClass {
   if (seen.words.includes("prepared")) return lexerClass(seen, { kind: "two-phase" });
-  if (!seen.words.includes("to")) return lexerClass(seen, { kind: "rollback" });
+  if (!seen.words.includes("to")) {
+    return lexerClass(seen, { kind: "rollback", name: chainOf(seen.words) });
+  }
   return lexerClass(seen, { kind: "savepoint", name: seen.words.at(-1) ?? null });
 }
 

@@ -33,6 +33,8 @@ describe("the reads of a transaction", () => {
     ["also behind SET TRANSACTION READ ONLY", ["begin", "set transaction read only"], "- -"],
     ["but not behind DDL", ["begin", "create table x (a int)"], "- session"],
     ["not when others begin with it", ["begin; select 1"], "session"],
+    ["again behind COMMIT AND CHAIN", ["begin", WRITE, "commit work and chain"], "- wrote -"],
+    ["not so behind AND NO CHAIN", ["begin", WRITE, "commit and no chain"], "- wrote begun"],
     ["also behind a savepoint", ["begin", "savepoint a"], "- -"],
   ])("may leave %s", (_, texts, expected) => {
     expect(holds(texts)).toBe(expected);
@@ -47,6 +49,16 @@ describe("the reads of a transaction", () => {
   ])("as disable_load_balance_on_write = %s says", (onWrite, expected) => {
     expect(holds(["begin", WRITE, "commit", "begin"], onWrite)).toBe(expected);
   });
+});
+
+test("a transaction that AND CHAIN begins is asked for its level, which the one before may have set", () => {
+  const memory = new TransactionMemory("transaction", "");
+  memory.executed(classifier.classify("begin isolation level read committed"), false, false);
+  expect([memory.hold, memory.asksLevel]).toEqual([null, false]);
+  memory.executed(classifier.classify("rollback and chain"), false, true);
+  expect([memory.hold, memory.asksLevel]).toEqual(["isolation", true]);
+  memory.learnLevels("repeatable read", "read committed");
+  expect([memory.hold, memory.asksLevel]).toEqual(["isolation", false]);
 });
 
 test("the level that a session has by default is asked for once, until it may have changed", () => {
