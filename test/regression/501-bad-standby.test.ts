@@ -127,39 +127,46 @@ describe.each(["session", "transaction"])("in %s mode, under 32 clients that rea
   );
 });
 
-test("a query that is in the way of what a standby replays is answered by another server", async () => {
-  const node = await LoneNode.start({
-    postgres,
-    config: [...CONFIG, "backend_weight0 = 0", "backend_weight2 = 0"],
-  });
-  const reader = await node.client();
-  try {
-    await postgres.query(1, "alter system set max_standby_streaming_delay = '100ms'");
-    await postgres.query(1, "select pg_reload_conf()");
-    await postgres.query(
-      0,
-      "create table conflicted as select generate_series(1, 10) as a",
-      "bench",
-    );
-    await postgres.caughtUp();
-    const slow = reader.query(
-      "select count(*)::int as n from conflicted, lateral generate_series(1, 100000000 + a)",
-    );
-    await until("it runs on the standby", async () => {
-      const sql =
-        "select 1 from pg_stat_activity where query like '%from conflicted, lateral%' and state = 'active' and datname = 'bench'";
-      return (await postgres.query(1, sql)).length > 0;
+test.each([
+  ["a query", 1],
+  ["a query of 200 KiB", 200 * 1024],
+])(
+  "%s that is in the way of what a standby replays is answered by another server",
+  async (_, parameterBytes) => {
+    const node = await LoneNode.start({
+      postgres,
+      config: [...CONFIG, "backend_weight0 = 0", "backend_weight2 = 0"],
     });
-    await postgres.query(0, "truncate conflicted", "bench");
-    expect((await slow).rows).toEqual([{ n: 0 }]);
-    expect(node.log).toMatch(
-      /a read failed on backend 1[^]*40001 canceling statement due to conflict/,
-    );
-  } finally {
-    await reader.end();
-    await node.remove();
-  }
-});
+    const reader = await node.client();
+    try {
+      await postgres.query(1, "alter system set max_standby_streaming_delay = '100ms'");
+      await postgres.query(1, "select pg_reload_conf()");
+      await postgres.query(
+        0,
+        "drop table if exists conflicted; create table conflicted as select generate_series(1, 10) as a",
+        "bench",
+      );
+      await postgres.caughtUp();
+      const slow = reader.query(
+        "select count(*)::int as n from conflicted, lateral generate_series(1, 100000000 + a) where $1 <> ''",
+        ["x".repeat(parameterBytes)],
+      );
+      await until("it runs on the standby", async () => {
+        const sql =
+          "select 1 from pg_stat_activity where query like '%from conflicted, lateral%' and state = 'active' and datname = 'bench'";
+        return (await postgres.query(1, sql)).length > 0;
+      });
+      await postgres.query(0, "truncate conflicted", "bench");
+      expect((await slow).rows).toEqual([{ n: 0 }]);
+      expect(node.log).toMatch(
+        /a read failed on backend 1[^]*40001 canceling statement due to conflict/,
+      );
+    } finally {
+      await reader.end();
+      await node.remove();
+    }
+  },
+);
 
 test.each(["session", "transaction"])(
   "a database that a standby does not have yet is read on the primary (%s mode)",

@@ -424,7 +424,7 @@ export class BackendLink implements FrameSink {
 
   /** The client has waited for the beginning of this reply long enough. */
   #giveHeld(): void {
-    this.read.isUnseen = false;
+    this.read.forget();
     const held = this.read.release();
     if (held !== null) this.owner.relayed(held, 0, held.length);
   }

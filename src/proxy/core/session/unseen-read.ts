@@ -1,7 +1,9 @@
 import { BACKEND, HEADER_BYTES } from "../../../wire/postgres/index.ts";
+import { BATCH_BYTES_MAX } from "./client-batch.ts";
 
-/** A longer read is not kept. */
-const READ_BYTES_MAX = 16 * 1024;
+/** A longer read is not kept; those that are longer than the latter only while they may be moved. */
+const READ_BYTES_MAX = BATCH_BYTES_MAX;
+const KEPT_BYTES_MAX = 16 * 1024;
 /** What begins a reply is held back up to so much. */
 const HELD_BYTES_MAX = 16 * 1024;
 
@@ -75,7 +77,8 @@ export class UnseenRead {
     const length = end - at;
     if (length > READ_BYTES_MAX) return this.forget();
     if (this.#bytes.length < length) {
-      this.#bytes = Buffer.allocUnsafeSlow(Math.max(256, length * 2));
+      const roomBytes = length > KEPT_BYTES_MAX ? length : Math.max(256, length * 2);
+      this.#bytes = Buffer.allocUnsafeSlow(roomBytes);
     }
     // A call to copy costs more than these.
     if (length > 128) input.copy(this.#bytes, 0, at, end);
@@ -88,7 +91,7 @@ export class UnseenRead {
 
   /** It has been answered, or must not be repeated. */
   forget(): void {
-    this.isUnseen = false;
+    this.#over();
     this.hasCare = this.#heldBytes > 0;
   }
 
@@ -99,15 +102,16 @@ export class UnseenRead {
 
   /** The read; what was held of its reply is dropped. */
   take(): Buffer {
+    const read = Buffer.from(this.#bytes.subarray(0, this.#length));
     this.#heldBytes = 0;
     this.forget();
-    return Buffer.from(this.#bytes.subarray(0, this.#length));
+    return read;
   }
 
   /** Whether these bytes of the reply need not be passed on yet; else it counts as seen. */
   holds(input: Buffer, start: number, end: number): boolean {
     if (!this.isUnseen || !beginsReply(input, start, end) || !this.#hold(input, start, end)) {
-      this.isUnseen = false;
+      this.#over();
       return false;
     }
     return true;
@@ -122,6 +126,11 @@ export class UnseenRead {
     this.#held = NOTHING;
     this.#heldBytes = 0;
     return held;
+  }
+
+  #over(): void {
+    this.isUnseen = false;
+    if (this.#bytes.length > 2 * KEPT_BYTES_MAX) this.#bytes = NOTHING;
   }
 
   #hold(input: Buffer, start: number, end: number): boolean {
