@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { Ms } from "../base/index.ts";
 import { monotonicNowMs } from "./clock.ts";
+import { CommandProcesses } from "./command-processes.ts";
 import { letGo, startGuard, throughStarter, type CommandGuard } from "./command-guard.ts";
 import type { CommandRight } from "./command-right.ts";
 import { systemErrorText } from "./files.ts";
@@ -18,11 +19,16 @@ export interface CommandOptions {
   /** Added to (and over) this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** After this the whole group is told to end (TERM), and killed 2 s later; 0 = no limit. */
+  /** After this all of it is told to end (TERM), and killed 2 s later; 0 = no limit. */
   readonly timeoutMs: Ms;
+  /**
+   * A variable of the environment with a value that no other command's begins with: what carries
+   * it belongs to this command, also outside of its process group, and is ended with it.
+   */
+  readonly mark?: { readonly name: string; readonly value: string };
   /** Each line of standard output and standard error, as it comes. */
   readonly onLine?: (line: string) => void;
-  /** Ends the group as a timeout does. */
+  /** Ends it as a timeout does. */
   readonly signal?: AbortSignal;
   /**
    * Also kill the group when this process dies, however it dies. Costs a second small process;
@@ -49,6 +55,12 @@ export interface CommandOutcome {
 export const LINES_MAX = 200;
 export const LINE_CHARACTERS_MAX = 2000;
 const KILL_AFTER_MS = 2000;
+/** What was killed is looked for again, because it may have forked meanwhile. */
+const LOOK_AGAIN_MS = 10;
+const LOOKS_MAX = 50;
+/** Output is read as fast as it comes up to here, then slower: it must not keep us from our work. */
+const FREE_CHARACTERS = 16 * 1024 * 1024;
+const REST_MS = 20;
 /** Output still in the pipes when the command has ended is waited for so long. */
 const DRAIN_MS = 200;
 /** The longest delay that a timer of Node takes. */
@@ -63,7 +75,9 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
   if (right !== undefined && right.untilMs <= monotonicNowMs()) return RIGHT_ENDED;
   // Before the command exists, so that there is no moment in which it has no guard.
   const isGuarded = options.killGroup === true || right !== undefined;
-  const guard = isGuarded ? startGuard() : null;
+  const { mark } = options;
+  const markText = mark === undefined ? null : `${mark.name}=${mark.value}`;
+  const guard = isGuarded ? startGuard(markText) : null;
   const lines = new LineCollector(options.onLine);
   let child: ChildProcess;
   try {
@@ -73,7 +87,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
     return { ...NOT_STARTED, startError: systemErrorText(error) };
   }
   const drained = collect(child, lines);
-  const group = new Group(child);
+  const group = new Group(child, markText);
   if (child.pid !== undefined) guard?.watch(child.pid);
   const ofRight = right === undefined ? null : new RightTimer(right, group, guard);
   if (isGuarded) letGo(child);
@@ -90,7 +104,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandOutcom
   limit.cancel();
   ofRight?.cancel();
   options.signal?.removeEventListener("abort", onAbort);
-  group.finish();
+  await group.finish();
   guard?.dismiss();
   if (ended.startError === null) await Promise.race([drained, delay(DRAIN_MS)]);
   abandonOutput(child);
@@ -118,7 +132,11 @@ function start(options: CommandOptions, isGuarded: boolean): ChildProcess {
   const more = isGuarded ? (["pipe"] as const) : [];
   const child = spawn(starter, words, {
     detached: true,
-    env: { ...process.env, ...options.env },
+    env: {
+      ...process.env,
+      ...options.env,
+      ...(options.mark === undefined ? {} : { [options.mark.name]: options.mark.value }),
+    },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...more],
   });
@@ -151,30 +169,44 @@ class Limit {
   }
 }
 
-/** TERM to the whole group, and KILL when that is ignored. */
+/** TERM to all of it, and KILL when that is ignored. */
 class Group {
   readonly #child: ChildProcess;
+  readonly #processes: CommandProcesses | null;
   #killer: NodeJS.Timeout | null = null;
+  #isEnding = false;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, mark: string | null) {
     this.#child = child;
+    const { pid } = child;
+    this.#processes = pid === undefined ? null : new CommandProcesses(pid, mark);
   }
 
   end(): void {
-    if (this.#killer !== null) return;
-    signalGroup(this.#child, "SIGTERM");
-    this.#killer = setTimeout(() => signalGroup(this.#child, "SIGKILL"), KILL_AFTER_MS);
+    if (this.#isEnding) return;
+    this.#signal("SIGTERM");
+    this.#killer = setTimeout(() => this.#signal("SIGKILL"), KILL_AFTER_MS);
   }
 
   kill(): void {
-    signalGroup(this.#child, "SIGKILL");
+    this.#signal("SIGKILL");
   }
 
-  /** The command has ended: what is left of a group that had to be ended is killed now. */
-  finish(): void {
-    if (this.#killer === null) return;
-    clearTimeout(this.#killer);
-    signalGroup(this.#child, "SIGKILL");
+  /** The command has ended: what is left of one that had to be ended is killed now. */
+  async finish(): Promise<void> {
+    if (!this.#isEnding) return;
+    if (this.#killer !== null) clearTimeout(this.#killer);
+    for (let look = 0; look < LOOKS_MAX && this.#signal("SIGKILL") > 0; look += 1) {
+      await delay(LOOK_AGAIN_MS);
+    }
+  }
+
+  #signal(signal: "SIGTERM" | "SIGKILL"): number {
+    this.#isEnding = true;
+    // Looked for first: a descendant whose parent has ended is not known as one any more.
+    const count = this.#processes?.signal(signal) ?? 0;
+    signalGroup(this.#child, signal);
+    return count;
   }
 }
 
@@ -225,7 +257,14 @@ function collectPipe(pipe: Readable | null, lines: LineCollector): Promise<void>
   const cutter = new LineCutter((line) => lines.add(line));
   lines.cutters.push(cutter);
   pipe.setEncoding("utf8");
-  pipe.on("data", (text: string) => cutter.push(text));
+  let characters = 0;
+  pipe.on("data", (text: string) => {
+    cutter.push(text);
+    characters += text.length;
+    if (characters < FREE_CHARACTERS) return;
+    pipe.pause();
+    setTimeout(() => pipe.resume(), REST_MS);
+  });
   return new Promise((resolve) => {
     pipe.once("close", resolve);
     pipe.once("error", () => resolve());

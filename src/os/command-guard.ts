@@ -27,26 +27,40 @@ const WORTH_TELLING = 0.8;
 
 /**
  * Enters: the group's id, then seconds or `done`, a line each. A new time makes a new sleeper, and
- * only then ends the one before. A sleep that cannot be started kills at once.
+ * only then ends the one before. A sleep that cannot be started kills at once. The argument is the
+ * mark of what belongs to the command: what has it in its environment is killed with the group, a
+ * few times over because it may fork meanwhile.
  */
 const GUARD_SCRIPT = `
+mark=$1
+end_all() {
+  kill -KILL "-$group"
+  if [ -z "$mark" ]; then return; fi
+  for look in 1 2 3; do
+    for file in $(grep -lsaF -e "$mark" /proc/[0-9]*/environ); do
+      pid=\${file#/proc/}
+      kill -KILL "\${pid%/environ}"
+    done
+  done
+}
 read -r group || exit 0
 sleeper=
 while read -r word; do
   if [ "$word" = done ]; then trap "" TERM; kill -TERM 0; exit 0; fi
   before=$sleeper
-  ( sleep "$word"; kill -KILL "-$group" ) </dev/null &
+  ( sleep "$word"; end_all ) </dev/null &
   sleeper=$!
   if [ -n "$before" ]; then kill "$before"; fi
 done
-kill -KILL "-$group"`;
+end_all`;
 
 const STARTER_SCRIPT = 'read -r go <&3 && exec 3<&- && exec "$@"';
 /** Where the starter reads. */
 const STARTER_PIPE = 3;
 
-export function startGuard(): CommandGuard {
-  const guard = spawn("/bin/sh", ["-c", GUARD_SCRIPT], {
+/** @param mark `NAME=value` in the environment of all that belongs to the command. */
+export function startGuard(mark: string | null): CommandGuard {
+  const guard = spawn("/bin/sh", ["-c", GUARD_SCRIPT, "guard", mark ?? ""], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });

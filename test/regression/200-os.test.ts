@@ -256,6 +256,64 @@ describe("a command", () => {
   });
 });
 
+describe("what a command has started", () => {
+  const mark = { name: "PGQUORUM_COMMAND_ID", value: "test-of-the-mark-end" };
+  /** Leaves the group, and waits for nobody. */
+  const ESCAPE = "setsid sh -c 'echo $$; trap \"\" TERM; while :; do sleep 0.05; done' & ";
+
+  it("is ended with it, also when it has left the process group", async () => {
+    const command = `${ESCAPE} sleep 60`;
+    const outcome = await runCommand({ command, mark, timeoutMs: 500 });
+    expect(outcome.timedOut).toBe(true);
+    expect(outcome.lines).toHaveLength(1);
+    // Not a moment later: another command may be started now.
+    expect(isAlive(Number(outcome.lines[0]))).toBe(false);
+  });
+
+  it("is found by descent where the environment was cleared", async () => {
+    const command = `env -i setsid sh -c 'echo $$; sleep 60; true'; true`;
+    const outcome = await runCommand({ command, mark, timeoutMs: 300 });
+    expect(isAlive(Number(outcome.lines[0]))).toBe(false);
+  });
+
+  it("is left alone when the command ends of itself, and nobody else is touched ever", async () => {
+    const other = { name: mark.name, value: "test-of-the-mark" };
+    const kept = await runCommand({ command: ESCAPE, mark: other, timeoutMs: 5000 });
+    await runCommand({ command: "sleep 60", mark, timeoutMs: 100 });
+    const pid = Number(kept.lines[0]);
+    expect(isAlive(pid)).toBe(true);
+    process.kill(pid, "SIGKILL");
+  });
+
+  it("is killed when its right ends while whoever started it is frozen", async () => {
+    const parent = await startProgram(`
+      import { CommandRight, monotonicNowMs, runCommand } from "./os/index.ts";
+      const right = new CommandRight(monotonicNowMs() + 1000);
+      const command = ${JSON.stringify(`${ESCAPE} wait`)};
+      const mark = { name: "PGQUORUM_COMMAND_ID", value: "frozen-end" };
+      await runCommand({ command, mark, timeoutMs: 0, right, onLine: console.log });
+    `);
+    const pid = Number(await firstOutput(parent));
+    parent.kill("SIGSTOP");
+    await until(() => !isAlive(pid));
+    parent.kill("SIGKILL");
+  });
+
+  it("may say as much as it likes: memory is bounded, and others get their turn", async () => {
+    const before = process.memoryUsage().rss;
+    let turnsCount = 0;
+    const turns = setInterval(() => (turnsCount += 1), 5);
+    const startedMs = performance.now();
+    const outcome = await runCommand({ command: "yes | head -c 24000000", timeoutMs: 0 });
+    const tookMs = performance.now() - startedMs;
+    clearInterval(turns);
+    expect(outcome.exitCode).toBe(0);
+    expect(outcome.lines).toHaveLength(200);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
+    expect(turnsCount).toBeGreaterThan(tookMs / 50);
+  });
+});
+
 describe("the log", () => {
   const base = {
     linePrefix: "%a[%p] %l: ",

@@ -1,11 +1,13 @@
 /** Runs the administrator's commands for failover, failback and following a new primary. */
 import type { Ms } from "../../base/index.ts";
-import type { CommandEnv } from "../core/failover/index.ts";
+import { LineAllowance, type CommandEnv } from "../core/failover/index.ts";
 import type { CommandKind } from "../core/status/index.ts";
 import { OUTPUT_TAIL_MAX } from "../core/status/index.ts";
-import { runCommand, type CommandRight, type Log } from "../../os/index.ts";
+import { monotonicNowMs, runCommand, type CommandRight, type Log } from "../../os/index.ts";
 
 export interface FailoverCommand {
+  /** No other command of this node, or of another on this machine, has it. */
+  readonly runName: string;
   readonly kind: CommandKind;
   readonly text: string;
   readonly env: CommandEnv;
@@ -22,9 +24,9 @@ export interface FailoverCommandEnd {
 }
 
 /**
- * Runs it to its end, or to that of its time. It dies with this process, and
- * with this node's right to lead: a command that outlived that could meet the one of the next
- * leader.
+ * Runs it to its end, or to that of its time. It dies with this process, and with this node's
+ * right to lead: a command that outlived that could meet the one of the next leader. When it is
+ * ended, all that carries its PGQUORUM_COMMAND_ID is ended too, wherever it has gone.
  *
  * @param signal asks it to end: it may clean up for a moment.
  */
@@ -34,14 +36,20 @@ export async function runFailoverCommand(
   right: CommandRight,
   signal: AbortSignal,
 ): Promise<FailoverCommandEnd> {
+  const allowance = new LineAllowance(monotonicNowMs());
+  const write = (lines: readonly string[]): void => {
+    for (const line of lines) log.write("log", `${command.kind} command: ${line}`);
+  };
   const outcome = await runCommand({
     command: command.text,
     env: { ...command.env },
+    mark: { name: "PGQUORUM_COMMAND_ID", value: command.runName },
     timeoutMs: command.timeoutMs,
     right,
     signal,
-    onLine: (line) => log.write("log", `${command.kind} command: ${line}`),
+    onLine: (line) => write(allowance.take(line, monotonicNowMs())),
   });
+  write(allowance.end());
   const said = outcome.startError ?? outcome.lines.join("\n");
   return {
     exitCode: outcome.exitCode,

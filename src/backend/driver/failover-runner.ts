@@ -76,7 +76,9 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     const { commandId } = action;
     const stop = new AbortController();
     const right = new CommandRight(leadUntilMs);
-    const ended = runFailoverCommand(action, log, right, stop.signal);
+    // With its end: no other begins like it.
+    const runName = `${options.origin}-${commandId}-end`;
+    const ended = runFailoverCommand({ ...action, runName }, log, right, stop.signal);
     running.set(commandId, { stop, right, ended });
     const end = await ended;
     running.delete(commandId);

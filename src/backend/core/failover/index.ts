@@ -11,6 +11,7 @@ export type {
   ConductorEvent,
   ConductorState,
 } from "./conductor-state.ts";
+export { LineAllowance } from "./line-allowance.ts";
 export { formatCommand, type CommandFacts } from "./command-text.ts";
 export { failoverSettings } from "./settings.ts";
 export type { FailoverBackend, FailoverSettings } from "./settings.ts";
