@@ -39,3 +39,4 @@ export {
   type FailoverRunner,
   type FailoverRunnerOptions,
 } from "./driver/failover-runner.ts";
+export { HistoryFile, historyFilePath, readHistoryFile } from "./driver/history-file.ts";

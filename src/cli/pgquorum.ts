@@ -20,6 +20,8 @@ import { checkConfig } from "./pgquorum/check-config.ts";
 import { explainRouting, type ExplainOptions } from "./pgquorum/explain-routing.ts";
 import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatQueues } from "./pgquorum/format-queues.ts";
+import { showHistory, type HistoryOptions } from "./pgquorum/history.ts";
+import { setMaintenance, type MaintenanceOptions } from "./pgquorum/maintenance.ts";
 import { pauseBackend, resumeBackend, type PauseOptions } from "./pgquorum/pause-backend.ts";
 import { switchover, type SwitchoverOptions } from "./pgquorum/switchover.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
@@ -123,6 +125,30 @@ program
   .option("--to <backend>", "the standby; else the one that commits wait for, or is least behind")
   .option("--dry-run", "check everything, change nothing")
   .action((options: SwitchoverOptions) => switchover(options));
+
+program
+  .command("maintenance")
+  .description(
+    `while it is on, the cluster does nothing to a backend by itself: no failover, no failback. What a
+person asks for is done as ever. Every node and "pgquorum status" show it.`,
+  )
+  .argument("<on|off>", "whether it begins or ends")
+  .option(...configOption)
+  .option(...jsonOption)
+  .option("--reason <text>", "for those who see it", "")
+  .action((turn: string, options: MaintenanceOptions) => setMaintenance(turn, options));
+
+program
+  .command("history")
+  .description(
+    `show what was done to the backends: every failover, failback and promotion with who asked for it,
+when each step was taken, and what became of the commands. Of a node that is stopped its file is read.`,
+  )
+  .option(...configOption)
+  .option(...jsonOption)
+  .option("--limit <count>", "the newest so many", "10")
+  .option("--epoch <number>", "only what happened in this epoch")
+  .action((options: HistoryOptions) => showHistory(options));
 
 program
   .command("explain-routing")

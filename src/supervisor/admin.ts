@@ -2,6 +2,7 @@
  * Part of the supervisor's root: what administrators may ask of this node, over PCP and over the
  * control socket, joined to what the node can do.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { fail, succeed, type Ms, type Result } from "../base/index.ts";
 import { liveBackends, showPoolStatus, type Config } from "../config/index.ts";
 import { formatLocalTime, monotonicNowMs, readTextFile, type Log } from "../os/index.ts";
@@ -20,7 +21,9 @@ import {
   type ControlRequest,
   type ClusterView,
   type ActivityName,
+  type Maintenance,
   type NodeActivity,
+  type NodeHistory,
   type NodeList,
   type NodeStatus,
   type QueueRow,
@@ -41,6 +44,7 @@ export interface AdminNode {
   readonly workerPids: readonly number[];
   readonly pauses: BackendPauses;
   status(): NodeStatus;
+  history(): NodeHistory;
   listClients(): Promise<NodeList<ClientRow>>;
   listQueues(): Promise<NodeList<QueueRow>>;
   activity(what: ActivityName): Promise<NodeActivity>;
@@ -122,6 +126,10 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
     }
     case "switchover-check":
       return succeed(await node.reportOnSwitchover(request.to));
+    case "history":
+      return succeed(node.history());
+    case "maintenance":
+      return await setMaintenance(node, request);
     case "pause":
     case "resume": {
       const { backendId } = request;
@@ -134,6 +142,39 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
       return succeed(await node.pauses.pause(backendId, how));
     }
   }
+}
+
+/** The majority needs a few milliseconds; the one who asks gives us ten seconds. */
+const AGREEMENT_MS: Ms = 5000;
+const LOOK_EVERY_MS: Ms = 20;
+
+async function setMaintenance(
+  node: AdminNode,
+  { isOn, reason, by }: Extract<ControlRequest, { readonly command: "maintenance" }>,
+): Promise<Result<Maintenance | null, string>> {
+  const { nodeId } = node.config;
+  const where = nodeId === null ? "" : ` on node ${nodeId}`;
+  const before = node.view.maintenance;
+  if (!isOn && before === null) return succeed(null);
+  const asked = await node.request({
+    kind: isOn ? "maintenance-on" : "maintenance-off",
+    backendIds: [],
+    confirmed: true,
+    switchoverTo: null,
+    reason,
+    by: `${by}${where}`,
+  });
+  if (!asked.ok) return asked;
+  const isAgreed = (now: Maintenance | null): boolean =>
+    isOn ? now !== null && now.reason === reason : now === null;
+  const deadlineMs = monotonicNowMs() + AGREEMENT_MS;
+  while (!isAgreed(node.view.maintenance)) {
+    if (monotonicNowMs() > deadlineMs) {
+      return fail('the cluster has not agreed yet; "pgquorum status" tells when it has');
+    }
+    await sleep(LOOK_EVERY_MS);
+  }
+  return succeed(node.view.maintenance);
 }
 
 function statusAt(status: NodeStatus, nowMs: Ms): NodeStatus {

@@ -9,6 +9,8 @@ import {
   DelayCommand,
   failoverSettings,
   firstClusterState,
+  HistoryFile,
+  historyFilePath,
   makeClusterView,
   NO_MARKS,
   NOTHING_SEEN,
@@ -39,6 +41,7 @@ import {
   type FromWorker,
   type HealthRow,
   type Maintenance,
+  type NodeHistory,
   type NodeStatus,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
@@ -84,6 +87,7 @@ export class BackendCare {
   #leads = false;
   readonly #replication: ReplicationCare;
   readonly #delayCommand: DelayCommand;
+  readonly #history: HistoryFile;
   #writing: Promise<void> = Promise.resolve();
   #view: ClusterView;
 
@@ -92,7 +96,9 @@ export class BackendCare {
     this.#config = options.config;
     this.#log = options.log;
     this.#delayCommand = new DelayCommand(options.log);
-    const path = statusFilePath(options.config.work_dir);
+    const { work_dir, nodeId } = options.config;
+    this.#history = new HistoryFile(historyFilePath(work_dir, nodeId), options.log);
+    const path = statusFilePath(work_dir);
     const downIds = options.discardStatus ? new Set<number>() : readStatusFile(path, options.log);
     const ids = options.config.backends.map((backend) => backend.id);
     this.#initial = firstClusterState(ids, downIds, Date.now());
@@ -145,9 +151,16 @@ export class BackendCare {
     return this.#view;
   }
 
+  get history(): NodeHistory {
+    return { entries: this.#history.read(), running: this.#cluster?.intent ?? null };
+  }
+
   get summary(): NonNullable<NodeStatus["cluster"]> {
     const intent = this.#cluster?.intent ?? null;
+    const last = this.#cluster?.history.at(-1);
+    const isWithout = this.#cluster?.primaryId === null && last?.outcome === "failed";
     return {
+      failure: isWithout ? last.problem : null,
       epoch: this.#cluster?.epoch ?? 0,
       intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
       followingIds: this.#cluster?.follow?.remainingIds ?? [],
@@ -179,6 +192,7 @@ export class BackendCare {
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
     await this.#failover?.stop();
     await this.#writing;
+    await this.#history.close();
   }
 
   onLeadership(isLeader: boolean): void {
@@ -217,6 +231,7 @@ export class BackendCare {
     this.#tellStandings();
     const path = statusFilePath(this.#config.work_dir);
     this.#writing = this.#writing.then(() => writeStatusFile(path, state, this.#log));
+    this.#history.record(state);
     this.#options.onView();
   }
 

@@ -31,6 +31,7 @@ import {
   type FromWatchdog,
   type ActivityName,
   type NodeActivity,
+  type NodeHistory,
   type NodeList,
   type NodeStatus,
   type QueueRow,
@@ -259,6 +260,10 @@ export class Node {
       quarantines: this.#care.quarantines,
       pauses: this.pauses.status,
     };
+  }
+
+  history(): NodeHistory {
+    return this.#care.history;
   }
 
   async listClients(): Promise<NodeList<ClientRow>> {

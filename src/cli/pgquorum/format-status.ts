@@ -2,10 +2,11 @@ import {
   roleOf,
   type BackendView,
   type ClusterView,
+  type Maintenance,
   type NodeStatus,
   type WatchdogView,
 } from "../../wire/ipc/index.ts";
-import { formatTable } from "./table.ts";
+import { formatTable, visible } from "./table.ts";
 
 /**
  * What `pgquorum status` prints.
@@ -33,7 +34,19 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   if (status.cluster !== undefined && status.cluster.intent !== null) {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
   }
+  const failure = status.cluster?.failure ?? null;
+  if (failure !== null) {
+    parts.push(`the last failover FAILED: ${visible(failure)}; see "pgquorum history"\n`);
+  }
+  if (view.maintenance !== null) parts.push(formatMaintenance(view.maintenance, nowMs));
   return parts.join("\n");
+}
+
+/** `pgquorum maintenance` prints it too. */
+export function formatMaintenance({ since, by, reason }: Maintenance, nowMs: number): string {
+  const why = reason === "" ? "" : `: ${visible(reason)}`;
+  const length = formatLength(nowMs - since);
+  return `maintenance is on for ${length} by ${visible(by)}${why}; no failover happens by itself\n`;
 }
 
 function formatRestarts(count: number): string {

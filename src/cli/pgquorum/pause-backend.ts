@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { fail, succeed, type Result } from "../../base/index.ts";
 import {
   PAUSE_MS_MAX,
   type ControlRequest,
   type NodeStatus,
   type PauseStatus,
 } from "../../wire/ipc/index.ts";
-import { askNode, EXIT_FAILED, type AskFailure } from "./ask-node.ts";
+import { askNode, EXIT_FAILED } from "./ask-node.ts";
+import { complain, mistake, wholeNumber } from "./complain.ts";
 import { formatBusy } from "./format-status.ts";
 
 export interface PauseOptions {
@@ -61,19 +61,4 @@ export async function resumeBackend(
   if (!resumed.ok) return complain(resumed.error);
   const what = resumed.value === true ? "is resumed" : "was not paused";
   process.stdout.write(`backend ${backendId.value} ${what}\n`);
-}
-
-function wholeNumber(text: string, what: string, max: number): Result<number, AskFailure> {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= max) return succeed(value);
-  return fail(mistake(`${what} must be a whole number up to ${max}, not "${text}"`));
-}
-
-function mistake(text: string): AskFailure {
-  return { text: `${text}\n`, exitCode: EXIT_FAILED };
-}
-
-function complain({ text, exitCode }: AskFailure): void {
-  process.stderr.write(`pgquorum: ${text}`);
-  process.exitCode = exitCode;
 }

@@ -9,7 +9,7 @@ import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
  * The control socket: how `pgquorum status` and its kin ask a running node. A client sends one
  * line of JSON, gets one line of JSON back, and the node closes the connection.
  */
-export const CONTROL_QUESTIONS = ["status", "nodes", "clients", "queues"] as const;
+export const CONTROL_QUESTIONS = ["status", "nodes", "clients", "queues", "history"] as const;
 
 export type ControlQuestion = (typeof CONTROL_QUESTIONS)[number];
 
@@ -20,7 +20,14 @@ export type ControlRequest =
   | { readonly command: "resume"; readonly backendId: number }
   /** Whether that backend, or the best standby for null, can take over now; nothing is changed. */
   | { readonly command: "switchover-check"; readonly to: number | null }
-  | { readonly command: "explain-routing"; readonly question: RouteQuestion };
+  | { readonly command: "explain-routing"; readonly question: RouteQuestion }
+  | {
+      readonly command: "maintenance";
+      readonly isOn: boolean;
+      readonly reason: string;
+      /** The user's name. */
+      readonly by: string;
+    };
 
 /** Within which a pause may be asked for. */
 export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
@@ -28,7 +35,8 @@ export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
  * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
- * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a boolean for `resume`: whether the backend was paused.
+ * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a NodeHistory
+ * for `history`, a Maintenance (null when it is off) for `maintenance`, a boolean for `resume`: whether the backend was paused.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
@@ -70,6 +78,8 @@ export interface NodeStatus {
     readonly epoch: number;
     /** The failover that is running, in words, or null. */
     readonly intent: string | null;
+    /** Of the last failover, while it has left the cluster without a primary; else null. */
+    readonly failure: string | null;
     /** Servers that have not followed the last new primary yet. */
     readonly followingIds: readonly number[];
   };
@@ -92,6 +102,14 @@ export interface QuarantineStatus {
   readonly isInForce: boolean;
   /** False: without a quorum nobody can decide. */
   readonly canDecide: boolean;
+}
+
+/** The answer to `history`; both are of `backend/core/status`. */
+export interface NodeHistory {
+  /** What is over, the oldest first. */
+  readonly entries: readonly unknown[];
+  /** What is under way, or null. */
+  readonly running: unknown;
 }
 
 export interface PauseStatus {
@@ -131,6 +149,7 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
       to: numberIn(value, "to", 0, Number.MAX_SAFE_INTEGER),
     });
   }
+  if (value.command === "maintenance") return parseMaintenance(value);
   if (value.command !== "pause" && value.command !== "resume") {
     const known = [
       ...CONTROL_QUESTIONS,
@@ -138,6 +157,7 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
       "resume",
       "explain-routing",
       "switchover-check",
+      "maintenance",
     ].join(", ");
     return fail(`unknown command; this node knows ${known}`);
   }
@@ -147,6 +167,17 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   const forMs = numberIn(value, "forMs", 1, PAUSE_MS_MAX);
   if (forMs === null) return fail(`forMs must be a whole number from 1 to ${PAUSE_MS_MAX}`);
   return succeed({ command: "pause", backendId, forMs });
+}
+
+function parseMaintenance(value: object): Result<ControlRequest, string> {
+  const given = new Map<string, unknown>(Object.entries(value));
+  const isOn = given.get("isOn");
+  const reason = given.get("reason");
+  const by = given.get("by");
+  if (typeof isOn !== "boolean" || typeof reason !== "string" || typeof by !== "string") {
+    return fail("maintenance has isOn, which is true or false, and the texts reason and by");
+  }
+  return succeed({ command: "maintenance", isOn, reason, by });
 }
 
 function parseRouteQuestion(value: object): Result<ControlRequest, string> {

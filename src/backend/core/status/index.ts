@@ -5,7 +5,7 @@
 export * from "./cluster-state.ts";
 export * from "./history.ts";
 export * from "./decode-cluster-state.ts";
-export { decodeHistoryEntry } from "./decode-history.ts";
+export * from "./history-lines.ts";
 export * from "./local-marks.ts";
 export * from "./status-text.ts";
 export * from "./choose-primary.ts";

@@ -33,7 +33,7 @@ const STATUS: NodeStatus = {
   },
   watchdog: threeNodes,
   view: twoBackends,
-  cluster: { epoch: 3, intent: "detach backend 0, promote 1", followingIds: [] },
+  cluster: { epoch: 3, intent: "detach backend 0, promote 1", failure: null, followingIds: [] },
 };
 
 describe("pgquorum status", () => {
@@ -55,6 +55,21 @@ backend  host       port   status  role     pg_status  pg_role  timeline  weight
 
 failover in progress: detach backend 0, promote 1
 `);
+  });
+
+  it("says that maintenance is on, and that the last failover has failed", () => {
+    const maintenance = { since: 5000, by: "root on node 1", reason: "new disks" };
+    const view = { ...STATUS.view, maintenance };
+    const failure = "failover_command for node 0 ended with status 1";
+    const cluster = { epoch: 3, intent: null, failure, followingIds: [] };
+    expect(
+      formatStatus({ ...STATUS, view, cluster }, 65_000)
+        .split("\n\n")
+        .slice(-2),
+    ).toEqual([
+      'the last failover FAILED: failover_command for node 0 ended with status 1; see "pgquorum history"',
+      "maintenance is on for 1 min by root on node 1: new disks; no failover happens by itself\n",
+    ]);
   });
 
   it("names a backend that is paused, and says how long yet", () => {

@@ -33,6 +33,14 @@ describe("the control socket", () => {
     });
   });
 
+  it("takes maintenance with all that it needs", () => {
+    const request = { command: "maintenance", isOn: true, reason: "disks", by: "root" };
+    expect(parseControlRequest(JSON.stringify(request))).toEqual({ ok: true, value: request });
+    for (const name of ["isOn", "reason", "by"]) {
+      expect(parseControlRequest(JSON.stringify({ ...request, [name]: 1 })).ok).toBe(false);
+    }
+  });
+
   it("tells an answer, a refusal and nonsense apart", () => {
     expect(parseControlReply('{"ok":true,"value":[1]}')).toEqual({
       ok: true,
