@@ -204,6 +204,7 @@ function handlersOf(node: AdminNode): PcpHandlers {
         formatTime: formatLocalTime,
         nowMs: Date.now(),
         placesMax: node.config.num_init_children,
+        idleSecondsMax: node.config.client_idle_limit,
       };
       return poolRows(await node.activity("activity"))
         .filter(({ worker }) => processId === 0 || worker.workerPid === processId)

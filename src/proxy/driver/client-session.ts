@@ -402,6 +402,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       formatTime: formatLocalTime,
       compat: config.pgpool_compat_version,
       placesMax: config.num_init_children,
+      idleSecondsMax: config.client_idle_limit,
       nowMs: Date.now(),
       clients: null,
       queues: null,

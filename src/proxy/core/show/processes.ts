@@ -18,6 +18,8 @@ export interface ProcessData {
   readonly nowMs: number;
   /** num_init_children: so many rows has SHOW POOL_PROCESSES. */
   readonly placesMax: number;
+  /** client_idle_limit; 0: none. */
+  readonly idleSecondsMax: number;
 }
 
 /** SHOW POOL_PROCESSES: a row for each place for a client, the free ones last. */
@@ -76,10 +78,12 @@ export function poolRows({ workers }: NodeActivity): readonly PoolRow[] {
 }
 
 /** All columns of 4.7; earlier releases have fewer. The last statement is not kept. */
-export function poolCells(row: PoolRow, { formatTime, nowMs }: ProcessData): string[] {
+export function poolCells(row: PoolRow, data: ProcessData): string[] {
+  const { formatTime, nowMs } = data;
   const { worker, poolId, connection, client } = row;
   const isIdle = client?.state === "idle" || client?.state === "idle in transaction";
-  const idleSeconds = client !== null && isIdle ? (nowMs - client.stateSince) / 1000 : 0;
+  const idleMs = client !== null && isIdle ? nowMs - client.stateSince : 0;
+  const idleSeconds = Math.max(0, Math.trunc(idleMs / 1000));
   const { leftAt } = connection;
   return [
     ...processCells(worker, formatTime),
@@ -90,7 +94,7 @@ export function poolCells(row: PoolRow, { formatTime, nowMs }: ProcessData): str
     formatTime(connection.openedAt),
     client === null ? "" : formatTime(client.connectedAt),
     leftAt === null ? "" : formatTime(leftAt),
-    String(Math.max(0, Math.trunc(idleSeconds))),
+    client === null ? "0" : idleText(idleSeconds, data.idleSecondsMax),
     "3",
     "0",
     String(connection.usedCount),
@@ -102,6 +106,14 @@ export function poolCells(row: PoolRow, { formatTime, nowMs }: ProcessData): str
     client === null || client.port === null ? "" : String(client.port),
     "",
   ];
+}
+
+/** `2 (1:38 before client disconnected)` where client_idle_limit is set. */
+function idleText(seconds: number, secondsMax: number): string {
+  if (secondsMax === 0) return String(seconds);
+  const left = Math.max(0, secondsMax - seconds);
+  const rest = `${Math.trunc(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  return `${seconds} (${rest} before client disconnected)`;
 }
 
 const STATUS_FREE = "Wait for connection";

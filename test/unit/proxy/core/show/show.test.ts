@@ -33,6 +33,7 @@ function data(own: Partial<ShowData> = {}): ShowData {
     compat: "4.7",
     nowMs: 100_000,
     placesMax: 4,
+    idleSecondsMax: 0,
     ...own,
   };
 }
@@ -269,6 +270,14 @@ test("SHOW POOL_POOLS lists the server connections with who uses them", () => {
     "100|at 1|9|0|1|shop|alice|at 3|at 5||99|3|0|1|71|1|Idle in transaction|1|10.0.0.1|50000|",
     "100|at 1|9|1|0|shop|alice|at 3||at 4|0|3|0|1|72|0|Wait for connection|0|||",
   ]);
+});
+
+test("SHOW POOL_POOLS says when client_idle_limit will end a client", () => {
+  const [first, , free] = shown("pool_pools", { idleSecondsMax: 160 });
+  expect(first).toContain("|at 5||99 (1:01 before client disconnected)|3|");
+  expect(free).toContain("|at 4|0|3|");
+  const [late] = shown("pool_pools", { idleSecondsMax: 10 });
+  expect(late).toContain("|99 (0:00 before client disconnected)|");
 });
 
 test.each([
