@@ -1,7 +1,8 @@
 import { assert, failure, type Failure, type Result } from "../../../base/index.ts";
-import { buildReady, FRONTEND, HEADER_BYTES, READY, SYNC } from "../../../wire/postgres/index.ts";
+import { buildReady, FRONTEND, HEADER_BYTES, READY } from "../../../wire/postgres/index.ts";
 import type { ShowAnswer } from "../show/index.ts";
-import { type ClassifyBytes, type SqlClass } from "../sql/index.ts";
+import type { ClassifyBytes } from "../sql/index.ts";
+import { ApartFromBatch } from "./apart-from-batch.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { BatchForwarder } from "./batch-forwarder.ts";
 import {
@@ -13,11 +14,11 @@ import {
   UNREAD_SQL,
 } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
-import { EverywhereOutcome } from "./everywhere-outcome.ts";
 import { HeldInput } from "./held-input.ts";
 import type { LinkClaims } from "./link-claims.ts";
 import { OwnMessages } from "./own-messages.ts";
-import { HIDDEN, SENT, type ReplyWatcher } from "./pending-replies.ts";
+import { HIDDEN, SENT } from "./pending-replies.ts";
+import { SentStatements } from "./sent-statements.ts";
 import type { SessionRouting } from "./session-routing.ts";
 import type { StatementLog } from "./statement-log.ts";
 import type { StateCarrier } from "./state-carrier.ts";
@@ -46,7 +47,6 @@ export interface ClientStreamOptions {
 export class ClientStream {
   readonly #o: ClientStreamOptions;
   readonly #talk: Conversation;
-  readonly #routing: SessionRouting;
   readonly #claims: LinkClaims;
   readonly #batch: ClientBatch;
   readonly #forwarder: BatchForwarder;
@@ -58,16 +58,13 @@ export class ClientStream {
   #bodyLink: BackendLink | null = null;
   /** A batch failed here: the server that the client believes in skips to Sync. */
   #discards = false;
-  /** All of the unfinished batch leaves no trace in the transaction that it runs in. */
-  #isTraceless = false;
-  /** Where what the batch describes was prepared before it. */
-  #supplied: BackendLink | null = null;
   readonly #own: OwnMessages;
+  readonly #sent: SentStatements;
+  readonly #apart: ApartFromBatch;
 
   constructor(o: ClientStreamOptions) {
     this.#o = o;
     this.#talk = o.talk;
-    this.#routing = o.routing;
     this.#claims = o.claims;
     const { statements, links } = o.talk;
     const batch = new ClientBatch(statements, o.classify, o.readsText || o.log.isOn);
@@ -79,7 +76,9 @@ export class ClientStream {
         this.#discards = true;
       },
     });
+    this.#sent = new SentStatements({ ...o, own: this.#own });
     this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
+    this.#apart = new ApartFromBatch(o.talk, batch, this.#forwarder);
   }
 
   /** The rest of a message that began there is still to come. */
@@ -89,7 +88,7 @@ export class ClientStream {
 
   /** A batch waits for what is prepared on this link: on another one it would be lacking again. */
   waitsForSupplied(link: BackendLink): boolean {
-    return this.#supplied === link && this.#talk.waitsFor === "drained";
+    return this.#apart.isWaitedFor(link);
   }
 
   /** @param bytes valid during the call, and longer where a port stopped their source. */
@@ -219,7 +218,7 @@ export class ClientStream {
       this.#talk.waitFlushed(unfinished);
       return at;
     }
-    if (unfinished !== null && this.#endsTraceless(unfinished)) return at;
+    if (unfinished !== null && this.#apart.endTraceless(unfinished)) return at;
     const links = this.#claims.forStatement(sql, text);
     if (links === "failed") return this.#stream(null, stop, end);
     if (links === "wait") return at;
@@ -237,10 +236,10 @@ export class ClientStream {
     const query = isAlone
       ? prepared.prepareForQuery(sql, first, failedText)
       : prepared.passQuery(sql, first, failedText);
-    const mayMove = isWhole && isAlone && this.#isReadFor(first) && first.pending.isIdle;
+    const mayMove = isWhole && isAlone && this.#sent.isReadFor(first) && first.pending.isIdle;
     for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
-    const outcome = this.#outcomeOf(links, query.watcher);
+    const outcome = this.#sent.outcomeOf(links, query.watcher);
     for (let i = 0; i < links.length; i += 1) {
       const link = links[i] as BackendLink;
       this.#o.log.sent(link.backendId, text);
@@ -251,25 +250,9 @@ export class ClientStream {
     }
     if (mayMove) first.read.keep(input, at, stop, false);
     else if (first.read.isUnseen) first.read.forget();
-    this.#executed(sql, links);
+    this.#sent.executed(sql, links);
     this.#talk.batchEndsWithReady = true;
     return this.#stream(links[0] as BackendLink, stop, end);
-  }
-
-  /**
-   * What the Query needs is prepared before it, which takes a snapshot; START TRANSACTION may not be
-   * preceded by one, though it may by this batch. So the batch ends first, and the client does not see it.
-   */
-  #endsTraceless(link: BackendLink): boolean {
-    const { pending } = link;
-    const isOutside = link.status === READY.idle && !pending.isSkipping && !pending.hasCopied;
-    if (!this.#isTraceless || !isOutside || !this.#talk.isSharing) return false;
-    this.#isTraceless = false;
-    link.note(SENT.sync, HIDDEN);
-    link.send(SYNC);
-    this.#talk.batchLink = null;
-    this.#talk.wait("drained");
-    return true;
   }
 
   #scanFunctionCall(input: Buffer, at: number, stop: number, end: number): number {
@@ -280,7 +263,7 @@ export class ClientStream {
     const link = links[0] as BackendLink;
     if (!link.note(SENT.functionCall)) this.#runaway();
     link.send(input, at, Math.min(stop, end));
-    this.#executed(UNREAD_SQL, links);
+    this.#sent.executed(UNREAD_SQL, links);
     this.#talk.batchEndsWithReady = true;
     return this.#stream(link, stop, end);
   }
@@ -366,10 +349,11 @@ export class ClientStream {
       return end;
     }
     const continues = this.#talk.batchLink !== null;
-    const links = this.#claims.forBatch(this.#batch, endsWith === "sync");
+    const isSynced = endsWith === "sync";
+    const links = this.#claims.forBatch(this.#batch, isSynced);
     if (links === "wait") return at;
     if (links === "failed") {
-      if (endsWith === "sync") this.#talk.tellClient(buildReady(this.#talk.status));
+      if (isSynced) this.#talk.tellClient(buildReady(this.#talk.status));
       else this.#discards = true;
       return end;
     }
@@ -382,13 +366,13 @@ export class ClientStream {
       else this.#talk.wait("drained");
       return at;
     }
-    if (this.#batch.describesStatement && this.#waitsForDescribed(first, continues, endsWith)) {
+    if (this.#batch.describesStatement && this.#apart.supplyDescribed(first, continues, isSynced)) {
       return at;
     }
     this.#own.forwarded();
-    this.#talk.batchLink = endsWith === "sync" ? null : (links[0] as BackendLink);
+    this.#talk.batchLink = isSynced ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
-    const outcome = this.#outcomeOf(links, null);
+    const outcome = this.#sent.outcomeOf(links, null);
     const isFirst = this.#o.carrier !== null && !continues && !this.#talk.isInTransaction;
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;
@@ -403,91 +387,30 @@ export class ClientStream {
       const isForwarded = this.#forwarder.forward(link, input, how);
       if (this.#forwarder.stoppedAt !== -1) return this.#sentPartly(input, link, links);
       const isSent =
-        isForwarded &&
-        (endsWith !== "sync" || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
+        isForwarded && (!isSynced || link.note(SENT.sync, flags, outcome?.watcher(i) ?? null));
       if (!isSent) this.#runaway();
-      if (isFirst && wasIdle && endsWith === "sync") {
+      if (isFirst && wasIdle && isSynced) {
         link.copy.keep(this.#batch, input, at, end, link.pending.count);
       } else link.copy.forget();
-      if (wasIdle && endsWith === "sync" && this.#isReadFor(link)) {
+      if (wasIdle && isSynced && this.#sent.isReadFor(link)) {
         link.read.keep(input, at, end, this.#batch.changesNames);
       } else if (link.read.isUnseen) link.read.forget();
     }
-    const isSynced = endsWith === "sync";
-    this.#isTraceless = !isSynced && (!continues || this.#isTraceless) && this.#batch.isTraceless;
-    this.#sent(input, end, links);
+    this.#apart.sent(continues, isSynced);
+    this.#sent.batch(this.#batch, input, end, links);
     if (endsWith !== "other") this.#o.log.plain(TYPE_OF_END[endsWith]);
     return end;
-  }
-
-  /** See `BatchForwarder.supplyDescribed`; once for a batch on a link. */
-  #waitsForDescribed(link: BackendLink, continues: boolean, endsWith: string): boolean {
-    const isOutside = !continues && link.pending.isIdle && this.#talk.status === READY.idle;
-    const mayBegin = isOutside && (endsWith !== "sync" || this.#batch.begins);
-    const isFirstTime = mayBegin && this.#talk.isSharing && this.#supplied !== link;
-    const isSupplied = isFirstTime && this.#forwarder.supplyDescribed(link);
-    this.#supplied = isSupplied ? link : null;
-    if (isSupplied) this.#talk.wait("drained");
-    return isSupplied;
   }
 
   /** The rest of the batch waits until the server has said what one of its statements is. */
   #sentPartly(input: Buffer, link: BackendLink, links: readonly BackendLink[]): number {
     link.copy.forget();
-    this.#isTraceless = false;
+    this.#apart.sentPartly();
     this.#talk.batchLink = link;
     this.#batch.count = this.#forwarder.stoppedAt;
-    this.#sent(input, input.length, links);
+    this.#sent.batch(this.#batch, input, input.length, links);
     this.#talk.waitFlushed(link);
     return this.#batch.starts[this.#batch.count] as number;
-  }
-
-  /** What the batch says was sent there. */
-  #sent(input: Buffer, end: number, links: readonly BackendLink[]): void {
-    this.#o.log.batch(this.#batch, input, end, links);
-    for (let i = 0; i < this.#batch.count; i += 1) {
-      const statement = this.#batch.statements[i];
-      if (this.#batch.kinds[i] !== SENT.bind) continue;
-      if (statement) this.#executed(statement.sql, links);
-      else if (links[0] === this.#talk.primary) this.#talk.consistency?.sentToPrimary(UNREAD_SQL);
-    }
-  }
-
-  // ---- sending ----
-
-  /** The first link's reply is the client's; those of the others are compared with it. */
-  #outcomeOf(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome | null {
-    // Apart, as a function with a closure in it costs an object however it returns.
-    return links.length === 1 ? null : this.#outcomeOfAll(links, first);
-  }
-
-  #outcomeOfAll(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome {
-    return new EverywhereOutcome(links, (link) => this.#o.divergent(link), first);
-  }
-
-  /** What was routed last is a read on this standby, outside a transaction. */
-  #isReadFor(link: BackendLink): boolean {
-    const isOutside = this.#talk.status === READY.idle || link.isAside;
-    return this.#routing.isRead && isOutside && link.backendId !== this.#routing.view.primaryId;
-  }
-
-  #executed(sql: SqlClass, links: readonly BackendLink[]): void {
-    const first = links[0] as BackendLink;
-    this.#own.executed(sql);
-    for (let i = 0; i < links.length; i += 1) {
-      this.#talk.port.statementSent((links[i] as BackendLink).backendId, sql.statistic);
-    }
-    const { consistency, primary } = this.#talk;
-    if (consistency !== null) {
-      if (first === primary) consistency.sentToPrimary(sql);
-      if (sql.clearsSession) consistency.named = 0;
-    }
-    if (sql.changesCatalog) this.#talk.changesCatalog = true;
-    if (sql.changesFunctions) this.#talk.changesFunctions = true;
-    const { isSharing } = this.#talk;
-    // Of links that are all the session's own, the primary's knows most.
-    this.#o.memory.ran(sql, isSharing ? first : (primary ?? first));
-    this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);
   }
 
   #runaway(): void {
