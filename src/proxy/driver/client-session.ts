@@ -1,4 +1,4 @@
-import { fail, failure, succeed, type Failure, type Result } from "../../base/index.ts";
+import { failure, type Failure, type Result } from "../../base/index.ts";
 import { changedForSession, type Config } from "../../config/index.ts";
 import { compileRules } from "../core/routing/index.ts";
 import {
@@ -17,22 +17,12 @@ import {
   type SessionPort,
   type StartedClient,
 } from "../core/session/index.ts";
-import {
-  answerParameter,
-  answerShow,
-  answerCacheDelete,
-  columnsOf,
-  needsList,
-  type OwnCommand,
-  type ParameterCommand,
-  type ShowAnswer,
-  type ShowData,
-} from "../core/show/index.ts";
-import { formatLocalTime, type LogDetails } from "../../os/index.ts";
+import type { OwnCommand, ShowAnswer } from "../core/show/index.ts";
+import type { LogDetails } from "../../os/index.ts";
 import type { BackendConnection, ConnectionUser } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import type { ReplayWaiter } from "./replay-watch.ts";
-import { formatLsn } from "../core/replay/index.ts";
+import { OwnAnswers } from "./own-answers.ts";
 import { sendCancel } from "./cancel.ts";
 import type { ByteSocket } from "./byte-socket.ts";
 import type { WorkerContext } from "./worker-context.ts";
@@ -83,8 +73,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
   readonly #o: ClientSessionOptions;
   readonly #session: Session;
   readonly #connections: BackendConnection[] = [];
-  /** What holds in this session. */
-  #config: Config;
+  readonly #answers: OwnAnswers;
   /** Where its lines of the log are to be otherwise than those of others. */
   #ownIdleLimit: number | null = null;
   #logOptions: LogDetails["own"] = undefined;
@@ -97,7 +86,6 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
   constructor(o: ClientSessionOptions) {
     this.#o = o;
     const { config, rules } = o.context.settings();
-    this.#config = config;
     this.#session = new Session({
       port: this,
       classify: o.context.classify,
@@ -113,6 +101,11 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       clock: o.context.replay.clock,
       isConsistent: config.read_consistency === "session",
       logging: loggingOf(config),
+    });
+    this.#answers = new OwnAnswers({
+      context: o.context,
+      session: this.#session,
+      configured: (own, file) => this.#configure(own, file),
     });
     for (const connection of o.connections) {
       this.#use(connection);
@@ -333,100 +326,21 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
   }
 
   columnsOf(command: OwnCommand): readonly string[] | null {
-    return columnsOf(command, this.#o.context.settings().config.pgpool_compat_version);
+    return this.#answers.columnsOf(command);
   }
 
   answerOwn(command: OwnCommand): Result<ShowAnswer, Failure> | null {
-    switch (command.kind) {
-      case "show-pool":
-        return this.#answerShow(command.name);
-      case "show-parameter":
-      case "set":
-      case "reset":
-        return this.#answerParameter(command);
-      case "cache-delete":
-        return succeed(answerCacheDelete(command.query));
-      case "show-lsn":
-        return this.#answerLsn();
-      case "show-wait-for-lsn":
-        return succeed(oneValue("wait_for_lsn", this.#session.namedPosition));
-      case "wait-for-lsn":
-        this.#session.namedPosition = command.lsn;
-        return succeed({ columns: null, rows: [], tag: command.tag });
-      case "explain-route":
-      case "deallocate":
-      case "wrong":
-        throw new Error("the session answers it itself");
-    }
-  }
-
-  #answerLsn(): null {
-    this.#o.context.replay.askPrimary((lsn) => {
-      if (this.#isOver) return;
-      if (lsn !== null) return this.#session.ownAnswered(succeed(oneValue("lsn", lsn)));
-      const detail = "The primary does not say how far it has come.";
-      const hint = "The log says why. Can sr_check_user log in there?";
-      this.#session.ownAnswered(fail(failure("no-primary", { detail, hint })));
-    });
-    return null;
-  }
-
-  #answerParameter(command: ParameterCommand): Result<ShowAnswer, Failure> {
-    const file = this.#o.context.settings().config;
-    const answered = answerParameter(command, this.#config, file);
-    if (!answered.ok) return answered;
-    const { answer, config } = answered.value;
-    if (config !== this.#config) this.#configure(config, file);
-    return succeed(answer);
+    return this.#answers.answer(command);
   }
 
   /** What the client has SET holds for its session; all else as the files say. */
   #configure(config: Config, file: Config): void {
-    this.#config = config;
     this.#logOptions = logOptionsOf(config, file);
     const { client_idle_limit: idleLimit } = config;
     this.#ownIdleLimit = idleLimit === file.client_idle_limit ? null : idleLimit;
     const isOwn = changedForSession(config, file).length > 0;
     const rules = isOwn ? compileRules(config) : this.#o.context.settings().rules;
     this.#session.configure({ logging: loggingOf(config), rules });
-  }
-
-  #answerShow(name: string): Result<ShowAnswer, Failure> | null {
-    const { context } = this.#o;
-    const { config } = context.settings();
-    const data: ShowData = {
-      view: context.wholeView(),
-      loadBalanceNode: this.#session.loadBalanceNode,
-      version: context.version(),
-      poolStatus: name === "pool_status" ? context.poolStatus() : [],
-      formatTime: formatLocalTime,
-      compat: config.pgpool_compat_version,
-      placesMax: config.num_init_children,
-      idleSecondsMax: config.client_idle_limit,
-      nowMs: Date.now(),
-      clients: null,
-      queues: null,
-      activity: null,
-    };
-    const told = (got: Partial<ShowData> | null): void => {
-      if (!this.#isOver) this.#session.ownAnswered(answerShow(name, { ...data, ...got }));
-    };
-    switch (needsList(name)) {
-      case null:
-        return answerShow(name, data);
-      case "clients":
-        context.askForClients((list) => told(list && { clients: list.rows }));
-        return null;
-      case "queues":
-        context.askForQueues((list) => told(list && { queues: list.rows }));
-        return null;
-      case "activity":
-        context.askForActivity("activity", (activity) => told({ activity }));
-        return null;
-      case "statistics":
-        context.askForActivity("statistics", (activity) => told({ activity }));
-        return null;
-    }
   }
 
   catalogChanged(functions: boolean): void {
@@ -539,6 +453,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
   #finish(isOrderly: boolean): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#answers.end();
     this.#o.context.replay.leave(this);
     // What is still being written to the client lies in a connection's read buffer.
     const isWritten = !this.#o.socket.isBlocked;
@@ -572,8 +487,4 @@ function logOptionsOf(config: Config, file: Config): LogDetails["own"] {
   const { log_min_messages: minLevel, log_error_verbosity: errorVerbosity } = config;
   const isSame = minLevel === file.log_min_messages && errorVerbosity === file.log_error_verbosity;
   return isSame ? undefined : { minLevel, errorVerbosity };
-}
-
-function oneValue(column: string, lsn: number): ShowAnswer {
-  return { columns: [column], rows: [[lsn === 0 ? "" : formatLsn(lsn)]], tag: "SHOW" };
 }
