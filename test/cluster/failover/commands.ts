@@ -5,8 +5,14 @@ export interface CommandNote {
   readonly on: string;
   readonly epoch: number;
   readonly event: string;
+  /** The server that was lost. */
+  readonly failed: number;
+  /** The server that takes over. */
+  readonly newMain: number;
   readonly pid: number;
   readonly isAlone: boolean;
+  /** Of its work, once that is done. */
+  readonly exit: number | null;
 }
 
 export interface CommandRuns {
@@ -14,9 +20,11 @@ export interface CommandRuns {
   readonly ended: number;
   /** Runs that began while another one had not ended. */
   readonly concurrent: number;
-  /** The most runs of one epoch that did their work. */
-  readonly doneOfOneEpochMax: number;
-  /** Runs that began again in an epoch whose earlier run was killed before its work was done. */
+  /** Epochs in which more than one run began. */
+  readonly epochsTwice: number;
+  /** Runs that began although the same failover's work had been done. */
+  readonly afterDone: number;
+  /** Runs beyond the first of their failover: the one before was killed, or has failed. */
   readonly again: number;
   readonly events: readonly string[];
 }
@@ -34,8 +42,11 @@ export function parseCommandNotes(text: string): CommandNote[] {
         on: fields.get("on") ?? "",
         epoch: Number(fields.get("epoch")),
         event: fields.get("event") ?? "",
+        failed: Number(fields.get("failed")),
+        newMain: Number(fields.get("new_main")),
         pid: Number(fields.get("pid")),
         isAlone: fields.get("alone") !== "no",
+        exit: fields.has("exit") ? Number(fields.get("exit")) : null,
       };
     });
 }
@@ -44,16 +55,25 @@ export function countRuns(notes: readonly CommandNote[]): CommandRuns {
   const named = (what: string): readonly CommandNote[] =>
     notes.filter((note) => note.what === what);
   const begun = named("begin");
-  const perEpoch = (some: readonly CommandNote[]): number[] =>
-    [...new Set(some.map(({ epoch }) => epoch))].map(
-      (epoch) => some.filter((note) => note.epoch === epoch).length,
-    );
+  const times = (pick: (note: CommandNote) => string): number[] => {
+    const values = begun.map(pick);
+    return [...new Set(values)].map((value) => values.filter((one) => one === value).length);
+  };
+  const events = [...new Set(begun.map(({ event }) => event))];
+  const afterDone = events.map((event) => {
+    const own = notes.filter((note) => note.event === event);
+    const done = own.findIndex(({ what, exit }) => what === "done" && exit === 0);
+    return done < 0 ? 0 : own.slice(done).filter(({ what }) => what === "begin").length;
+  });
   return {
     begun: begun.length,
     ended: named("end").length,
     concurrent: begun.filter(({ isAlone }) => !isAlone).length,
-    doneOfOneEpochMax: Math.max(0, ...perEpoch(named("done"))),
-    again: perEpoch(begun).reduce((sum, count) => sum + count - 1, 0),
-    events: [...new Set(begun.map(({ event }) => event))],
+    // One failover of several servers runs its command for each of them.
+    epochsTwice: times(({ epoch, failed }) => `${epoch} ${failed}`).filter((count) => count > 1)
+      .length,
+    afterDone: afterDone.reduce((sum, count) => sum + count, 0),
+    again: begun.length - events.length,
+    events,
   };
 }

@@ -13,12 +13,15 @@ export interface FailoverOptions {
   readonly profile: LabProfile;
   /** TPC-B-like transactions a second, of all 64 clients together. */
   readonly rate: number;
+  /** Of each storm of cancels. */
+  readonly cancels: number;
   readonly seed: number;
   readonly isJson: boolean;
 }
 
 const ROUNDS_MAX = 100_000;
 const SECONDS_MAX = 7 * 24 * 3600;
+const CANCELS_MAX = 100_000;
 const RATE_MAX = 100_000;
 
 export const HELP = `Usage: npm run test:cluster -- failover [OPTIONS]
@@ -34,6 +37,7 @@ file that all hosts share. Needs root.
   --seconds S        begin no further round after so long (no limit)
   --profile P        ${LAB_PROFILES.join(", ")} (fast)
   --rate N           transactions a second of the 64 clients together (120)
+  --cancels N        of a storm of cancels (300)
   --seed N           of all choices (of the moment)
   --json             print all figures as JSON instead
 
@@ -57,6 +61,7 @@ export function parseFailoverOptions(
     seconds: null,
     profile: "fast",
     rate: 120,
+    cancels: 300,
     seed: momentSeed,
     isJson: false,
   };
@@ -67,6 +72,7 @@ const VALUED: Readonly<Record<string, (value: string) => Change<FailoverOptions>
   "--rounds": (value) => wholeNumber(value, 1, ROUNDS_MAX, (rounds) => ({ rounds })),
   "--seconds": (value) => wholeNumber(value, 1, SECONDS_MAX, (seconds) => ({ seconds })),
   "--rate": (value) => wholeNumber(value, 1, RATE_MAX, (rate) => ({ rate })),
+  "--cancels": (value) => wholeNumber(value, 1, CANCELS_MAX, (cancels) => ({ cancels })),
   "--seed": (value) => wholeNumber(value, 0, 2 ** 32 - 1, (seed) => ({ seed })),
   "--profile": (value) => oneOf(value, LAB_PROFILES, (profile) => ({ profile })),
   "--cases"(value) {

@@ -5,9 +5,10 @@ import type { Host } from "../../../scripts/lab.d/layout.ts";
 import { presentLeader, primaryOf } from "../../../scripts/lab.d/roles.ts";
 import { isInterrupted } from "../../../scripts/lab.d/shell.ts";
 import { monotonicNowMs } from "../../../src/os/index.ts";
-import { countRuns } from "./commands.ts";
-import type { RoundReport, SessionsReport } from "./crowd/messages.ts";
+import { countRuns, type CommandRuns } from "./commands.ts";
+import type { RoundReport } from "./crowd/messages.ts";
 import type { CaseRecord, Target } from "./figures.ts";
+import type { Judged } from "./ledger.ts";
 import { NodeLogs } from "./node-log.ts";
 import { commandNotes, judgeRound, keepLogs, putBack, type Stage } from "./stage.ts";
 
@@ -45,6 +46,8 @@ const NOTICED = /health_?check\d|connection to backend|backend \d+ (has|is|was)/
 const CALM_MS = 300;
 const WRITE_WITHIN_MS = 45_000;
 const LOGS_KEPT_MAX = 5;
+/** A round in which writes rest for longer is told of, though no promise is broken. */
+const SLOW_MS = 8_000;
 
 export async function struckBy(work: () => Promise<unknown>): Promise<Strike> {
   const [atMs, wallMs] = [monotonicNowMs(), Date.now()];
@@ -79,8 +82,8 @@ async function playedRound(
   record: CaseRecord,
   plan: RoundPlan,
   round: number,
-): Promise<string[]> {
-  const { crowd, say } = stage;
+): Promise<readonly string[]> {
+  const { crowd } = stage;
   const standing = {
     primary: await primaryOf(stage.plan),
     leader: await presentLeader(stage.plan),
@@ -97,47 +100,50 @@ async function playedRound(
   const judged = await judgeRound(stage, round, report);
   const runs = countRuns(commandNotes(stage.plan).slice(notesCount));
   const noticed = logs.first(NOTICED);
-  const detectedMs = noticed === null ? null : noticed.wallMs - struck.wallMs;
-  if (plan.expects === "failover") {
-    record.measure("noticed by a node", plan.targets?.detected ?? {}, detectedMs);
-    const againMs = writtenMs === null ? null : writtenMs - struck.doneMs;
-    record.measure("writes again", plan.targets?.writes ?? {}, againMs);
-  }
-  record.measure("longest stall of writes", plan.targets?.stall ?? {}, report.stallMs);
-  const again =
-    writtenMs === null
-      ? "no write again"
-      : `writes again after ${Math.round(writtenMs - struck.doneMs)} ms`;
-  say(
-    `${record.name} ${record.rounds} (${plan.name}) of ${standing.primary.name}, led by ${standing.leader.name}: noticed after ${detectedMs ?? "-"} ms, ${again}, stall ${Math.round(report.stallMs)} ms, ${judged.acknowledged} rows, ${runs.begun} commands`,
-  );
-  const complaints: string[] = [];
-  const none = (promise: string, count: number, detail: string): void => {
-    if (record.mustBeNone(promise, count)) complaints.push(detail);
+  const times: Times = {
+    noticedMs: noticed === null ? null : noticed.wallMs - struck.wallMs,
+    againMs: writtenMs === null ? null : writtenMs - struck.doneMs,
+    stallMs: report.stallMs,
   };
-  none("acknowledged rows lost", judged.lost.length, `lost ${judged.lost.slice(0, 5).join(" ")}`);
-  none(
-    "rows stored that were said not to be",
-    judged.denied.length,
-    `stored though refused: ${judged.denied.slice(0, 5).join(" ")}`,
+  const who = `${standing.primary.name}, led by ${standing.leader.name}`;
+  const counts = `${judged.acknowledged} rows, ${runs.begun} commands`;
+  stage.say(
+    `${record.name} ${record.rounds} (${plan.name}) of ${who}: ${inWords(times)}, ${counts}`,
   );
-  none(
-    "failover_commands at the same time",
-    runs.concurrent,
-    `${runs.concurrent} commands began beside another`,
-  );
-  none(
-    "epochs in which a command did its work twice",
-    Math.max(0, runs.doneOfOneEpochMax - 1),
-    `a command ran ${runs.doneOfOneEpochMax} times to its end in one epoch`,
-  );
-  if (plan.expects === "failover" && writtenMs === null)
-    complaints.push("no write succeeded again");
-  if (plan.expects === "nothing") {
-    none("failovers where nothing had failed", runs.begun, `${runs.begun} failover_commands ran`);
+  noteTimes(stage, record, plan, times);
+  const verdicts = new Verdicts(record);
+  judgeData(verdicts, judged);
+  judgeCommands(verdicts, plan, runs);
+  if (plan.expects === "failover" && writtenMs === null) verdicts.add("no write succeeded again");
+  if (plan.strikesNode !== true) judgeClients(verdicts, plan, report);
+  return verdicts.complaints;
+}
+
+interface Times {
+  readonly noticedMs: number | null;
+  readonly againMs: number | null;
+  readonly stallMs: number;
+}
+
+function inWords({ noticedMs, againMs, stallMs }: Times): string {
+  const noticed = noticedMs === null ? "not noticed" : `noticed after ${noticedMs} ms`;
+  const again =
+    againMs === null ? "no write again" : `writes again after ${Math.round(againMs)} ms`;
+  return `${noticed}, ${again}, stall ${Math.round(stallMs)} ms`;
+}
+
+function noteTimes(stage: Stage, record: CaseRecord, plan: RoundPlan, times: Times): void {
+  const { noticedMs, againMs, stallMs } = times;
+  const { detected = {}, writes = {}, stall = {} } = plan.targets ?? {};
+  if (plan.expects === "failover") {
+    record.measure("noticed by a node", detected, noticedMs);
+    record.measure("writes again", writes, againMs);
   }
-  complaints.push(...sessionComplaints(record, plan, report));
-  return complaints;
+  record.measure("longest stall of writes", stall, stallMs);
+  if (againMs === null || againMs <= SLOW_MS) return;
+  const kept = keepLogs(stage, `${record.name}-${record.rounds}-slow`);
+  const what = `no write for ${Math.round(againMs)} ms`;
+  record.remark(`round ${record.rounds} (${plan.name}): ${what}; logs: ${kept}`);
 }
 
 async function writtenAfter(stage: Stage, struck: Strike): Promise<number | null> {
@@ -149,58 +155,71 @@ async function writtenAfter(stage: Stage, struck: Strike): Promise<number | null
   }
 }
 
-function sessionComplaints(record: CaseRecord, plan: RoundPlan, report: RoundReport): string[] {
-  if (plan.strikesNode === true) return [];
+/** What must not be, counted over all rounds; and of this round, what there was of it. */
+class Verdicts {
+  readonly complaints: string[] = [];
+  readonly #record: CaseRecord;
+
+  constructor(record: CaseRecord) {
+    this.#record = record;
+  }
+
+  none(promise: string, count: number, complaint: string): void {
+    if (this.#record.mustBeNone(promise, count)) this.add(complaint);
+  }
+
+  add(complaint: string): void {
+    this.complaints.push(complaint);
+  }
+}
+
+function judgeData(verdicts: Verdicts, { lost, denied }: Judged): void {
+  const some = (rows: readonly string[]): string => rows.slice(0, 5).join(" ");
+  verdicts.none("acknowledged rows lost", lost.length, `lost: ${some(lost)}`);
+  const deniedText = `stored though refused: ${some(denied)}`;
+  verdicts.none("rows stored that were said not to be", denied.length, deniedText);
+}
+
+function judgeCommands(verdicts: Verdicts, plan: RoundPlan, runs: CommandRuns): void {
+  const { begun, concurrent, epochsTwice, afterDone } = runs;
+  verdicts.none(
+    "failover_commands at the same time",
+    concurrent,
+    `${concurrent} commands began beside another`,
+  );
+  verdicts.none("epochs with two failover_commands", epochsTwice, "two commands ran in one epoch");
+  verdicts.none(
+    "failover_commands after their work was done",
+    afterDone,
+    "a command ran again although it had done its work",
+  );
+  if (plan.expects === "failover") return;
+  const text = `${begun} failover_commands ran`;
+  verdicts.none("failovers where nothing had failed", begun, text);
+}
+
+function judgeClients(verdicts: Verdicts, plan: RoundPlan, report: RoundReport): void {
   const { idle, open } = report;
-  const complaints: string[] = [];
-  const none = (promise: string, count: number, detail: string): void => {
-    if (record.mustBeNone(promise, count)) complaints.push(detail);
-  };
-  const idleErrors = idle.errorsOfEach.filter((count) => count > 0).length;
-  none(
-    "idle sessions that met an error",
-    idleErrors,
-    `${idleErrors} of ${idle.count} idle sessions met errors: ${inWords(idle)}`,
-  );
-  none(
-    "idle sessions that lost their state",
-    idle.statesLost,
-    `${idle.statesLost} idle sessions lost their state`,
-  );
+  const hit = idle.errorsOfEach.filter((count) => count > 0).length;
+  const idleText = `${hit} of ${idle.count} idle sessions met errors: ${listed(idle.errors)}`;
+  verdicts.none("idle sessions that met an error", hit, idleText);
+  const lostText = `${idle.statesLost} idle sessions lost their state`;
+  verdicts.none("idle sessions that lost their state", idle.statesLost, lostText);
   if (plan.expects === "failover") {
     const wrong = open.errorsOfEach.filter((count) => count !== 1).length;
-    none(
-      "open transactions with other than one error",
-      wrong,
-      `open transactions met ${open.errorsOfEach.join(", ")} errors: ${inWords(open)}`,
-    );
+    const openText = `open transactions met ${open.errorsOfEach.join(", ")} errors: ${listed(open.errors)}`;
+    verdicts.none("open transactions with other than one error", wrong, openText);
     const more = Math.max(0, report.errorsOfOneMax - 1);
-    none(
-      "clients with more than one error",
-      more,
-      `one client met ${report.errorsOfOneMax} errors: ${countsInWords(report.errors)}`,
-    );
-    return complaints;
+    const moreText = `one client met ${report.errorsOfOneMax} errors: ${listed(report.errors)}`;
+    verdicts.none("clients with more than one error", more, moreText);
+    return;
   }
-  const errors = report.errors.reduce((sum, { count }) => sum + count, 0);
-  const openErrors = open.errorsOfEach.reduce((sum, count) => sum + count, 0);
-  none(
-    "errors that clients met",
-    errors + openErrors,
-    `clients met ${countsInWords([...report.errors, ...open.errors])}`,
-  );
-  return complaints;
+  const all = [...report.errors, ...open.errors];
+  const count = all.reduce((sum, each) => sum + each.count, 0);
+  verdicts.none("errors that clients met", count, `clients met ${listed(all)}`);
 }
 
-function inWords({ errors }: SessionsReport): string {
-  return countsInWords(errors);
-}
-
-function countsInWords(errors: RoundReport["errors"]): string {
-  return (
-    errors
-      .map(({ text, count }) => `${count} × ${text}`)
-      .slice(0, 6)
-      .join("; ") || "none"
-  );
+function listed(errors: RoundReport["errors"]): string {
+  const some = errors.map(({ text, count }) => `${count} × ${text}`).slice(0, 6);
+  return some.join("; ") || "none";
 }

@@ -44,7 +44,9 @@ export async function runCases(options: FailoverOptions, say: Say): Promise<Outc
     const one = CASES[name];
     const rounds = options.rounds ?? one.roundsUsual;
     const isOver = (): boolean => options.seconds !== null && secondsGone() > options.seconds;
-    cases.push(await playCase(name, one, { rounds, dice, isOver }, options, say));
+    cases.push(
+      await playCase(name, one, { rounds, dice, isOver, cancels: options.cancels }, options, say),
+    );
   }
   const { seed, profile } = options;
   const ok = cases.every(({ promises }) => promises.every((promise) => promise.ok));

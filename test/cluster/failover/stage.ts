@@ -14,6 +14,7 @@ import {
   sql,
   sqlInDatabase,
 } from "../../../scripts/lab.d/postgres.ts";
+import { processesInNamespace } from "../../../scripts/lab.d/processes.ts";
 import { attachServer, startPostgres } from "../../../scripts/lab.d/rejoin.ts";
 import { primaryOf } from "../../../scripts/lab.d/roles.ts";
 import { waitFor } from "../../../scripts/lab.d/shell.ts";
@@ -41,6 +42,9 @@ export interface Stage {
 
 const FOLLOW_MS = 60_000;
 const REJOIN_TRIES_MAX = 3;
+/** From one server to the next the leader needs less than the time of these looks. */
+const CALM_LOOKS = 4;
+const LOOK_EVERY_MS = 100;
 const CONNECTIONS = "num_init_children = 200";
 const PLACEHOLDERS = `%d "%h" %p "%D" %m "%H" %M %P %r "%R" "%N" %S`;
 
@@ -107,9 +111,12 @@ export function holdCommands(plan: LabPlan, step: "begin" | "done"): { letGo(): 
 /** Rows of these rounds that the one primary has, by `rowKey`. */
 export async function storedRows(plan: LabPlan, from: number, to: number): Promise<Set<string>> {
   const ask = `SELECT writer, number FROM ${LEDGER} WHERE round BETWEEN ${from} AND ${to}`;
-  const rows = await sqlInDatabase(plan, await primaryOf(plan), ACCOUNTS.application.database, [
-    ask,
-  ]);
+  const rows = await sqlInDatabase(
+    plan,
+    await servingPrimary(plan),
+    ACCOUNTS.application.database,
+    [ask],
+  );
   return new Set(rows);
 }
 
@@ -145,10 +152,28 @@ export async function putBack(stage: Stage): Promise<void> {
     await signalServer(host, "SIGCONT");
     startNode(plan, host);
   }
+  await followed(hosts);
   const primary = await servingPrimary(plan);
   for (const host of hosts) if (host.id !== primary.id) await rejoin(stage, host);
   await waitUntilReady(plan, hosts);
   await waitForStandbys(plan, primary);
+}
+
+/** The leader runs follow_primary_command for no server any more: two at once would meet in its data. */
+async function followed(hosts: readonly Host[]): Promise<void> {
+  const isFollowing = (): boolean =>
+    hosts
+      .flatMap((host) => processesInNamespace(host.namespace ?? ""))
+      .some(({ title }) => title.includes("follow_primary.sh"));
+  let calmLooks = 0;
+  await waitFor(
+    () => {
+      calmLooks = isFollowing() ? 0 : calmLooks + 1;
+      return calmLooks >= CALM_LOOKS ? true : null;
+    },
+    FOLLOW_MS,
+    LOOK_EVERY_MS,
+  );
 }
 
 /** The server that the nodes send writes to, whoever else takes some. */
@@ -198,6 +223,15 @@ async function waitForStandbys(plan: LabPlan, primary: Host): Promise<void> {
     `not all ${count} standbys stream from ${primary.name}`,
     `pg_stat_replication: ${rows.join(" ") || "nothing"}`,
   );
+}
+
+/** The standby that every commit waits for. */
+export async function synchronousStandby(stage: Stage, primary: Host): Promise<Host> {
+  const ask = "SELECT application_name FROM pg_stat_replication WHERE sync_state = 'sync'";
+  const [name] = await sql(stage.plan, primary, [ask]);
+  const standby = stage.hosts.find((host) => host.name === name);
+  if (standby !== undefined) return standby;
+  throw new LabFailure(`no standby of ${primary.name} is synchronous`);
 }
 
 /** Copies the logs of all hosts to where a person finds them after the lab is gone. */

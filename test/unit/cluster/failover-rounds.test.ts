@@ -18,16 +18,17 @@ describe("the count of failover_commands", () => {
   it("sees one run of one epoch", () => {
     const runs = countRuns(
       notes(
-        "begin on=n1 epoch=3 event=0.1-3 pid=7 alone=yes",
-        "done on=n1 epoch=3 event=0.1-3 pid=7 exit=0",
-        "end on=n1 epoch=3 event=0.1-3 pid=7 exit=0",
+        "begin on=n1 epoch=3 event=0.1-3 failed=0 pid=7 alone=yes",
+        "done on=n1 epoch=3 event=0.1-3 failed=0 pid=7 exit=0",
+        "end on=n1 epoch=3 event=0.1-3 failed=0 pid=7 exit=0",
       ),
     );
     expect(runs).toEqual({
       begun: 1,
       ended: 1,
       concurrent: 0,
-      doneOfOneEpochMax: 1,
+      epochsTwice: 0,
+      afterDone: 0,
       again: 0,
       events: ["0.1-3"],
     });
@@ -35,21 +36,37 @@ describe("the count of failover_commands", () => {
 
   it("sees a run that began beside another", () => {
     const runs = countRuns(
-      notes(
-        "begin on=n1 epoch=3 event=a pid=7 alone=yes",
-        "begin on=n2 epoch=3 event=a pid=8 alone=no",
-      ),
+      notes("begin on=n1 epoch=3 event=a alone=yes", "begin on=n2 epoch=4 event=a alone=no"),
     );
-    expect(runs).toMatchObject({ begun: 2, concurrent: 1, again: 1 });
+    expect(runs).toMatchObject({ begun: 2, concurrent: 1, epochsTwice: 0, again: 1 });
   });
 
-  it("sees work that was done twice in one epoch, and tells it from a run that was killed", () => {
-    const killed = countRuns(
-      notes("begin on=n1 epoch=3", "begin on=n2 epoch=3", "done on=n2 epoch=3"),
+  it("sees two runs of one epoch, unless they are for two servers", () => {
+    const twice = notes(
+      "begin on=n1 epoch=3 event=a failed=0",
+      "begin on=n2 epoch=3 event=a failed=0",
     );
-    expect(killed).toMatchObject({ again: 1, doneOfOneEpochMax: 1 });
-    const twice = countRuns(notes("done on=n1 epoch=3", "done on=n2 epoch=3"));
-    expect(twice).toMatchObject({ doneOfOneEpochMax: 2 });
+    expect(countRuns(twice)).toMatchObject({ epochsTwice: 1 });
+    const both = notes(
+      "begin on=n1 epoch=3 event=a failed=0",
+      "begin on=n1 epoch=3 event=a failed=2",
+    );
+    expect(countRuns(both)).toMatchObject({ epochsTwice: 0 });
+  });
+
+  it("tells a run behind one that had done its work from one behind a run that was killed", () => {
+    const killed = notes(
+      "begin epoch=3 event=a",
+      "begin epoch=4 event=a",
+      "done epoch=4 event=a exit=0",
+    );
+    expect(countRuns(killed)).toMatchObject({ again: 1, afterDone: 0 });
+    const done = notes(
+      "begin epoch=3 event=a",
+      "done epoch=3 event=a exit=0",
+      "begin epoch=4 event=a",
+    );
+    expect(countRuns(done)).toMatchObject({ again: 1, afterDone: 1 });
   });
 });
 

@@ -18,6 +18,8 @@ export interface CaseOptions {
   readonly rounds: number;
   /** No further round is begun. */
   readonly isOver: () => boolean;
+  /** Of a storm of cancels. */
+  readonly cancels: number;
   /** In [0, 1), from the seed. */
   readonly dice: () => number;
 }

@@ -1,7 +1,6 @@
-/** The postmaster of the primary is killed; its children see that and end, each in its own time. */
-import { postmaster } from "../../../../scripts/lab.d/postgres.ts";
-import { signalAll } from "../../../../scripts/lab.d/processes.ts";
+/** The postmaster of the primary is killed. */
 import { playRound, struckBy } from "../round.ts";
+import { loseServer } from "../server-loss.ts";
 import type { Case } from "./case.ts";
 
 export const CRASH: Case = {
@@ -12,11 +11,7 @@ export const CRASH: Case = {
       await playRound(stage, record, {
         name: "postmaster killed",
         expects: "failover",
-        strike: ({ primary }) =>
-          struckBy(async () => {
-            const target = postmaster(primary);
-            if (target !== null) signalAll([target], "SIGKILL");
-          }),
+        strike: ({ primary }) => struckBy(() => loseServer(primary, "kill")),
         targets: {
           detected: { p99: 50 },
           writes: { p50: 600, p99: 2000 },

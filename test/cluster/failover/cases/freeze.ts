@@ -2,20 +2,12 @@
  * Every process of the primary is stopped, and goes on when its successor has taken over: it may
  * then do what it was told before, and must acknowledge none of it to anybody.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Host } from "../../../../scripts/lab.d/layout.ts";
-import { signalServer } from "../../../../scripts/lab.d/postgres.ts";
 import { playRound, struckBy } from "../round.ts";
+import { bringBack, loseServer } from "../server-loss.ts";
 import type { Case } from "./case.ts";
 
 /** For the lab's profile: `health_check_timeout` and one `health_check_period`, in milliseconds. */
 const TIMEOUT_AND_PERIOD_MS = 3_000;
-const BOTH_RUN_MS = 1_500;
-
-export async function thaw(server: Host): Promise<void> {
-  await signalServer(server, "SIGCONT");
-  await sleep(BOTH_RUN_MS);
-}
 
 export const FREEZE: Case = {
   about: "SIGSTOP to all processes of the primary, SIGCONT when another takes writes",
@@ -25,8 +17,8 @@ export const FREEZE: Case = {
       await playRound(stage, record, {
         name: "primary frozen",
         expects: "failover",
-        strike: ({ primary }) => struckBy(() => signalServer(primary, "SIGSTOP")),
-        afterwards: ({ primary }) => thaw(primary),
+        strike: ({ primary }) => struckBy(() => loseServer(primary, "freeze")),
+        afterwards: ({ primary }) => bringBack(primary, "freeze"),
         targets: { detected: { max: TIMEOUT_AND_PERIOD_MS } },
       });
     }

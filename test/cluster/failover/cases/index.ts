@@ -1,16 +1,22 @@
 /** The cases, in the order in which they are played. */
 import type { Case } from "./case.ts";
+import { CANCELS } from "./cancels.ts";
 import { CRASH } from "./crash.ts";
 import { FREEZE } from "./freeze.ts";
+import { MIXED } from "./mixed.ts";
 import { STALLS } from "./stalls.ts";
+import { STEPS_CASE } from "./steps.ts";
 
 export type { Case } from "./case.ts";
 
-export const CASE_NAMES = ["crash", "freeze", "stalls"] as const;
+export const CASE_NAMES = ["crash", "freeze", "steps", "mixed", "cancels", "stalls"] as const;
 export type CaseName = (typeof CASE_NAMES)[number];
 
 export const CASES: Readonly<Record<CaseName, Case>> = {
   crash: CRASH,
   freeze: FREEZE,
+  steps: STEPS_CASE,
+  mixed: MIXED,
+  cancels: CANCELS,
   stalls: STALLS,
 };

@@ -1,12 +1,20 @@
 /** The harness' end of the line to its crowd. */
 import { ClientProcess } from "../../../../scripts/lab.d/client-process.ts";
 import type { LabPlan } from "../../../../scripts/lab.d/layout.ts";
-import type { CrowdOptions, FromCrowd, RoundReport, ToCrowd } from "./messages.ts";
+import type {
+  CancelStormOptions,
+  CrowdOptions,
+  FromCrowd,
+  RoundReport,
+  StormReport,
+  ToCrowd,
+} from "./messages.ts";
 
 /** Not for people: with this word the program is the crowd itself. */
 const CROWD_WORD = "failover-crowd";
 const BEGIN_MS = 30_000;
 const END_MS = 90_000;
+const STORM_MS = 300_000;
 
 /** Whether this process was started by a harness to be its crowd. */
 export function isCrowd(words: readonly string[]): boolean {
@@ -40,6 +48,22 @@ export class CrowdLink {
   async endRound(): Promise<RoundReport> {
     this.#process.tell({ type: "end-round" });
     return this.#process.expect("round-ended", END_MS, "its clients do not answer");
+  }
+
+  async rest(): Promise<void> {
+    this.#process.tell({ type: "rest" });
+    await this.#process.expect("resting", BEGIN_MS, "its clients do not come to rest");
+  }
+
+  /** Resolves when all cancels are sent; what became of the rows, `endStorms` says. */
+  async storm(options: CancelStormOptions): Promise<void> {
+    this.#process.tell({ type: "storm", options });
+    await this.#process.expect("stormed", STORM_MS, "its cancels are not taken");
+  }
+
+  async endStorms(): Promise<readonly StormReport[]> {
+    this.#process.tell({ type: "end-storms" });
+    return (await this.#process.expect("storms-ended", END_MS, "its rows get no answer")).storms;
   }
 
   kill(): void {

@@ -28,14 +28,34 @@ export type ToCrowd =
   /** Idle sessions and open transactions go on, and tell what they met; `round-ended`. */
   | { readonly type: "end-round" }
   /** Those that write rest until the next round; `resting`. */
-  | { readonly type: "rest" };
+  | { readonly type: "rest" }
+  /** Rows are written and canceled; `stormed` when all cancels are sent. */
+  | { readonly type: "storm"; readonly options: CancelStormOptions }
+  /** What became of the rows of all storms; waits for those without an answer: `storms-ended`. */
+  | { readonly type: "end-storms" };
+
+export interface CancelStormOptions {
+  readonly round: number;
+  readonly host: string;
+  readonly port: number;
+  readonly sessionsCount: number;
+  readonly cancelsCount: number;
+  readonly writersFrom: number;
+}
 
 export type FromCrowd =
   | { readonly type: "running" }
   | { readonly type: "round-begun" }
   | { readonly type: "written"; readonly atMs: number }
   | { readonly type: "resting" }
+  | { readonly type: "stormed" }
+  | { readonly type: "storms-ended"; readonly storms: readonly StormReport[] }
   | ({ readonly type: "round-ended" } & RoundReport);
+
+export interface StormReport {
+  readonly writes: readonly Writes[];
+  readonly errors: readonly ErrorCount[];
+}
 
 /** What became of a row that a client wrote. */
 export interface Writes {

@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicNowMs } from "../../../../src/os/index.ts";
 import { longestGap } from "../../../../scripts/lab.d/demo/load-messages.ts";
-import type { CrowdOptions, FromCrowd, RoundReport, ToCrowd } from "./messages.ts";
+import { CancelStorm } from "./cancel-storm.ts";
+import type { CrowdOptions, FromCrowd, RoundReport, StormReport, ToCrowd } from "./messages.ts";
 import { ErrorTally } from "./session.ts";
 import { WaitingSessions } from "./waiting.ts";
 import { RowWriter, Teller, type Crowd, type WritingClient } from "./writing.ts";
@@ -35,6 +36,7 @@ class Clients implements Crowd {
   isResting = false;
   readonly #writing: readonly WritingClient[];
   readonly #waiting: WaitingSessions;
+  #storms: CancelStorm[] = [];
   #startedCount = 0;
   #awaitedMs: number | null = null;
   #acknowledgedMs: number[] = [];
@@ -83,6 +85,14 @@ class Clients implements Crowd {
       case "rest":
         await this.#rest();
         return tell({ type: "resting" });
+      case "storm": {
+        const storm = new CancelStorm(this.options, message.options);
+        this.#storms.push(storm);
+        await storm.rage();
+        return tell({ type: "stormed" });
+      }
+      case "end-storms":
+        return tell({ type: "storms-ended", storms: await this.#endStorms() });
     }
   }
 
@@ -102,6 +112,13 @@ class Clients implements Crowd {
       connectionsLost: taken.reduce((sum, { lostCount }) => sum + lostCount, 0),
       ...waiting,
     };
+  }
+
+  async #endStorms(): Promise<StormReport[]> {
+    const storms = this.#storms.splice(0);
+    return Promise.all(
+      storms.map(async (storm) => ({ writes: await storm.end(), errors: storm.errors.take() })),
+    );
   }
 
   #takeWrites(): ReturnType<WritingClient["take"]>[] {

@@ -1,11 +1,16 @@
 /** One client's connection, as a driver keeps it: made again when it ends, never in between. */
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import type { CrowdOptions, ErrorCount } from "./messages.ts";
 
 const CONNECT_MS = 3_000;
+/** Source: PostgreSQL manual, message formats, CancelRequest. */
+const CANCEL_CODE = 80_877_102;
+const CANCEL_BYTES = 16;
 const RECONNECT_AFTER_MS = 20;
-const KEEP_ALIVE_AFTER_MS = 500;
+/** Whole seconds count; then a host that is gone is known within another one. */
+const KEEP_ALIVE_AFTER_MS = 1_000;
 const KINDS_MAX = 50;
 
 export interface Told {
@@ -87,6 +92,26 @@ export class Session {
       if (told.code === "timeout") this.drop();
       return told;
     }
+  }
+
+  /** Sends a CancelRequest for what runs on it, on a connection of its own. */
+  async cancel(): Promise<void> {
+    const client = this.#client as (pg.Client & { processID: number; secretKey: number }) | null;
+    if (client === null) return;
+    const request = Buffer.alloc(CANCEL_BYTES);
+    request.writeInt32BE(CANCEL_BYTES, 0);
+    request.writeInt32BE(CANCEL_CODE, 4);
+    request.writeInt32BE(client.processID, 8);
+    request.writeInt32BE(client.secretKey, 12);
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve) => {
+      const socket = connect({ host, port, timeout: CONNECT_MS });
+      socket.on("connect", () => socket.end(request));
+      socket.on("timeout", () => socket.destroy());
+      socket.on("error", () => undefined);
+      socket.on("close", () => resolve());
+      socket.resume();
+    });
   }
 
   drop(): void {

@@ -1,0 +1,36 @@
+/** How a primary is lost, and how it comes back by itself while its successor takes writes. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Host } from "../../../scripts/lab.d/layout.ts";
+import { cutPort, healPort, WAYS } from "../../../scripts/lab.d/network-faults.ts";
+import { postmaster, signalServer } from "../../../scripts/lab.d/postgres.ts";
+import { signalAll } from "../../../scripts/lab.d/processes.ts";
+
+export const SERVER_LOSSES = ["kill", "freeze", "cut"] as const;
+export type ServerLoss = (typeof SERVER_LOSSES)[number];
+
+/** So long both run, the old one perhaps with clients and standbys of its own. */
+const BOTH_RUN_MS = 1_500;
+
+/** `kill`: its postmaster alone, as its children see that and end, each in its own time. */
+export async function loseServer(server: Host, how: ServerLoss): Promise<void> {
+  switch (how) {
+    case "kill": {
+      const target = postmaster(server);
+      if (target !== null) signalAll([target], "SIGKILL");
+      return;
+    }
+    case "freeze":
+      await signalServer(server, "SIGSTOP");
+      return;
+    case "cut":
+      await cutPort(server.name, { ways: WAYS, from: "everybody" });
+      return;
+  }
+}
+
+export async function bringBack(server: Host, how: ServerLoss): Promise<void> {
+  if (how === "kill") return;
+  if (how === "freeze") await signalServer(server, "SIGCONT");
+  else await healPort(server.name);
+  await sleep(BOTH_RUN_MS);
+}
