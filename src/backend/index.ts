@@ -29,6 +29,7 @@ export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.t
 export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
 export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
+export { DownRequests } from "./driver/down-requests.ts";
 export {
   HealthChecker,
   type HealthCheckerOptions,

@@ -11,6 +11,7 @@ export * from "./command-right.ts";
 export * from "./core-runner.ts";
 export * from "./open-log.ts";
 export * from "./unix-socket.ts";
+export * from "./host-lookup.ts";
 export * from "./listen.ts";
 export * from "./listen-error.ts";
 export * from "./stream-handles.ts";

@@ -4,6 +4,7 @@
  */
 import type { Ms } from "../base/index.ts";
 import {
+  DownRequests,
   HealthChecker,
   probeBackend,
   type HealthParameters,
@@ -35,12 +36,15 @@ const TROUBLE_QUIET_MS: Ms = 1000;
 export class HealthCare {
   readonly #options: HealthCareOptions;
   #config: Config;
+  readonly #downRequests: DownRequests | null;
   readonly #checkers = new Map<number, HealthChecker>();
   readonly #troubles = new Map<number, Trouble>();
 
   constructor(options: HealthCareOptions) {
     this.#options = options;
     this.#config = options.config;
+    const { health_check_test: isTest, work_dir: directory } = options.config;
+    this.#downRequests = isTest ? new DownRequests(directory, options.log) : null;
   }
 
   start(): void {
@@ -120,6 +124,7 @@ export class HealthCare {
     const { id } = parameters.backend;
     return new HealthChecker(parameters, {
       log: this.#options.log,
+      downRequests: this.#downRequests,
       onDown: ({ reason }) => {
         const backend = this.#config.backends.find((one) => one.id === id);
         if (backend !== undefined) this.#options.onDown(backend, reason);

@@ -1,3 +1,4 @@
+import { pbkdf2 } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -134,6 +135,22 @@ describe("a probe", () => {
       connectTimeoutMs: 0,
     });
     expect(await failureOf(unknown)).toMatch(/^name-resolution: /u);
+  });
+
+  it("does not take a name that is not resolved in time for a server that is lost", async () => {
+    const before = new Promise<void>((resolve) => {
+      let left = 4; // As many as there are threads for names and files.
+      for (let count = left; count > 0; count -= 1) {
+        pbkdf2("x", "y", 400_000, 64, "sha512", () => {
+          left -= 1;
+          if (left === 0) resolve();
+        });
+      }
+    });
+    const busy = optionsFor(primary.port, { hostname: "localhost", timeoutMs: 200 });
+    expect(await failureOf(busy)).toMatch(/^name-resolution: no address of localhost: no answer/u);
+    await before;
+    expect(await failureOf({ ...busy, timeoutMs: 2000 })).toBe("alive");
   });
 
   it("takes no longer than its time when the postmaster is frozen", async () => {
@@ -385,6 +402,7 @@ describe("a health checker", () => {
     const parameters = { backend, password, isErrorEnough: true, isShutdownEnough: false };
     const checker = new HealthChecker(parameters, {
       log,
+      downRequests: null,
       onDown: ({ reason }) => happened(reason.slice(0, 34)),
       onAnswer: (pgStatus) => happened(pgStatus),
     });

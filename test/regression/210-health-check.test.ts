@@ -1,12 +1,14 @@
 /** How soon a lost server is noticed, and that one which is only slow or restarted is not lost. */
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { HealthChecker, type HealthParameters } from "../../src/backend/index.ts";
+import { DownRequests, HealthChecker, type HealthParameters } from "../../src/backend/index.ts";
 import { Secret } from "../../src/base/index.ts";
 import { until } from "../support/loopback-cluster.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
+import { testDirectory } from "../support/programs.ts";
 import { ThrowawayPostgres } from "../support/throwaway-postgres.ts";
 
 /** `PGQUORUM_ROUNDS=50` for a measurement. */
@@ -35,6 +37,7 @@ class Watcher {
   constructor(
     own: Partial<HealthParameters["backend"]["healthCheck"]>,
     change: Partial<Pick<HealthParameters, "isErrorEnough" | "isShutdownEnough">> = {},
+    downRequests: DownRequests | null = null,
   ) {
     const password = new Secret("");
     const healthCheck = {
@@ -64,6 +67,7 @@ class Watcher {
       { ...parameters, ...change },
       {
         log: this.log,
+        downRequests,
         onDown: ({ reason }) => this.reports.push({ reason, atMs: performance.now() }),
         onAnswer: (pgStatus) => this.answers.push(pgStatus),
       },
@@ -227,6 +231,26 @@ describe("a server that is restarted", () => {
   it("may stop when its last client has left, for all that we watch it", async () => {
     const watcher = new Watcher({ period: 0.2 });
     await watching(watcher, () => pgCtl("stop", "-m", "smart", "-t", "10"));
+  });
+});
+
+describe("a server of which a test says so", () => {
+  it("fails its check once, as the file backend_down_request asks", async () => {
+    const directory = await testDirectory();
+    const file = join(directory.path, "backend_down_request");
+    const requests = new DownRequests(directory.path, new RecordedLog());
+    const own = { period: 0.1, maxRetries: 2, retryDelay: 0.1 };
+    const watcher = new Watcher(own, {}, requests);
+    await watching(watcher, async () => {
+      writeFileSync(file, "1\tdown\n0\tdown\n2\tup");
+      await until("it is reported", () => watcher.reports.length === 1);
+      await until("the file says so", () => readFileSync(file, "utf8").includes("already"));
+      expect(readFileSync(file, "utf8")).toBe("1\tdown\n0\talready_down\n2\tup\n");
+      expect(watcher.log.lines.join("\n")).toContain("(round:2)");
+      await until("it is up again", () => watcher.answers.at(-1) === "up");
+      expect(watcher.reports).toHaveLength(1);
+    });
+    await directory.remove();
   });
 });
 

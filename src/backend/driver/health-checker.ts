@@ -3,7 +3,7 @@
  * succeeded stays open until the next one has: when it ends, the server may be gone, and we look at
  * once. It is the server's kernel that ends it, in milliseconds, also when the server is killed.
  */
-import { succeed, type Result, type Secret } from "../../base/index.ts";
+import { fail, succeed, type Result, type Secret } from "../../base/index.ts";
 import type { BackendConfig } from "../../config/index.ts";
 import { NO_CHECKS } from "../../wire/ipc/index.ts";
 import { CoreRunner, monotonicNowMs, type Log } from "../../os/index.ts";
@@ -18,6 +18,7 @@ import {
   type HealthStatistics,
   type Standing,
 } from "../core/health/index.ts";
+import type { DownRequests } from "./down-requests.ts";
 import { logIn } from "./probe.ts";
 import type { ProbeFailure, ServerSession } from "./server-session.ts";
 
@@ -34,6 +35,8 @@ export interface HealthParameters {
 export interface HealthCheckerOptions {
   /** Lines come under `health_check<id>`. */
   readonly log: Log;
+  /** Null without `health_check_test`. */
+  readonly downRequests: DownRequests | null;
   /** All retries have failed. Told again after each period while the backend stays live. */
   readonly onDown: (report: { readonly reason: string; readonly isTimeout: boolean }) => void;
   /** After every check, of backends that are down too. */
@@ -127,6 +130,10 @@ export class HealthChecker {
     // A server that is full is a server that lives.
     const isAlive = outcome.ok || outcome.error.cause === "too-many-connections";
     this.#attemptEnded(isAlive, wasDown);
+    const isFaked = !outcome.ok && outcome.error === FAKED;
+    if (isFaked && this.#runner.state.phase !== "retrying") {
+      this.#options.downRequests?.done(this.#parameters.backend.id);
+    }
   }
 
   /**
@@ -135,6 +142,7 @@ export class HealthChecker {
    */
   async #logIn(): Promise<Result<ProbeFailure | null, ProbeFailure>> {
     const { backend, password } = this.#parameters;
+    if (this.#options.downRequests?.isRequested(backend.id) === true) return fail(FAKED);
     const { healthCheck: parameters, hostname, port } = backend;
     let early: ProbeFailure | null = null;
     let session: ServerSession | null = null;
@@ -184,6 +192,12 @@ export class HealthChecker {
     this.#attempts = 0;
   }
 }
+
+const FAKED: ProbeFailure = {
+  cause: "other",
+  message: "the file backend_down_request asks for a failure",
+  sqlstate: null,
+};
 
 function settingsOf(parameters: HealthParameters): HealthSettings {
   const { backend, isErrorEnough, isShutdownEnough } = parameters;

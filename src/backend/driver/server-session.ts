@@ -3,10 +3,10 @@
  * (`withServerSession`) or kept for more (`openServerSession`). No question outlasts its deadline
  * whatever the server does, and no socket is left behind.
  */
-import { Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import pg from "pg";
 import { assert, fail, succeed, type Ms, type Result, type Secret } from "../../base/index.ts";
-import { monotonicNowMs } from "../../os/index.ts";
+import { lookupHost, monotonicNowMs } from "../../os/index.ts";
 import { readLastWords } from "../../wire/postgres/index.ts";
 import type { CheckFailure } from "../core/health/index.ts";
 
@@ -101,7 +101,7 @@ export async function openServerSession(
 
 class Session implements ServerSession {
   readonly #client: pg.Client;
-  readonly #socket = new Socket();
+  readonly #socket = namedSocket();
   #isAsking = false;
   #isClosed = false;
   /** What went wrong first while nobody asked. */
@@ -203,6 +203,17 @@ function makeClient(options: SessionOptions, socket: Socket): pg.Client {
   });
 }
 
+/** `pg` dials by port and host, or by the path of a socket file. */
+function namedSocket(): Socket {
+  const socket = new Socket();
+  const dial = socket.connect.bind(socket);
+  const connect = (where: number | string, host?: string): Socket =>
+    typeof where === "number" && host !== undefined
+      ? dial({ port: where, host, lookup: lookupHost })
+      : dial({ path: String(where) });
+  return Object.assign(socket, { connect });
+}
+
 interface Limits extends Partial<ServerAddress> {
   readonly connectTimeoutMs: Ms;
   readonly timeoutMs: Ms;
@@ -224,11 +235,20 @@ class Deadline {
         reject(new ServerFault(cause, message));
         socket.destroy();
       };
-      this.#after(timeoutMs, () => give("timeout", `no answer within ${timeoutMs} ms`));
+      // A name service that hangs says nothing of the server.
+      let isResolving = hostname !== undefined && isName(hostname);
+      socket.once("lookup", () => {
+        isResolving = false;
+      });
+      const giveUp = (what: string): void => {
+        if (isResolving) give("name-resolution", `no address of ${hostname}: ${what}`);
+        else give("timeout", what);
+      };
+      this.#after(timeoutMs, () => giveUp(`no answer within ${timeoutMs} ms`));
       if (connectTimeoutMs > 0 && connectTimeoutMs < timeoutMs) {
         this.#after(connectTimeoutMs, () => {
           if (!socket.connecting) return;
-          give("timeout", `no connection to ${hostname}:${port} within ${connectTimeoutMs} ms`);
+          giveUp(`no connection to ${hostname}:${port} within ${connectTimeoutMs} ms`);
         });
       }
       const bytesMax = socket.bytesRead + ANSWER_BYTES_MAX;
@@ -259,6 +279,10 @@ class Deadline {
     }, delayMs);
     this.#timers.add(timer);
   }
+}
+
+function isName(hostname: string): boolean {
+  return hostname !== "" && !hostname.startsWith("/") && isIP(hostname) === 0;
 }
 
 /** A timer this much behind its time means that the process was held up. */

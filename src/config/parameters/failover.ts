@@ -85,8 +85,9 @@ export const FAILOVER = {
     initial: false,
     context: "init",
     since: "4.4",
-    acts: false,
-    about: "Test aid of Pgpool-II: a file can make the health check fail.",
+    acts: true,
+    about:
+      "For tests: a line `1`, tab, `down` in the file `backend_down_request` of work_dir makes the health check of server 1 fail. The line says `already_down` when it has.",
   },
   failover_command: {
     type: "string",

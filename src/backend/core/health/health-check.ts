@@ -97,10 +97,8 @@ export interface HealthState {
 
 /** Sessions that lose their connections one after another do not make us look without a pause. */
 const HURRY_SPACING_MS: Ms = 50;
-/** A dying server's kernel may still accept: then look again after this, doubled each time. */
-const GLANCE_MS: Ms = 10;
-/** 630 ms in all. */
-const GLANCES_MAX = 6;
+/** A dying server's kernel may still accept for a moment: then look again after each of these. */
+const GLANCES_MS: readonly Ms[] = [5, 5, 10, 10, 20, 20, 40, 80, 160, 300];
 
 /** The first check is due at once. */
 export function newHealthCheck(settings: HealthSettings, nowMs: Ms): HealthState {
@@ -182,9 +180,10 @@ function onFailed(
   // Nobody waits for a server that is down: no retries, no lines.
   if (standing === "down") return { state: wait(state, nowMs), actions: [show] };
   const { alarm, glanceCount } = state;
-  const mayGlance = glanceCount < GLANCES_MAX && settings.isErrorEnough;
-  if (alarm === "lost" && event.cause === "closed" && mayGlance) {
-    const nextAtMs = nowMs + GLANCE_MS * 2 ** glanceCount;
+  const glanceMs = GLANCES_MS[glanceCount];
+  const isDying = alarm === "lost" && event.cause === "closed" && settings.isErrorEnough;
+  if (isDying && glanceMs !== undefined) {
+    const nextAtMs = nowMs + glanceMs;
     const again = { ...state, phase: "retrying" as const, glanceCount: glanceCount + 1, nextAtMs };
     return { state: { ...again, isHurried: false }, actions: [show] };
   }

@@ -260,19 +260,19 @@ describe("the health check of a backend", () => {
       0: LOG | the connection of the health check to DB node: 1 was lost | it has ended
       0: check
       0: pg_status down
+      5: check
+      5: pg_status down
       10: check
       10: pg_status down
-      30: check
-      30: pg_status down
-      30: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
-      30: LOG | health check failed on node 1 (timeout:0)
-      30: REPORT DOWN health check: connection refused
+      10: LOG | failed to connect to PostgreSQL server on "db1:5432" | connection refused
+      10: LOG | health check failed on node 1 (timeout:0)
+      10: REPORT DOWN health check: connection refused
       "
     `);
     const stubborn = new HealthStory({ retriesMax: 0 }).succeed().lose().tick();
-    for (let attempt = 0; attempt < 7; attempt += 1) stubborn.fail("closed").wake();
+    for (let attempt = 0; attempt < 11; attempt += 1) stubborn.fail("closed").wake();
     const asked = stubborn.lines.filter((line) => line.endsWith(": check"));
-    expect(asked.slice(-2)).toEqual(["630: check", "1630: check"]);
+    expect(asked.slice(-2)).toEqual(["650: check", "1650: check"]);
   });
 
   it("waits out the retries for a server that was told to stop, for it may be told to start", () => {
