@@ -13,6 +13,7 @@ export function checkRouting(config: Config, settings: Settings): readonly Findi
     ...checkPatterns(config, settings),
     ...checkRedirects(config, settings),
     ...checkRelationships(config, settings),
+    ...checkDelays(config, settings),
   ];
 }
 
@@ -62,4 +63,22 @@ function checkRelationships(config: Config, settings: Settings): readonly Findin
   const place = placeOf(config, settings, "dml_adaptive_object_relationship_list");
   const { complaints } = readRelationships(config.dml_adaptive_object_relationship_list);
   return complaints.map(({ message, hint }) => finding("error", place, message, hint));
+}
+
+/** What looks as if it kept reads from standbys that lag, and does not. */
+function checkDelays(config: Config, settings: Settings): readonly Finding[] {
+  const findings: Finding[] = [];
+  const threshold =
+    config.delay_threshold_by_time > 0 ? "delay_threshold_by_time" : "delay_threshold";
+  if (config[threshold] > 0 && config.sr_check_period === 0) {
+    const message = `${threshold} has no effect while sr_check_period is 0: nobody measures delays`;
+    const place = placeOf(config, settings, threshold);
+    findings.push(finding("warning", place, message, "set sr_check_period = 10"));
+  }
+  if (config.replication_delay_source_cmd !== "" && config.delay_threshold_by_time === 0) {
+    const message = "replication_delay_source_cmd has no effect without delay_threshold_by_time";
+    const place = placeOf(config, settings, "replication_delay_source_cmd");
+    findings.push(finding("warning", place, message, "set delay_threshold_by_time = 10s"));
+  }
+  return findings;
 }

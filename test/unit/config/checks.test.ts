@@ -77,6 +77,20 @@ failover_when_quorum_exists = on`,
     ],
   ],
   [
+    "thresholds of delays that nobody measures",
+    `${ONE_BACKEND}sr_check_period = 0\ndelay_threshold = 5`,
+    [
+      "warning: delay_threshold has no effect while sr_check_period is 0: nobody measures delays (set sr_check_period = 10)",
+    ],
+  ],
+  [
+    "a command for delays that do not count",
+    `${ONE_BACKEND}delay_threshold = 5\nreplication_delay_source_cmd = 'x'`,
+    [
+      "warning: replication_delay_source_cmd has no effect without delay_threshold_by_time (set delay_threshold_by_time = 10s)",
+    ],
+  ],
+  [
     "health checks without user",
     `${ONE_BACKEND}health_check_period = 5`,
     [
