@@ -87,6 +87,21 @@ describe("delay_threshold_by_time", () => {
     });
   });
 
+  test("keeps reads from a standby whose replay stands still, also one without a name", async () => {
+    await withNode(["backend_application_name1 = ''"], async (client) => {
+      await until("node1 reads", async () => (await readerOf(client)) === "node1");
+      await postgres.query(1, "select pg_wal_replay_pause()");
+      try {
+        await postgres.query(0, "insert into t values (1)", "bench");
+        await until("node2 reads", async () => (await readerOf(client)) === "node2");
+        expect(Number.parseFloat((await delaysSeen(client))[1] ?? "")).toBeGreaterThan(1);
+      } finally {
+        await postgres.query(1, "select pg_wal_replay_resume()");
+      }
+      await until("node1 reads again", async () => (await readerOf(client)) === "node1");
+    });
+  });
+
   test("goes by replication_delay_source_cmd where that is set, until it talks nonsense", async () => {
     const file = join(postgres.directory, "delays");
     await writeFile(file, "7 0 0\n");

@@ -61,7 +61,7 @@ export class DelayCommand {
     }
     this.#log.write("warning", "replication_delay_source_cmd did not tell the delays", {
       detail: complaint,
-      hint: "It prints for each backend, in the order of their numbers, its delay in milliseconds, or -1. Meanwhile pg_stat_replication tells the delays.",
+      hint: "It prints for each backend, in the order of their numbers, its delay in milliseconds, or -1. Meanwhile our own measure counts.",
     });
   }
 }

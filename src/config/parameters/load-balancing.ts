@@ -172,7 +172,7 @@ export const LOAD_BALANCING = {
     since: "4.4",
     acts: true,
     about:
-      "A standby that is a longer time behind gets no reads; comes before delay_threshold. Measured by pg_stat_replication, where backend_application_nameN finds the standby.",
+      "A standby that is a longer time behind gets no reads; comes before delay_threshold. Measured by pg_stat_replication, where backend_application_nameN finds the standby, and at least the time for which it has not replayed what was written.",
   },
   prefer_lower_delay_standby: {
     type: "bool",
