@@ -54,8 +54,8 @@ function nameOf({ kind, backendIds }: Pick<HistoryEntry, "kind" | "backendIds">)
   return ids === "" ? kind.replace("-", " ") : `${kind} node ${ids}`;
 }
 
-function formatPrimary({ kind, oldPrimaryId, newPrimaryId }: HistoryEntry): string {
-  if (kind === "maintenance-on" || kind === "maintenance-off") return "";
+function formatPrimary({ oldPrimaryId, newPrimaryId }: HistoryEntry): string {
+  if (oldPrimaryId === null && newPrimaryId === null) return "";
   const [before, after] = [oldPrimaryId, newPrimaryId].map((id) =>
     id === null ? "none" : `node ${id}`,
   );

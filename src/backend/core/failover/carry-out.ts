@@ -12,7 +12,7 @@ import type { ConductorEvent, Task, Turn } from "./conductor-state.ts";
 import { stopFollow } from "./follow.ts";
 import { finishedState } from "./outcome.ts";
 import { recordOf, startCommand } from "./run-command.ts";
-import { beginSearch, FIRST_LOOK_AFTER_MS, look } from "./search-primary.ts";
+import { beginSearch, look } from "./search-primary.ts";
 
 /** The first repetition of a command that failed waits so long, each further one twice as long. */
 export const RETRY_COMMAND_AFTER_MS = 1000;
@@ -83,7 +83,7 @@ function advanceProbing(turn: Turn, cluster: ClusterState, task: Task): boolean 
   // One of our own, from a leadership that we lost meanwhile, may still be ending.
   if (runningIds.length > 0) return false;
   if (search === null) {
-    beginSearch(turn, 0);
+    beginSearch(turn);
     return true;
   }
   if (search.lookCount > 0 || liveIds(cluster).length === 0) {
@@ -127,8 +127,11 @@ function endCommands(turn: Turn, cluster: ClusterState, task: Task): void {
   const promotions = progress.commands.filter(({ backendId }) => promotes(intent, backendId));
   const last = promotions.at(-1);
   const isHopeless = last !== undefined && hasFailed(last);
-  beginSearch(turn, FIRST_LOOK_AFTER_MS, isHopeless ? FAILED_SEARCH_MS : null);
-  return setStage(turn, "searching");
+  beginSearch(turn, isHopeless ? FAILED_SEARCH_MS : null);
+  setStage(turn, "searching");
+  // At once, while what was done is still being recorded.
+  if (liveIds(cluster).length > 0) lookNow(turn, cluster);
+  return undefined;
 }
 
 /** The command for this backend is the one that gives the cluster a new primary. */
@@ -158,8 +161,9 @@ export function onTaskCommandFinished(
     isRecorded: false,
   };
   if (hasFailed(record) && promotes(intent, backendId) && retryCount < settings.commandRetriesMax) {
-    beginSearch(turn, 0, RETRY_COMMAND_AFTER_MS * 2 ** retryCount);
+    beginSearch(turn, RETRY_COMMAND_AFTER_MS * 2 ** retryCount);
     turn.set({ task: { ...ended, stage: "retrying" } });
+    if (liveIds(cluster).length > 0) lookNow(turn, cluster);
   } else {
     goOn(turn, cluster, ended);
   }

@@ -12,22 +12,22 @@ import {
 } from "../status/index.ts";
 import type { ConductorEvent, ConductorState, Search, Turn } from "./conductor-state.ts";
 
-/** A promotion that a command has just ordered shows about then. */
-export const FIRST_LOOK_AFTER_MS = 50;
-export const LOOK_EVERY_MS = 1000;
+/** The pause after the first look; each further one is twice as long. */
+const FIRST_PAUSE_MS = 50;
+const PAUSE_MS_MAX = 1000;
 
 /**
  * Begins to look; an answer comes as `primary-found`.
  *
  * @param timeoutMs null: as search_primary_node_timeout says.
  */
-export function beginSearch(turn: Turn, firstLookAfterMs: Ms, timeoutMs: Ms | null = null): void {
+export function beginSearch(turn: Turn, timeoutMs: Ms | null = null): void {
   const configuredMs = turn.state.settings.searchPrimaryTimeoutMs;
   const wholeMs = configuredMs === 0 ? Infinity : configuredMs;
   const endMs = turn.nowMs + (timeoutMs ?? wholeMs);
   const search: Search = {
     searchId: null,
-    nextAtMs: turn.nowMs + firstLookAfterMs,
+    nextAtMs: turn.nowMs,
     deadlineMs: endMs === Infinity ? null : endMs,
     lookCount: 0,
   };
@@ -52,7 +52,11 @@ export function look(turn: Turn, cluster: ClusterState): PrimaryChoice | null {
     return { primaryId: fixed.id, identity: null };
   }
   const searchId = turn.takeId();
-  turn.set({ search: { ...search, searchId, nextAtMs: turn.nowMs + LOOK_EVERY_MS } });
+  const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(search.lookCount, 10), PAUSE_MS_MAX);
+  // Once more just when the time is over.
+  const endMs = search.deadlineMs ?? Infinity;
+  const nextAtMs = Math.min(turn.nowMs + pauseMs, turn.nowMs < endMs ? endMs : Infinity);
+  turn.set({ search: { ...search, searchId, nextAtMs } });
   turn.act({ type: "search-primary", searchId, among, known: cluster.identity });
   return null;
 }
@@ -88,7 +92,7 @@ export function advanceIdleSearch(turn: Turn, cluster: ClusterState): boolean {
     return false;
   }
   if (turn.state.search === null) {
-    beginSearch(turn, 0);
+    beginSearch(turn);
     turn.log("find_primary_node_repeatedly: waiting for finding a primary node");
     return true;
   }

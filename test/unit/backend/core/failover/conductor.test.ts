@@ -15,8 +15,8 @@ describe("the conductor of failovers", () => {
       search #2 among 0,1,2
       > answer to #2: no primary
       > 400 ms pass
-      > 600 ms pass
       search #3 among 0,1,2
+      > 600 ms pass
       > answer to #3: 1
       LOG: find_primary_node: primary node is 1
       propose #4 after 1: epoch 2, primary 1, 0 waiting, 1 waiting, 2 waiting
@@ -46,13 +46,13 @@ describe("the conductor of failovers", () => {
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #6 is committed
+      search #6 among 1,2
+      propose #7 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #7 is committed
       > 50 ms pass
-      search #7 among 1,2
-      > answer to #7: no primary
-      > 1000 ms pass
+      > answer to #6: no primary
       search #8 among 1,2
+      > 1000 ms pass
       > answer to #8: 1
       LOG: find_primary_node: primary node is 1
       propose #9 after 4: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
@@ -219,30 +219,31 @@ describe("the conductor of failovers", () => {
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #6 is committed
+      search #6 among 1,2
+      propose #7 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #7 is committed
       > 50 ms pass
-      search #7 among 1,2
-      > answer to #7: no primary
-      > 1000 ms pass
+      > answer to #6: no primary
       search #8 among 1,2
+      > 1000 ms pass
       > answer to #8: no primary
+      search #9 among 1,2
       > 450 ms pass
       WARNING: failover: no primary was found in time
-      propose #9 after 4: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting
-      > #9 is committed
+      propose #10 after 4: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting
+      > #10 is committed
       LOG: failover: set new primary node: -1
       LOG: failover: set new main node: 1
       WARNING: === Failover FAILED. shutdown host db0(5432) === | no new primary was found
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      search #10 among 1,2
-      > answer to #10: no primary
-      > 1000 ms pass
       search #11 among 1,2
-      > answer to #11: 1
+      > answer to #11: no primary
+      > 1000 ms pass
+      search #12 among 1,2
+      > answer to #12: 1
       LOG: find_primary_node: primary node is 1
-      propose #12 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting
-      > #12 is committed
+      propose #13 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting
+      > #13 is committed
       "
     `);
   });
@@ -451,11 +452,11 @@ describe("the conductor of failovers", () => {
       LOG: detach request for node 2 is already under way
       > command #5 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #6 is committed
+      search #6 among 1,2
+      propose #7 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #7 is committed
       > 50 ms pass
-      search #7 among 1,2
-      > answer to #7: 1
+      > answer to #6: 1
       LOG: find_primary_node: primary node is 1
       propose #8 after 4: epoch 4, primary 1, 0 down, 1 waiting, 2 waiting
       > #8 is committed

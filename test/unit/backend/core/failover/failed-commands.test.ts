@@ -24,11 +24,11 @@ describe("a failover_command that fails", () => {
       LOG: execute command: failover 0 1 0
       run #5 failover: failover 0 1 0 (epoch 3, event n0-3)
       > command #5 ends with 1
+      search #6 among 1,2
       WARNING: failover_command for node 0 ended with status 1 | no route to host
-      propose #6 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #6 is committed
-      search #7 among 1,2
-      > answer to #7: no primary
+      propose #7 after 3: epoch 3, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #7 is committed
+      > answer to #6: no primary
       > 1000 ms pass
       search #8 among 1,2
       > answer to #8: no primary
@@ -38,11 +38,11 @@ describe("a failover_command that fails", () => {
       LOG: execute command: failover 0 1 0
       run #10 failover: failover 0 1 0 (epoch 4, event n0-3)
       > command #10 ends with 255
+      search #11 among 1,2
       WARNING: failover_command for node 0 ended with status 255 | still none
-      propose #11 after 5: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #11 is committed
-      search #12 among 1,2
-      > answer to #12: no primary
+      propose #12 after 5: epoch 4, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #12 is committed
+      > answer to #11: no primary
       > 1000 ms pass
       search #13 among 1,2
       > answer to #13: no primary
@@ -56,11 +56,11 @@ describe("a failover_command that fails", () => {
       run #16 failover: failover 0 1 0 (epoch 5, event n0-3)
       > command #16 ends with 0
       LOG: find_primary_node_repeatedly: waiting for finding a primary node
-      propose #17 after 7: epoch 5, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
-      > #17 is committed
+      search #17 among 1,2
+      propose #18 after 7: epoch 5, primary unknown, 0 down, 1 waiting, 2 waiting, detach 0 runs
+      > #18 is committed
       > 50 ms pass
-      search #18 among 1,2
-      > answer to #18: 1
+      > answer to #17: 1
       LOG: find_primary_node: primary node is 1
       propose #19 after 8: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting
       > #19 is committed
