@@ -26,6 +26,7 @@ export {
   type ReplicationCheckOptions,
 } from "./driver/replication-check.ts";
 export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.ts";
+export { askBackupProgress } from "./driver/recover-server.ts";
 export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
 export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
@@ -39,5 +40,6 @@ export {
   startFailoverRunner,
   type FailoverRunner,
   type FailoverRunnerOptions,
+  type FailoverRunnerSettings,
 } from "./driver/failover-runner.ts";
 export { HistoryFile, historyFilePath, readHistoryFile } from "./driver/history-file.ts";

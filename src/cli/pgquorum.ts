@@ -23,6 +23,7 @@ import { formatQueues } from "./pgquorum/format-queues.ts";
 import { showHistory, type HistoryOptions } from "./pgquorum/history.ts";
 import { setMaintenance, type MaintenanceOptions } from "./pgquorum/maintenance.ts";
 import { pauseBackend, resumeBackend, type PauseOptions } from "./pgquorum/pause-backend.ts";
+import { recover, type RecoverOptions } from "./pgquorum/recover.ts";
 import { switchover, type SwitchoverOptions } from "./pgquorum/switchover.ts";
 import { formatBackends, formatStatus } from "./pgquorum/format-status.ts";
 
@@ -149,6 +150,16 @@ when each step was taken, and what became of the commands. Of a node that is sto
   .option("--limit <count>", "the newest so many", "10")
   .option("--epoch <number>", "only what happened in this epoch")
   .action((options: HistoryOptions) => showHistory(options));
+
+program
+  .command("recover")
+  .description(
+    `make a server that is down anew from the primary and attach it (online recovery): recovery_1st_stage_command and pgpool_remote_start do the work. Exit code 1: it was not recovered.`,
+  )
+  .argument("<backend>", "its number")
+  .option(...configOption)
+  .option(...jsonOption)
+  .action((backend: string, options: RecoverOptions) => recover(backend, options));
 
 program
   .command("explain-routing")

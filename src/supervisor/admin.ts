@@ -27,6 +27,7 @@ import {
   type NodeList,
   type NodeStatus,
   type QueueRow,
+  type RecoveryReport,
   type RouteItem,
   type RouteQuestion,
   type SwitchoverReport,
@@ -51,6 +52,11 @@ export interface AdminNode {
   explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
   reportOnSwitchover(to: number | null): Promise<SwitchoverReport>;
   request(request: ClusterRequest): Promise<Result<void, string>>;
+  /** @returns its event id, when it has been asked for. */
+  beginRecovery(backendId: number, by: string): Promise<Result<string, string>>;
+  recoveryReport(eventId: string): Promise<RecoveryReport>;
+  /** Resolves when it is over. */
+  recover(backendId: number, by: string): Promise<Result<void, string>>;
   stop(mode: "smart" | "fast"): void;
   reload(): void;
 }
@@ -130,6 +136,9 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
       return succeed(node.history());
     case "maintenance":
       return await setMaintenance(node, request);
+    case "recovery":
+      return succeed(await node.recoveryReport(request.eventId));
+    case "recover":
     case "pause":
     case "resume": {
       const { backendId } = request;
@@ -137,6 +146,7 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
         const known = node.config.backends.map(({ id }) => id).join(", ");
         return fail(`there is no backend ${backendId}; the backends are ${known}`);
       }
+      if (request.command === "recover") return await node.beginRecovery(backendId, request.by);
       if (request.command === "resume") return succeed(node.pauses.resume(backendId));
       const how = { by: "pgquorum pause", forMs: request.forMs, drainWithinMs: DRAIN_ANSWER_MS };
       return succeed(await node.pauses.pause(backendId, how));
@@ -222,6 +232,7 @@ function handlersOf(node: AdminNode): PcpHandlers {
       return healthStatsRows(data, activity)[at] ?? null;
     },
     attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
+    recover: async (id) => await node.recover(id, "pcp_recovery_node"),
     detach: async (id) => await node.request(requestFor("detach", id, "pcp_detach_node")),
     promote: async (id, { switchover }) => {
       if (!switchover) return await node.request(requestFor("promote", id, "pcp_promote_node"));

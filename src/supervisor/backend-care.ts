@@ -25,6 +25,7 @@ import {
   type Disagreement,
   type FailoverRunner,
   type FailoverRunnerOptions,
+  type FailoverRunnerSettings,
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
@@ -164,7 +165,13 @@ export class BackendCare {
       epoch: this.#cluster?.epoch ?? 0,
       intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
       followingIds: this.#cluster?.follow?.remainingIds ?? [],
+      recovery: this.#cluster?.recovery ?? null,
     };
+  }
+
+  /** The newest state that the cluster agreed upon; null before the first. */
+  get cluster(): ClusterState | null {
+    return this.#cluster;
   }
 
   /** Makes the view anew from all that is known now. */
@@ -402,12 +409,24 @@ export class BackendCare {
     };
   }
 
-  #failoverSettings(): Pick<FailoverRunnerOptions, "settings" | "login" | "connectTimeoutMs"> {
+  #failoverSettings(): FailoverRunnerSettings {
     const config = this.#config;
+    const { recovery_user, recovery_password, recovery_database } = config;
     return {
       settings: failoverSettings(config),
       login: this.replicationLogin,
       connectTimeoutMs: config.connect_timeout,
+      recovery: {
+        method: config.recovery_method,
+        login: {
+          user: recovery_user,
+          password: ownPassword(config, recovery_user, recovery_password),
+          database: recovery_database,
+        },
+        firstStageCommand: config.recovery_1st_stage_command,
+        timeoutMs: config.recovery_timeout * 1000,
+        connectTimeoutMs: config.connect_timeout,
+      },
     };
   }
 

@@ -35,6 +35,7 @@ import {
   type NodeList,
   type NodeStatus,
   type QueueRow,
+  type RecoveryReport,
   type RouteItem,
   type RouteQuestion,
   type SwitchoverReport,
@@ -54,6 +55,7 @@ import {
 import { BackendPauses } from "./driver/backend-pauses.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { ClientDoors } from "./driver/client-doors.ts";
+import { beginRecovery, recover, recoveryReport, type RecoverySite } from "./recovery.ts";
 import { reportOnSwitchover } from "./switchover.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
 
@@ -288,6 +290,34 @@ export class Node {
       login: this.#care.replicationLogin,
       to,
     });
+  }
+
+  async beginRecovery(backendId: number, by: string): Promise<Result<string, string>> {
+    return await beginRecovery(this.#recoverySite(), backendId, by);
+  }
+
+  async recoveryReport(eventId: string): Promise<RecoveryReport> {
+    return await recoveryReport(this.#recoverySite(), eventId);
+  }
+
+  async recover(backendId: number, by: string): Promise<Result<void, string>> {
+    return await recover(this.#recoverySite(), backendId, by);
+  }
+
+  #recoverySite(): RecoverySite {
+    const care = this.#care;
+    const isStopping = (): boolean => this.#stopping !== null;
+    return {
+      config: this.#config,
+      get cluster() {
+        return care.cluster;
+      },
+      login: care.replicationLogin,
+      get isStopping() {
+        return isStopping();
+      },
+      request: async (request) => await this.request(request),
+    };
   }
 
   async activity(what: ActivityName): Promise<NodeActivity> {

@@ -14,6 +14,7 @@ import {
 } from "../../src/backend/index.ts";
 import { Secret } from "../../src/base/index.ts";
 import type { RequestKind } from "../../src/wire/ipc/index.ts";
+import { NO_RECOVERY } from "../support/no-recovery.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 import { ThrowawayPostgres } from "../support/throwaway-postgres.ts";
 
@@ -50,6 +51,7 @@ class LoneNode {
       initial: firstClusterState([0, 1], new Set(), Date.now()),
       login: { user: "postgres", password: new Secret(""), database: "" },
       connectTimeoutMs: 1000,
+      recovery: NO_RECOVERY,
       log: this.log,
       propose: ({ state }) => this.#commit(state),
     });

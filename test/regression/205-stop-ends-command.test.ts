@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { firstClusterState, startFailoverRunner } from "../../src/backend/index.ts";
 import { Secret } from "../../src/base/index.ts";
 import { makeSettings } from "../unit/backend/core/failover/cluster-story.ts";
+import { NO_RECOVERY } from "../support/no-recovery.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 
 const STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.05; done";
@@ -16,6 +17,7 @@ it("kills its command when the lead is lost while the node stops, and says until
     initial: firstClusterState([0, 1, 2], new Set(), Date.now()),
     login: { user: "x", password: new Secret(""), database: "" },
     connectTimeoutMs: 10,
+    recovery: NO_RECOVERY,
     log,
     propose: ({ state }) => {
       index += 1;

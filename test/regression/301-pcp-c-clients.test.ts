@@ -135,6 +135,7 @@ desc :
       ["pcp_attach_node", ["1"], "attach 1"],
       ["pcp_detach_node", ["-n", "1"], "detach 1"],
       ["pcp_detach_node", ["-n", "1", "-g"], "detach 1 gracefully"],
+      ["pcp_recovery_node", ["1"], "recover 1"],
       ["pcp_promote_node", ["1"], "promote 1"],
       ["pcp_promote_node", ["-s", "1"], "promote 1 switchover"],
       ["pcp_promote_node", ["-g", "1"], "promote 1 gracefully"],

@@ -64,6 +64,8 @@ describe("our pcp_* programs print and exit as Pgpool-II's", () => {
       "pcp_watchdog_info 7",
       "pcp_attach_node 1",
       "pcp_detach_node -g 1",
+      "pcp_recovery_node 1",
+      "pcp_recovery_node -v 7",
       "pcp_promote_node -s -n 1",
       "pcp_promote_node 7",
       "pcp_reload_config",

@@ -10,6 +10,7 @@ import { TcpRelay } from "./recording-relay.ts";
 import {
   buildPrograms,
   NODE_PROGRAMS,
+  oracle,
   programDirectory,
   run,
   testDirectory,
@@ -62,6 +63,7 @@ export class LoopbackCluster {
       "pcp_attach_node",
       "pcp_detach_node",
       "pcp_promote_node",
+      "pcp_recovery_node",
     ];
     await buildPrograms(programs.path, NODE_PROGRAMS, wrappers);
     const directory = await testDirectory();
@@ -165,10 +167,11 @@ export class LoopbackNode {
     return asked.exitCode === 0 ? (JSON.parse(asked.stdout) as NodeStatus) : null;
   }
 
-  async pcp(name: string, backendId: number): Promise<Ended> {
+  /** Debian's own client, or ours. */
+  async pcp(name: string, backendId: number, from: "own" | "debian" = "own"): Promise<Ended> {
     const env = { PCPPASSFILE: join(this.home, "pcppass") };
     const where = ["-h", "127.0.0.1", "-p", String(this.#pcpPort), "-U", "pcp", "-w"];
-    const program = join(this.#programs, "bin", name);
+    const program = from === "own" ? join(this.#programs, "bin", name) : oracle(name);
     return await run(program, [...where, "-n", String(backendId)], { env });
   }
 
@@ -181,6 +184,10 @@ export class LoopbackNode {
 
   get log(): string {
     return readFileSync(join(this.home, "log"), "utf8");
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== null;
   }
 
   /** SIGKILL to supervisor, watchdog, workers and commands: they are one session. */

@@ -83,6 +83,10 @@ export function cannedHandlers(calls: string[]): PcpHandlers {
       Promise.resolve(id < twoBackends.backends.length ? HEALTH_FIELDS : null),
     attach: (id) => done(`attach ${id}`),
     detach: (id, how) => done(`detach ${id}${how.graceful ? " gracefully" : ""}`),
+    recover(id) {
+      if (id > 1) return { ok: false, error: `node recovery failed, node id: ${id} is alive` };
+      return done(`recover ${id}`);
+    },
     promote(id, { switchover, graceful }) {
       if (id > 1) return { ok: false, error: `node id ${id} is not valid` };
       return done(

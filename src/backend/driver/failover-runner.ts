@@ -12,6 +12,8 @@ import {
 import type { ClusterState } from "../core/status/index.ts";
 import { runFailoverCommand } from "./failover-command.ts";
 import { searchPrimary } from "./primary-search.ts";
+import type { RecoverySettings } from "./recover-server.ts";
+import { RecoveryRunner } from "./recovery-runner.ts";
 import type { ServerLogin } from "./server-session.ts";
 
 export interface FailoverRunnerOptions {
@@ -23,6 +25,7 @@ export interface FailoverRunnerOptions {
   /** `sr_check_user` and its kin. */
   readonly login: ServerLogin;
   readonly connectTimeoutMs: Ms;
+  readonly recovery: RecoverySettings;
   readonly log: Log;
   /**
    * Answered by a `committed` event with this state or a newer one, by `proposal-refused` with
@@ -37,6 +40,12 @@ export interface FailoverRunnerOptions {
   readonly onKilling?: (isKilling: boolean) => void;
 }
 
+/** What a reload may change. */
+export type FailoverRunnerSettings = Pick<
+  FailoverRunnerOptions,
+  "settings" | "login" | "connectTimeoutMs" | "recovery"
+>;
+
 export interface FailoverRunner {
   deliver(event: ConductorEvent): void;
   /**
@@ -45,7 +54,7 @@ export interface FailoverRunner {
    */
   mayLeadUntil(untilMs: Ms): void;
   /** Takes the parameters of a reload. */
-  change(change: Pick<FailoverRunnerOptions, "settings" | "login" | "connectTimeoutMs">): void;
+  change(change: FailoverRunnerSettings): void;
   /** The intent, queue and search, for people. */
   readonly state: ConductorState;
   /** Begins nothing more. Resolves when the commands that ran have ended: they are asked to. */
@@ -64,8 +73,9 @@ function isKilled(right: CommandRight): boolean {
 }
 
 export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRunner {
-  let { settings, login, connectTimeoutMs } = options;
+  let { settings, login, connectTimeoutMs, recovery } = options;
   const { log } = options;
+  const recoveries = new RecoveryRunner({ log, deliver: (event) => runner.deliver(event) });
   const running = new Map<number, RunningCommand>();
   let leadUntilMs: Ms = -Infinity;
   let isStopping = false;
@@ -117,6 +127,12 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       case "search-primary":
         void search(action);
         return;
+      case "recover":
+        recoveries.begin(action, settings.backends, recovery, leadUntilMs);
+        return;
+      case "stop-recovery":
+        recoveries.stop(action.eventId, action.why);
+        return;
       case "log":
         log.write(action.level, action.message, action);
     }
@@ -136,9 +152,10 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     mayLeadUntil(untilMs) {
       leadUntilMs = Math.max(leadUntilMs, untilMs);
       for (const { right } of running.values()) right.extend(untilMs);
+      recoveries.mayRunUntil(untilMs);
     },
     change(change) {
-      ({ settings, login, connectTimeoutMs } = change);
+      ({ settings, login, connectTimeoutMs, recovery } = change);
       runner.deliver({ type: "configured", settings });
     },
     get state() {
@@ -149,7 +166,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       runner.stop();
       if (running.size > 0) options.onKilling?.(true);
       for (const { stop } of running.values()) stop.abort();
-      await Promise.all([...running.values()].map(({ ended }) => ended));
+      await Promise.all([recoveries.end(), ...[...running.values()].map(({ ended }) => ended)]);
     },
   };
 }

@@ -98,6 +98,13 @@ export const PCP_TOOLS: readonly PcpTool[] = [
     },
   },
   {
+    ...ONE_NODE,
+    name: "pcp_recovery_node",
+    about: "recover a node from pgpool-II",
+    options: ["id"],
+    request: ({ id }) => ({ type: "recover", backendId: id ?? 0 }),
+  },
+  {
     ...COMMON,
     name: "pcp_reload_config",
     about: "reload a pgpool-II config file",

@@ -4,6 +4,7 @@ import {
   type ClusterView,
   type Maintenance,
   type NodeStatus,
+  type Recovery,
   type WatchdogView,
 } from "../../wire/ipc/index.ts";
 import { formatTable, visible } from "./table.ts";
@@ -39,6 +40,8 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
     parts.push(`the last failover FAILED: ${visible(failure)}; see "pgquorum history"\n`);
   }
   if (view.maintenance !== null) parts.push(formatMaintenance(view.maintenance, nowMs));
+  const recovery = formatRecovery(status.cluster?.recovery, nowMs);
+  if (recovery !== "") parts.push(recovery);
   return parts.join("\n");
 }
 
@@ -143,6 +146,13 @@ function formatQuarantines({ quarantines, watchdog }: NodeStatus, nowMs: number)
       return `${what}: ${reason} (${why})\n`;
     })
     .join("");
+}
+
+function formatRecovery(recovery: Recovery | null | undefined, nowMs: number): string {
+  if (recovery === null || recovery === undefined) return "";
+  const { backendId, sourceId, by, stage, startedAt } = recovery;
+  const length = formatLength(nowMs - startedAt);
+  return `online recovery of node ${backendId} from node ${sourceId}: ${stage}, for ${length}, asked for by ${visible(by)}\n`;
 }
 
 function formatPauses(pauses: NodeStatus["pauses"], nowMs: number): string {

@@ -147,7 +147,7 @@ export const BACKENDS = {
     initial: "",
     context: "reload",
     since: "2.0",
-    acts: false,
+    acts: true,
     about: "User who runs online recovery on the servers.",
   },
   recovery_password: {
@@ -157,7 +157,7 @@ export const BACKENDS = {
     visibility: "masked",
     password: true,
     since: "2.0",
-    acts: false,
+    acts: true,
     about: "Password of recovery_user; empty takes the one in pool_passwd.",
   },
   recovery_database: {
@@ -165,7 +165,7 @@ export const BACKENDS = {
     initial: "postgres",
     context: "reload",
     since: "4.7",
-    acts: false,
+    acts: true,
     about: "Database to which online recovery connects.",
   },
   recovery_1st_stage_command: {
@@ -173,7 +173,7 @@ export const BACKENDS = {
     initial: "",
     context: "reload",
     since: "2.0",
-    acts: false,
+    acts: true,
     about: "Script in the primary's data directory that copies it while clients work on.",
   },
   recovery_2nd_stage_command: {
@@ -190,7 +190,7 @@ export const BACKENDS = {
     initial: 90,
     context: "reload",
     since: "2.1",
-    acts: false,
+    acts: true,
     about: "Longest wait for a recovered server to start.",
   },
   client_idle_limit_in_recovery: {

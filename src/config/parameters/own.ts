@@ -262,4 +262,15 @@ export const OWN = {
     about:
       "Network device that gets the virtual IP; empty takes the one with this node's hostnameN address.",
   },
+  recovery_method: {
+    type: "enum",
+    values: ["extension", "ssh"],
+    ordinals: "names",
+    initial: "extension",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "How online recovery runs its scripts on the primary's host: through the extension pgpool_recovery, as Pgpool-II, or over ssh.",
+  },
 } as const satisfies ParameterRows;

@@ -80,6 +80,7 @@ export function encodeAnswer(
       }
       return succeed([encodeWatchdogInfo(formatWatchdogJson(answer.view, command.nodeId, layout))]);
     case "attach":
+    case "recover":
       return succeed([encodeDone("c")]);
     case "detach":
     case "promote":
@@ -122,6 +123,8 @@ function refusalMessage(command: Command): string {
       return "PCP: informing watchdog info failed";
     case "attach":
       return "could not process attach request";
+    case "recover":
+      return "could not process recovery request";
     case "detach":
       return "could not process detach request";
     case "promote":

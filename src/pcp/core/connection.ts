@@ -196,6 +196,7 @@ function onRequest(state: PcpConnection, request: PcpRequest): PcpStep {
     }
     case "pool-status":
     case "attach":
+    case "recover":
     case "detach":
     case "node-info":
     case "promote":

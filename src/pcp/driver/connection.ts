@@ -108,6 +108,8 @@ async function performCommand(command: Command, handlers: PcpHandlers): Promise<
       return { type: "watchdog", view: handlers.watchdog() };
     case "attach":
       return answerOf(await handlers.attach(command.backendId));
+    case "recover":
+      return answerOf(await handlers.recover(command.backendId));
     case "detach":
       return answerOf(await handlers.detach(command.backendId, command));
     case "promote":

@@ -19,6 +19,8 @@ export interface PcpHandlers {
   healthCheckStats(backendId: number): Promise<readonly string[] | null>;
   poolStatus(): readonly PoolStatusRow[];
   attach(backendId: number): Outcome | Promise<Outcome>;
+  /** Online recovery; resolves when it is over. */
+  recover(backendId: number): Outcome | Promise<Outcome>;
   /** `graceful`: resolves only when clients have left or the wait has timed out. */
   detach(backendId: number, how: { readonly graceful: boolean }): Outcome | Promise<Outcome>;
   /** `switchover`: really promote the standby, not only change what this node believes. */

@@ -1,5 +1,6 @@
 import type { Result } from "../../base/index.ts";
 import { fail, succeed } from "../../base/index.ts";
+import type { Recovery } from "./recovery.ts";
 import type { RouteQuestion } from "./route-question.ts";
 import type { ClusterView } from "./view.ts";
 import type { ClientCounts } from "./worker.ts";
@@ -18,6 +19,10 @@ export type ControlRequest =
   /** Answered when the backend is drained, or soon anyhow. */
   | { readonly command: "pause"; readonly backendId: number; readonly forMs: number }
   | { readonly command: "resume"; readonly backendId: number }
+  /** Begins online recovery; answered with its event id, or why not, before it is done. */
+  | { readonly command: "recover"; readonly backendId: number; readonly by: string }
+  /** How that recovery stands. */
+  | { readonly command: "recovery"; readonly eventId: string }
   /** Whether that backend, or the best standby for null, can take over now; nothing is changed. */
   | { readonly command: "switchover-check"; readonly to: number | null }
   | { readonly command: "explain-routing"; readonly question: RouteQuestion }
@@ -36,7 +41,8 @@ export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
  * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
  * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a NodeHistory
- * for `history`, a Maintenance (null when it is off) for `maintenance`, a boolean for `resume`: whether the backend was paused.
+ * for `history`, a Maintenance (null when it is off) for `maintenance`, an event id for `recover`, a
+ * RecoveryReport for `recovery`, a boolean for `resume`: whether the backend was paused.
  */
 export type ControlReply =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: string };
@@ -82,6 +88,8 @@ export interface NodeStatus {
     readonly failure: string | null;
     /** Servers that have not followed the last new primary yet. */
     readonly followingIds: readonly number[];
+    /** The online recovery that runs. */
+    readonly recovery: Recovery | null;
   };
   /** Those of this node first. */
   readonly quarantines: readonly QuarantineStatus[];
@@ -150,7 +158,13 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
     });
   }
   if (value.command === "maintenance") return parseMaintenance(value);
-  if (value.command !== "pause" && value.command !== "resume") {
+  if (value.command === "recovery") {
+    const eventId = textIn(value, "eventId");
+    return eventId === null
+      ? fail("eventId must be a text")
+      : succeed({ command: "recovery", eventId });
+  }
+  if (value.command !== "pause" && value.command !== "resume" && value.command !== "recover") {
     const known = [
       ...CONTROL_QUESTIONS,
       "pause",
@@ -158,11 +172,16 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
       "explain-routing",
       "switchover-check",
       "maintenance",
+      "recover",
+      "recovery",
     ].join(", ");
     return fail(`unknown command; this node knows ${known}`);
   }
   const backendId = numberIn(value, "backendId", 0, Number.MAX_SAFE_INTEGER);
   if (backendId === null) return fail("backendId must be the number of a backend");
+  if (value.command === "recover") {
+    return succeed({ command: "recover", backendId, by: textIn(value, "by") ?? "" });
+  }
   if (value.command === "resume") return succeed({ command: "resume", backendId });
   const forMs = numberIn(value, "forMs", 1, PAUSE_MS_MAX);
   if (forMs === null) return fail(`forMs must be a whole number from 1 to ${PAUSE_MS_MAX}`);
@@ -204,6 +223,11 @@ function parseRouteQuestion(value: object): Result<ControlRequest, string> {
       afterWrite: given.get("afterWrite") === true,
     },
   });
+}
+
+function textIn(value: object, name: string): string | null {
+  const found: unknown = Object.entries(value).find(([key]) => key === name)?.[1];
+  return typeof found === "string" ? found : null;
 }
 
 function numberIn(value: object, name: string, min: number, max: number): number | null {

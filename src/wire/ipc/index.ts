@@ -15,3 +15,4 @@ export * from "./route-question.ts";
 export * from "./watchdog.ts";
 export * from "./control.ts";
 export * from "./switchover.ts";
+export * from "./recovery.ts";

@@ -33,7 +33,9 @@ export type RequestKind =
   | "maintenance-off"
   /** The node that says so keeps away from a backend by itself: known to all until it expires. */
   | "quarantine"
-  | "release";
+  | "release"
+  /** Online recovery of a server. */
+  | "recover";
 
 /** A wish to change the state of backends, before anybody agreed to it. */
 export interface ClusterRequest {
@@ -46,6 +48,8 @@ export interface ClusterRequest {
   readonly reason: string;
   /** Who asked for it, for people; absent when no person did. */
   readonly by?: string;
+  /** By which whoever asks finds what became of it; absent where nobody looks. */
+  readonly eventId?: string;
   /** No person asked: not done during maintenance. Absent: the opposite of `confirmed`. */
   readonly isAutomatic?: boolean;
   /**

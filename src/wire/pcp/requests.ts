@@ -15,6 +15,7 @@ export type PcpRequest =
   | { readonly type: "set-parameter"; readonly name: string; readonly value: string }
   | { readonly type: "pool-status" }
   | { readonly type: "attach"; readonly backendId: number }
+  | { readonly type: "recover"; readonly backendId: number }
   | { readonly type: "detach"; readonly backendId: number; readonly graceful: boolean }
   /** `backendId` -1: all of them. */
   | { readonly type: "node-info"; readonly backendId: number }
@@ -49,7 +50,6 @@ export interface RequestFault {
 const UNAVAILABLE: Readonly<Record<string, string>> = {
   F: "stop recovery",
   G: "invalidate query cache",
-  O: "online recovery",
   V: "log rotation",
 };
 
@@ -80,6 +80,8 @@ export function decodeRequest(frame: PcpFrame): Result<PcpRequest, RequestFault>
       }));
     case "H":
       return withId(payload, (backendId) => ({ type: "health-check-stats", backendId }));
+    case "O":
+      return withId(payload, (backendId) => ({ type: "recover", backendId }));
     case "P": {
       const text = decodeTexts(payload)[0] ?? "";
       const processId = parseId(text);
@@ -170,6 +172,8 @@ export function encodeRequest(request: PcpRequest): Buffer {
       return encodeFrame("B");
     case "attach":
       return encodeFrame("C", encodeTexts([String(request.backendId)]));
+    case "recover":
+      return encodeFrame("O", encodeTexts([String(request.backendId)]));
     case "detach":
       return encodeFrame(request.graceful ? "d" : "D", encodeTexts([String(request.backendId)]));
     case "node-info":

@@ -347,11 +347,12 @@ const REQUEST_KINDS: readonly ClusterRequest["kind"][] = [
   "maintenance-off",
   "quarantine",
   "release",
+  "recover",
 ];
 
 function readRequest(value: unknown): ClusterRequest | null {
   if (!isObject(value)) return null;
-  const { backendIds, confirmed, switchoverTo, reason, by, isAutomatic } = value;
+  const { backendIds, confirmed, switchoverTo, reason, by, eventId, isAutomatic } = value;
   const kind = REQUEST_KINDS.find((known) => known === value.kind);
   if (kind === undefined) return null;
   if (!Array.isArray(backendIds) || backendIds.length > 128 || !backendIds.every(isCount))
@@ -360,6 +361,7 @@ function readRequest(value: unknown): ClusterRequest | null {
     return null;
   if (switchoverTo !== null && !isCount(switchoverTo)) return null;
   if (by !== undefined && (typeof by !== "string" || by.length > 4096)) return null;
+  if (eventId !== undefined && (typeof eventId !== "string" || eventId.length > 100)) return null;
   if (isAutomatic !== undefined && typeof isAutomatic !== "boolean") return null;
   return {
     kind,
@@ -368,6 +370,7 @@ function readRequest(value: unknown): ClusterRequest | null {
     switchoverTo,
     reason,
     ...(by === undefined ? {} : { by }),
+    ...(eventId === undefined ? {} : { eventId }),
     ...(isAutomatic === undefined ? {} : { isAutomatic }),
   };
 }

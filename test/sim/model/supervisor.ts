@@ -282,6 +282,9 @@ export class Supervisor {
         );
         return;
       }
+      // Nobody asks for online recovery here.
+      case "recover":
+      case "stop-recovery":
       case "log":
         return undefined;
     }

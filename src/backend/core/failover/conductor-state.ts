@@ -1,6 +1,6 @@
 /** What the conductor knows, is told and wants done. */
 import { assert, type Ms } from "../../../base/index.ts";
-import type { ClusterRequest, CountedVote } from "../../../wire/ipc/index.ts";
+import type { ClusterRequest, CountedVote, RecoveryStage } from "../../../wire/ipc/index.ts";
 import {
   STEP_NAME_MAX,
   STEPS_MAX,
@@ -14,6 +14,7 @@ import {
   type StepRecord,
   type VoteRecord,
 } from "../status/index.ts";
+import type { RecoveryRun } from "./recovery.ts";
 import type { FailoverSettings } from "./settings.ts";
 
 export type ConductorEvent =
@@ -49,6 +50,9 @@ export type ConductorEvent =
       readonly primaryId: number | null;
       readonly identity: ServerIdentity | null;
     }
+  | { readonly type: "recovery-stage"; readonly eventId: string; readonly stage: RecoveryStage }
+  /** Also of one that was stopped; null = the server runs as a standby. */
+  | { readonly type: "recovery-ended"; readonly eventId: string; readonly problem: string | null }
   | { readonly type: "configured"; readonly settings: FailoverSettings }
   | { readonly type: "tick" };
 
@@ -82,6 +86,15 @@ export type ConductorAction =
       readonly among: readonly number[];
       readonly known: ServerIdentity | null;
     }
+  /** Make that server anew from the primary; its stages and its end are told. */
+  | {
+      readonly type: "recover";
+      readonly eventId: string;
+      readonly backendId: number;
+      readonly sourceId: number;
+    }
+  /** Its end is still told. */
+  | { readonly type: "stop-recovery"; readonly eventId: string; readonly why: string }
   | {
       readonly type: "log";
       readonly level: "log" | "warning";
@@ -127,6 +140,8 @@ export interface ConductorState {
   readonly task: Task | null;
   readonly search: Search | null;
   readonly follow: FollowRun | null;
+  /** The online recovery that we run. */
+  readonly recovery: RecoveryRun | null;
   /** Commands whose end has not been reported, those of a lost leadership included. */
   readonly runningIds: readonly number[];
   /** When it was said last that maintenance keeps a request back; at most `HELD_BACK_MAX`. */
@@ -158,6 +173,9 @@ export type Purpose =
   | "configured"
   | "maintenance"
   | "quarantine"
+  | "begin-recovery"
+  /** A stage or the end of it. */
+  | "recovery"
   | "adopt"
   | "intent"
   /** The intent goes on: what was done for it, or how it is changed, is recorded first. */
@@ -238,6 +256,7 @@ export function newConductor(facts: {
     task: null,
     search: null,
     follow: null,
+    recovery: null,
     runningIds: [],
     heldBack: new Map(),
   };

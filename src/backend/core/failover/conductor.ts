@@ -42,6 +42,13 @@ import {
   proposeQuarantines,
   quarantinesWakeAtMs,
 } from "./quarantines.ts";
+import {
+  advanceRecovery,
+  dropRecovery,
+  onRecoveryBegun,
+  onRecoveryEvent,
+  proposeRecovery,
+} from "./recovery.ts";
 import { recordOf } from "./run-command.ts";
 import {
   advanceIdleSearch,
@@ -98,6 +105,9 @@ function take(turn: Turn, event: ConductorEvent): void {
       return onCommandFinished(turn, event);
     case "primary-found":
       return onPrimaryFound(turn, event);
+    case "recovery-stage":
+    case "recovery-ended":
+      return onRecoveryEvent(turn, event);
     case "configured":
       return turn.set({ settings: event.settings });
     case "tick":
@@ -121,6 +131,7 @@ function advance(turn: Turn): boolean {
     turn.propose("adopt", adopted(cluster));
     return true;
   }
+  if (advanceRecovery(turn, cluster)) return true;
   if (cluster.intent !== null) return advanceIntent(turn, cluster, cluster.intent);
   if (proposeConfigured(turn, cluster)) return true;
   const request = turn.state.queue[0];
@@ -172,6 +183,10 @@ function advanceQueue(turn: Turn, cluster: ClusterState, first: QueuedRequest): 
 function proposeRequest(turn: Turn, cluster: ClusterState, first: QueuedRequest): boolean {
   const { origin, settings } = turn.state;
   const { request, grantedAt, votes } = first;
+  if (request.kind === "recover") {
+    proposeRecovery(turn, cluster, request);
+    return true;
+  }
   if (!isIntentRequest(request)) return proposeMaintenance(turn, cluster, request);
   if (isHeldBack(turn, cluster, request)) return false;
   const eventId = `${origin}-${cluster.epoch + 1}`;
@@ -202,6 +217,7 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
   for (const { request } of turn.state.queue) {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
+  dropRecovery(turn);
   turn.set({ queue: [], quarantineNews: [], task: null, search: null, follow: null });
 }
 
@@ -241,7 +257,7 @@ function isUnderWay(turn: Turn, request: ClusterRequest): boolean {
 }
 
 function describe(request: ClusterRequest): string {
-  if (!isIntentRequest(request)) return `${request.kind} request`;
+  if (request.backendIds.length === 0) return `${request.kind} request`;
   return `${request.kind} request for node ${request.backendIds.join(", ")}`;
 }
 
@@ -295,6 +311,8 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
     case "maintenance":
       turn.set({ queue: turn.state.queue.slice(1), heldBack: new Map() });
       return;
+    case "begin-recovery":
+      return onRecoveryBegun(turn, cluster);
     case "follow":
       turn.set({ follow: null });
       return;
@@ -304,6 +322,7 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
     case "initial":
     case "configured":
     case "adopt":
+    case "recovery":
       return;
   }
   unreachable(purpose);

@@ -12,6 +12,7 @@ export type {
   ConductorState,
 } from "./conductor-state.ts";
 export { LineAllowance } from "./line-allowance.ts";
+export { planRecovery } from "./recovery.ts";
 export { formatCommand, type CommandFacts } from "./command-text.ts";
 export { failoverSettings } from "./settings.ts";
 export type { FailoverBackend, FailoverSettings } from "./settings.ts";

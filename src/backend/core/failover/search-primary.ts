@@ -128,6 +128,7 @@ const HARMLESS_KINDS: ReadonlySet<HistoryKind> = new Set([
   "configured",
   "maintenance-on",
   "maintenance-off",
+  "recover",
   "quarantine",
   "release",
 ]);

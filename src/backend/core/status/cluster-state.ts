@@ -7,7 +7,12 @@
  * A failover is first recorded here as an `Intent`, then carried out, then cleared, so that a
  * leader that dies on the way leaves its successor the knowledge of what was under way.
  */
-import type { ClusterRequest, Maintenance, RequestKind } from "../../../wire/ipc/index.ts";
+import type {
+  ClusterRequest,
+  Maintenance,
+  Recovery,
+  RequestKind,
+} from "../../../wire/ipc/index.ts";
 import {
   REASON_MAX,
   type CommandRecord,
@@ -36,6 +41,8 @@ export interface ClusterState {
   readonly maintenance: Maintenance | null;
   /** Backends that single nodes keep away from, at most `QUARANTINES_MAX`. */
   readonly quarantines: readonly Quarantine[];
+  /** The online recovery that the leader runs. */
+  readonly recovery: Recovery | null;
   /** What was done, the newest last, at most `HISTORY_MAX`. */
   readonly history: readonly HistoryEntry[];
 }
@@ -145,6 +152,7 @@ export function firstClusterState(
     follow: null,
     maintenance: null,
     quarantines: [],
+    recovery: null,
     history: [],
   };
 }
@@ -209,6 +217,7 @@ export function isSameRequest(one: ClusterRequest, other: ClusterRequest): boole
   return (
     one.kind === other.kind &&
     one.switchoverTo === other.switchoverTo &&
+    one.eventId === other.eventId &&
     ids.size === otherIds.size &&
     [...ids].every((id) => otherIds.has(id))
   );

@@ -1,6 +1,6 @@
 /** Checks each field of a `ClusterState` that came from outside this process. */
 import { fail, succeed, type Result } from "../../../base/index.ts";
-import type { Maintenance } from "../../../wire/ipc/index.ts";
+import { RECOVERY_STAGES, type Maintenance, type Recovery } from "../../../wire/ipc/index.ts";
 import {
   BACKENDS_MAX,
   QUARANTINES_MAX,
@@ -74,6 +74,7 @@ function decodeFields(value: unknown): ClusterState {
     follow: fields.optional("follow", decodeFollow),
     maintenance: fields.optional("maintenance", decodeMaintenance),
     quarantines: fields.list("quarantines", QUARANTINES_MAX, decodeQuarantine),
+    recovery: fields.optional("recovery", decodeRecovery),
     history: fields.list("history", HISTORY_MAX, decodeEntry),
   };
 }
@@ -144,6 +145,19 @@ function decodeMaintenance(value: unknown): Maintenance {
     since: fields.number("since"),
     by: fields.text("by", BY_MAX),
     reason: fields.text("reason", REASON_MAX),
+  };
+}
+
+function decodeRecovery(value: unknown): Recovery {
+  const fields = new Fields(value, "recovery");
+  return {
+    eventId: fields.text("eventId", EVENT_ID_MAX),
+    backendId: fields.id("backendId"),
+    sourceId: fields.id("sourceId"),
+    by: fields.text("by", BY_MAX),
+    stage: fields.oneOf("stage", RECOVERY_STAGES),
+    startedAt: fields.number("startedAt"),
+    stageAt: fields.number("stageAt"),
   };
 }
 

@@ -31,6 +31,7 @@ const KINDS: readonly HistoryKind[] = [
   "maintenance-off",
   "quarantine",
   "release",
+  "recover",
   "primary",
   "configured",
 ];

@@ -33,7 +33,13 @@ const STATUS: NodeStatus = {
   },
   watchdog: threeNodes,
   view: twoBackends,
-  cluster: { epoch: 3, intent: "detach backend 0, promote 1", failure: null, followingIds: [] },
+  cluster: {
+    epoch: 3,
+    intent: "detach backend 0, promote 1",
+    failure: null,
+    followingIds: [],
+    recovery: null,
+  },
 };
 
 describe("pgquorum status", () => {
@@ -61,7 +67,7 @@ failover in progress: detach backend 0, promote 1
     const maintenance = { since: 5000, by: "root on node 1", reason: "new disks" };
     const view = { ...STATUS.view, maintenance };
     const failure = "failover_command for node 0 ended with status 1";
-    const cluster = { epoch: 3, intent: null, failure, followingIds: [] };
+    const cluster = { epoch: 3, intent: null, failure, followingIds: [], recovery: null };
     expect(
       formatStatus({ ...STATUS, view, cluster }, 65_000)
         .split("\n\n")

@@ -9,7 +9,11 @@ import {
   type ConductorState,
   type FailoverSettings,
 } from "../../../../../src/backend/index.ts";
-import type { ClusterRequest, RequestKind } from "../../../../../src/wire/ipc/index.ts";
+import type {
+  ClusterRequest,
+  RecoveryStage,
+  RequestKind,
+} from "../../../../../src/wire/ipc/index.ts";
 
 export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSettings {
   return {
@@ -136,6 +140,18 @@ export class ClusterStory {
     return this.deliver({ type: "primary-found", searchId, primaryId, identity: null });
   }
 
+  recoveryTells(stage: RecoveryStage): this {
+    this.lines.push(`> recovery: ${stage}`);
+    const eventId = this.state.recovery?.eventId ?? "none";
+    return this.deliver({ type: "recovery-stage", eventId, stage });
+  }
+
+  recoveryEnds(problem: string | null): this {
+    this.lines.push(`> recovery ends: ${problem ?? "all well"}`);
+    const eventId = this.state.recovery?.eventId ?? "none";
+    return this.deliver({ type: "recovery-ended", eventId, problem });
+  }
+
   wait(ms: number): this {
     this.lines.push(`> ${ms} ms pass`);
     this.nowMs += ms;
@@ -172,6 +188,12 @@ export class ClusterStory {
       case "stop-command":
         this.lines.push(`${action.how === "kill" ? "kill" : "stop"} #${action.commandId}`);
         return;
+      case "recover":
+        this.lines.push(`recover node ${action.backendId} from node ${action.sourceId}`);
+        return;
+      case "stop-recovery":
+        this.lines.push(`stop ${action.eventId}: ${action.why}`);
+        return;
       case "search-primary":
         this.search = action;
         this.lines.push(`search #${action.searchId} among ${action.among.join(",")}`);
@@ -188,7 +210,9 @@ function describe(state: ClusterState): string {
   const backends = state.backends.map(({ id, state: word }) => `${id} ${word}`).join(", ");
   const intent =
     state.intent === null ? "" : `, ${state.intent.kind} ${state.intent.backendIds.join(",")} runs`;
+  const recovery =
+    state.recovery === null ? "" : `, ${state.recovery.eventId}: ${state.recovery.stage}`;
   const follow =
     state.follow === null ? "" : `, ${state.follow.remainingIds.join(",")} have to follow`;
-  return `epoch ${state.epoch}, primary ${state.primaryId ?? "unknown"}, ${backends}${intent}${follow}`;
+  return `epoch ${state.epoch}, primary ${state.primaryId ?? "unknown"}, ${backends}${intent}${follow}${recovery}`;
 }
