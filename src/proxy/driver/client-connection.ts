@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-import type { PoolSecret } from "../../auth/index.ts";
 import { poolModeOf } from "../../config/index.ts";
 import { failure, type Failure, type Ms } from "../../base/index.ts";
 import { monotonicNowMs } from "../../os/index.ts";
@@ -10,21 +8,13 @@ import {
   buildKeyData,
   buildParameterStatus,
   buildReady,
-  FRONTEND,
-  HEADER_BYTES,
   READY,
 } from "../../wire/postgres/index.ts";
 import { Presence } from "../core/admission/index.ts";
-import {
-  ClientLogin,
-  ClientStart,
-  PASSWORD_BYTES_MAX,
-  type BackendMethod,
-  type ClientMethod,
-  type StartedClient,
-} from "../core/session/index.ts";
+import { ClientStart, type StartedClient } from "../core/session/index.ts";
 import { isReusable, isShareable, type Acquired } from "./backend-pool.ts";
 import { doorFor } from "./client-door.ts";
+import { ClientProof } from "./client-proof.ts";
 import { ClientSession, PAUSE } from "./client-session.ts";
 import { formatSessionTime } from "./session-time.ts";
 import { SessionOpener, type OpenerHost, type SessionStart } from "./session-opener.ts";
@@ -34,8 +24,6 @@ import type { Settings, WorkerContext } from "./worker-context.ts";
 
 const READ_BUFFER_BYTES = 16 * 1024;
 const CLOSE_WITHIN_MS = 5000;
-
-const NOTHING = Buffer.alloc(0);
 
 /** What a connection needs of the listener that accepted it. */
 export interface ClientHost {
@@ -65,12 +53,7 @@ export class ClientConnection implements SocketEvents {
   readonly #startedMs = monotonicNowMs();
   #start: ClientStart | null = new ClientStart();
   #client: StartedClient | null = null;
-  #login: ClientLogin | null = null;
-  #loginBytes: Buffer = NOTHING;
-  #afterLogin: ((secret: PoolSecret | null) => void) | null = null;
-  #secret: PoolSecret | null = null;
-  #isProven = false;
-  #isRelayed = false;
+  #proof: ClientProof | null = null;
   #session: ClientSession | null = null;
   #timer: NodeJS.Timeout | null = null;
   #opener: SessionOpener | SharedOpener | null = null;
@@ -185,7 +168,7 @@ export class ClientConnection implements SocketEvents {
     this.#inputsCount = (this.#inputsCount + 1) | 0;
     if (this.#session !== null) this.#session.clientBytes(bytes);
     else if (this.#start !== null) this.#startBytes(bytes);
-    else if (!this.#isOver) this.#loginReceived(bytes);
+    else if (!this.#isOver) this.#proof?.received(bytes);
   }
 
   drained(): void {
@@ -217,7 +200,14 @@ export class ClientConnection implements SocketEvents {
       case "start-up":
         this.#start = null;
         this.#host.introduced(this);
-        this.#loginBytes = start.rest;
+        this.#proof = new ClientProof({
+          socket: this.#socket,
+          settings: this.#settings,
+          user: event.client.user,
+          bytes: start.rest,
+          refuse: (why) => this.#refuse(why),
+          close: () => this.#close(),
+        });
         return this.#enter(event.client);
     }
   }
@@ -233,113 +223,34 @@ export class ClientConnection implements SocketEvents {
 
   #logIn(client: StartedClient): void {
     if (client.negotiation !== null) this.#socket.write(client.negotiation);
-    this.#secret = this.#settings.users.get(client.user)?.secret ?? null;
+    const proof = this.#proof as ClientProof;
     const { enable_pool_hba: isGuarded } = this.#settings.config;
     const door = doorFor(client, isGuarded ? this.#address : null, this.#settings);
     switch (door.kind) {
       case "shut":
         return this.#refuse(door.failure);
       case "open":
-        this.#isProven = true;
+        proof.trust();
         return this.#openBackends();
       case "as-backend":
         return this.#openBackends();
       case "prove":
-        return this.#ask(door.method, () => this.#openBackends());
+        return proof.ask(door.method, () => this.#openBackends());
     }
-  }
-
-  // ---- the client's proof -----------------------------------------------------------------
-
-  #ask(method: ClientMethod, then: (secret: PoolSecret | null) => void): void {
-    const login = new ClientLogin({
-      method,
-      user: this.#client?.user ?? "",
-      secret: this.#secret,
-      isRelayed: this.#isRelayed,
-      random: randomBytes(22),
-      saltSeed: this.#settings.saltSeed,
-    });
-    this.#login = login;
-    this.#afterLogin = then;
-    this.#socket.write(login.start());
-    if (this.#loginBytes.length > 0) this.#loginReceived(NOTHING);
-  }
-
-  #loginReceived(bytes: Buffer): void {
-    const input = this.#loginBytes.length === 0 ? bytes : Buffer.concat([this.#loginBytes, bytes]);
-    this.#loginBytes = Buffer.from(input);
-    if (this.#login === null) {
-      // Statements of a client that does not wait to be let in: they wait, and so does what follows.
-      if (input.length > PASSWORD_BYTES_MAX) this.#socket.pause(PAUSE.login);
-      return;
-    }
-    if (input.length < HEADER_BYTES) return;
-    const lengthBytes = input.readUInt32BE(1);
-    if (input[0] === FRONTEND.terminate) return this.#close();
-    if (input[0] !== FRONTEND.password || lengthBytes < 4 || lengthBytes > PASSWORD_BYTES_MAX) {
-      const message = `expected password response, got message type ${input[0]}`;
-      return this.#refuse(failure("protocol-violation", { message }));
-    }
-    if (input.length < lengthBytes + 1) return;
-    this.#loginBytes = Buffer.from(input.subarray(lengthBytes + 1));
-    this.#answered(this.#login, input.subarray(0, lengthBytes + 1));
-  }
-
-  #answered(login: ClientLogin, frame: Buffer): void {
-    const step = login.answered(frame);
-    switch (step.kind) {
-      case "send":
-        return this.#socket.write(step.bytes);
-      case "refused":
-        return this.#refuse(step.failure);
-      case "accepted": {
-        if (step.bytes !== null) this.#socket.write(step.bytes);
-        this.#login = null;
-        this.#isProven = true;
-        // A password of the file's stays the same object: with it is remembered what was hashed.
-        if (step.shown !== null && this.#secret?.kind !== "text") this.#secret = step.shown;
-        const then = this.#afterLogin;
-        this.#afterLogin = null;
-        return then?.(this.#secret);
-      }
-    }
-  }
-
-  /** PostgreSQL (or a cached connection that it once asked this of) wants proof. */
-  #prove(method: BackendMethod, proceed: (secret: PoolSecret | null) => void): void {
-    const go = (): void => proceed(this.#towardsBackend());
-    // Nobody can be asked for a password in the middle of a session.
-    if (this.#session !== null) return go();
-    if (this.#isProven || method === "trust") return go();
-    if (this.#login !== null) {
-      // It is being asked already, for another connection that is opened for it.
-      const others = this.#afterLogin;
-      this.#afterLogin = (secret) => {
-        others?.(secret);
-        go();
-      };
-      return;
-    }
-    if (this.#secret === null && this.#settings.config.allow_clear_text_frontend_auth) {
-      this.#isRelayed = true;
-      return this.#ask("password", go);
-    }
-    this.#ask(method, go);
-  }
-
-  #towardsBackend(): PoolSecret | null {
-    const own = this.#client === null ? undefined : this.#settings.users.get(this.#client.user);
-    return own?.backend?.secret ?? this.#secret;
   }
 
   // ---- the backends -----------------------------------------------------------------------
 
   #openBackends(): void {
     const client = this.#client as StartedClient;
+    const proof = this.#proof as ClientProof;
     const host: OpenerHost = {
-      secret: () => this.#towardsBackend(),
-      prove: (method, proceed) => this.#prove(method, proceed),
+      secret: () => proof.towardsBackend(),
+      prove: (method, proceed) => {
+        // Nobody can be asked for a password in the middle of a session.
+        if (this.#session !== null) proceed(proof.towardsBackend());
+        else proof.prove(method, proceed);
+      },
       mayReuse: () => this.#mayReuse(),
       refuse: (why) => this.#refuse({ ...why, severity: "FATAL" }),
       refusedBy: (backendId, result) => this.#refusedBy(backendId, result),
@@ -360,18 +271,11 @@ export class ClientConnection implements SocketEvents {
     if (!isWaiting) this.#startTimer();
   }
 
-  /** The password that opens a backend is the client's own word, as no file knows it. */
-  #relaysPassword(): boolean {
-    const { config } = this.#settings;
-    if (this.#isRelayed) return true;
-    return (
-      this.#secret === null && !config.enable_pool_hba && config.allow_clear_text_frontend_auth
-    );
-  }
-
   #mayReuse(): boolean {
     const client = this.#client as StartedClient;
-    return isReusable(client.database) && !client.isReplication && !this.#relaysPassword();
+    return (
+      isReusable(client.database) && !client.isReplication && this.#proof?.isOfClientsWord !== true
+    );
   }
 
   /** Its transactions may take turns with those of others. */
@@ -379,7 +283,9 @@ export class ClientConnection implements SocketEvents {
     const client = this.#client as StartedClient;
     const { pool_mode: mode, pool_mode_list: list } = this.#settings.config;
     if (poolModeOf(client, { mode, list }) !== "transaction") return false;
-    return isShareable(client.database) && !client.isReplication && !this.#relaysPassword();
+    return (
+      isShareable(client.database) && !client.isReplication && this.#proof?.isOfClientsWord !== true
+    );
   }
 
   #refusedBy(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
@@ -410,8 +316,7 @@ export class ClientConnection implements SocketEvents {
       nextRandom: Math.random,
       ended: () => this.#sessionEnded(),
     });
-    const early = this.#loginBytes;
-    this.#loginBytes = NOTHING;
+    const early = (this.#proof as ClientProof).takeEarly();
     if (early.length > 0) this.#session.clientBytes(early);
     this.#socket.resume(PAUSE.login);
   }
@@ -453,8 +358,8 @@ export class ClientConnection implements SocketEvents {
     this.#session = null;
     this.#client = null;
     this.#start = null;
-    this.#login = null;
-    this.#afterLogin = null;
+    this.#proof?.end();
+    this.#proof = null;
   }
 
   /** A client that cannot go on because it waits for a place is not slow. */
