@@ -49,6 +49,8 @@ const MESSAGES: readonly PeerMessage[] = [
   { type: "released", secret: hash },
   { type: "leaving", term: 5, stops: true },
   { type: "failover-vote", request },
+  { type: "failover-vote", request: { ...request, kind: "maintenance-on", by: "root on node 1" } },
+  { type: "failover-vote", request: { ...request, kind: "maintenance-off", isAutomatic: false } },
   { type: "failover-verdict", request: { ...request, switchoverTo: 1 }, verdict: "granted" },
   { type: "settings", settings: { max_pool: "4", ssl: "off" } },
 ];
