@@ -175,11 +175,13 @@ describe.each(["session", "transaction"])("in %s mode, over standbys that are la
         expect(shown.rows).toEqual([{ wait_for_lsn: lsn }]);
       }
       await reader.query("reset pgquorum.wait_for_lsn");
+      for (const standby of [1, 2]) await postgres.query(standby, "select pg_wal_replay_pause()");
       await writer.query(`update counters set n = 0 where id = ${SESSIONS}`);
       const row = await read(reader, SESSIONS, false);
       expect(row.n).toBe(5);
       expect(row.node).not.toBe("");
     } finally {
+      for (const standby of [1, 2]) await postgres.query(standby, "select pg_wal_replay_resume()");
       await writer.end();
       await reader.end();
       await node.remove();
