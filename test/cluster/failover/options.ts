@@ -41,7 +41,7 @@ file that all hosts share. Needs root.
   --seed N           of all choices (of the moment)
   --json             print all figures as JSON instead
 
-${CASE_NAMES.map((name) => `  ${name.padEnd(10)} ${String(CASES[name].roundsUsual).padStart(4)}  ${CASES[name].about}`).join("\n")}
+${CASE_NAMES.map((name) => `  ${name.padEnd(13)} ${String(CASES[name].roundsUsual).padStart(4)}  ${CASES[name].about}`).join("\n")}
 
 Speeds are printed beside what the project aims at; a busy machine misses them, and that fails
 nothing. Exit status: 0 when every promise held, 1 when one did not, 2 for wrong words. Logs of

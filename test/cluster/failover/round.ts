@@ -22,13 +22,15 @@ export interface Strike {
   readonly atMs: number;
   readonly doneMs: number;
   readonly wallMs: number;
+  /** From when on writes are missed: from the first of it, unless it is said otherwise. */
+  readonly sinceMs?: number;
 }
 
 export interface RoundPlan {
   /** For complaints and the names of kept logs. */
   readonly name: string;
-  /** Whether the primary has to be replaced, or nothing may happen. */
-  readonly expects: "failover" | "nothing";
+  /** Whether the primary has to be replaced, a standby has to go, or nothing may happen. */
+  readonly expects: "failover" | "switchover" | "detach" | "nothing";
   /** Clients of the node that was struck lose their connections, which is not counted. */
   readonly strikesNode?: boolean;
   readonly strike: (standing: Standing, logs: NodeLogs) => Promise<Strike>;
@@ -53,6 +55,12 @@ export async function struckBy(work: () => Promise<unknown>): Promise<Strike> {
   const [atMs, wallMs] = [monotonicNowMs(), Date.now()];
   await work();
   return { atMs, wallMs, doneMs: monotonicNowMs() };
+}
+
+/** The step is held open for as long as it takes: writes are missed since its end. */
+export async function struckWithLeader(work: () => Promise<unknown>): Promise<Strike> {
+  const struck = await struckBy(work);
+  return { ...struck, sinceMs: struck.doneMs };
 }
 
 /** Plays the round and puts everything back. A failure of the product is a complaint, no error. */
@@ -90,7 +98,7 @@ async function playedRound(
   };
   const notesCount = commandNotes(stage.plan).length;
   const logs = new NodeLogs(stage.hosts);
-  await crowd.beginRound(round);
+  await crowd.beginRound(round, plan.expects !== "switchover");
   await sleep(CALM_MS + Math.random() * CALM_MS);
   const struck = await plan.strike(standing, logs);
   const writtenMs = await writtenAfter(stage, struck);
@@ -102,13 +110,13 @@ async function playedRound(
   const noticed = logs.first(NOTICED);
   const times: Times = {
     noticedMs: noticed === null ? null : noticed.wallMs - struck.wallMs,
-    againMs: writtenMs === null ? null : writtenMs - struck.doneMs,
+    againMs: writtenMs === null ? null : writtenMs - (struck.sinceMs ?? struck.atMs),
     stallMs: report.stallMs,
   };
   const who = `${standing.primary.name}, led by ${standing.leader.name}`;
   const counts = `${judged.acknowledged} rows, ${runs.begun} commands`;
   stage.say(
-    `${record.name} ${record.rounds} (${plan.name}) of ${who}: ${inWords(times)}, ${counts}`,
+    `${record.name} ${record.rounds} (${plan.name}) of ${who}: ${inWords(plan, times)}, ${counts}`,
   );
   noteTimes(stage, record, plan, times);
   const verdicts = new Verdicts(record);
@@ -125,11 +133,13 @@ interface Times {
   readonly stallMs: number;
 }
 
-function inWords({ noticedMs, againMs, stallMs }: Times): string {
+function inWords({ expects }: RoundPlan, { noticedMs, againMs, stallMs }: Times): string {
+  const stall = `stall ${Math.round(stallMs)} ms`;
+  if (expects !== "failover") return stall;
   const noticed = noticedMs === null ? "not noticed" : `noticed after ${noticedMs} ms`;
   const again =
     againMs === null ? "no write again" : `writes again after ${Math.round(againMs)} ms`;
-  return `${noticed}, ${again}, stall ${Math.round(stallMs)} ms`;
+  return `${noticed}, ${again}, ${stall}`;
 }
 
 function noteTimes(stage: Stage, record: CaseRecord, plan: RoundPlan, times: Times): void {
@@ -140,7 +150,7 @@ function noteTimes(stage: Stage, record: CaseRecord, plan: RoundPlan, times: Tim
     record.measure("writes again", writes, againMs);
   }
   record.measure("longest stall of writes", stall, stallMs);
-  if (againMs === null || againMs <= SLOW_MS) return;
+  if (plan.expects !== "failover" || againMs === null || againMs <= SLOW_MS) return;
   const kept = keepLogs(stage, `${record.name}-${record.rounds}-slow`);
   const what = `no write for ${Math.round(againMs)} ms`;
   record.remark(`round ${record.rounds} (${plan.name}): ${what}; logs: ${kept}`);
@@ -193,7 +203,7 @@ function judgeCommands(verdicts: Verdicts, plan: RoundPlan, runs: CommandRuns): 
     afterDone,
     "a command ran again although it had done its work",
   );
-  if (plan.expects === "failover") return;
+  if (plan.expects !== "nothing") return;
   const text = `${begun} failover_commands ran`;
   verdicts.none("failovers where nothing had failed", begun, text);
 }

@@ -8,22 +8,11 @@ import { newPlan } from "../../../scripts/lab.d/new-plan.ts";
 import { isInterrupted } from "../../../scripts/lab.d/shell.ts";
 import { randomFrom } from "../vip/faults.ts";
 import { CASES, type Case, type CaseName } from "./cases/index.ts";
+import { compareAll } from "./compare.ts";
 import { CrowdLink } from "./crowd/link.ts";
 import { CaseRecord, notPlayed, type CaseOutcome, type Outcome } from "./figures.ts";
-import { judge } from "./ledger.ts";
 import type { FailoverOptions } from "./options.ts";
-import {
-  areSumsEqual,
-  crowdOptions,
-  keepLogs,
-  makeTables,
-  settingsFor,
-  storedRows,
-  type Stage,
-} from "./stage.ts";
-
-/** Rounds whose rows are compared at a time: what a program prints is bounded. */
-const ROUNDS_AT_ONCE = 20;
+import { crowdOptions, keepLogs, makeTables, settingsFor, type Stage } from "./stage.ts";
 
 export async function runCases(options: FailoverOptions, say: Say): Promise<Outcome> {
   if (process.getuid?.() !== 0) {
@@ -117,29 +106,5 @@ async function withCrowd(
     await work({ plan, hosts: hostsOf(plan), crowd, say, played: [] });
   } finally {
     crowd.kill();
-  }
-}
-
-/** Once more over all rounds: what one round left may have been lost in a later one. */
-async function compareAll(stage: Stage, record: CaseRecord): Promise<void> {
-  const { played, plan } = stage;
-  if (played.length === 0) return;
-  let lost = 0;
-  for (let from = 0; from < played.length; from += ROUNDS_AT_ONCE) {
-    const some = played.slice(from, from + ROUNDS_AT_ONCE);
-    const rounds = some.map(({ round }) => round);
-    const stored = await storedRows(plan, Math.min(...rounds) - 1, Math.max(...rounds));
-    const judged = judge(
-      some.flatMap(({ report }) => report.writes),
-      stored,
-    );
-    lost += judged.lost.length;
-  }
-  if (record.mustBeNone("acknowledged rows lost, all rounds compared in the end", lost)) {
-    record.complain(`${lost} rows of earlier rounds are missing in the end`);
-  }
-  const torn = (await areSumsEqual(plan)) ? 0 : 1;
-  if (record.mustBeNone("transactions of which a part is stored", torn)) {
-    record.complain("the sums of the four tables differ: a transaction was stored in part");
   }
 }

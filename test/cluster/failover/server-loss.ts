@@ -3,11 +3,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Host } from "../../../scripts/lab.d/layout.ts";
 import { cutPort, healPort, WAYS } from "../../../scripts/lab.d/network-faults.ts";
 import { postmaster, signalServer } from "../../../scripts/lab.d/postgres.ts";
-import { signalAll } from "../../../scripts/lab.d/processes.ts";
+import { signalAll, treeOf, waitUntilGone } from "../../../scripts/lab.d/processes.ts";
 
 export const SERVER_LOSSES = ["kill", "freeze", "cut"] as const;
 export type ServerLoss = (typeof SERVER_LOSSES)[number];
 
+const CHILDREN_END_MS = 5_000;
 /** So long both run, the old one perhaps with clients and standbys of its own. */
 const BOTH_RUN_MS = 1_500;
 
@@ -16,7 +17,11 @@ export async function loseServer(server: Host, how: ServerLoss): Promise<void> {
   switch (how) {
     case "kill": {
       const target = postmaster(server);
-      if (target !== null) signalAll([target], "SIGKILL");
+      if (target === null) return;
+      const family = treeOf(target.pid);
+      signalAll([target], "SIGKILL");
+      // Until then one of them may still answer.
+      await waitUntilGone(family, CHILDREN_END_MS);
       return;
     }
     case "freeze":

@@ -111,13 +111,7 @@ export function holdCommands(plan: LabPlan, step: "begin" | "done"): { letGo(): 
 /** Rows of these rounds that the one primary has, by `rowKey`. */
 export async function storedRows(plan: LabPlan, from: number, to: number): Promise<Set<string>> {
   const ask = `SELECT writer, number FROM ${LEDGER} WHERE round BETWEEN ${from} AND ${to}`;
-  const rows = await sqlInDatabase(
-    plan,
-    await servingPrimary(plan),
-    ACCOUNTS.application.database,
-    [ask],
-  );
-  return new Set(rows);
+  return new Set(await askServing(plan, ask));
 }
 
 export async function judgeRound(
@@ -129,6 +123,12 @@ export async function judgeRound(
   return judge(report.writes, await storedRows(stage.plan, round - 1, round));
 }
 
+/** Asks the server that the nodes send writes to, past every node. */
+export async function askServing(plan: LabPlan, statement: string): Promise<string[]> {
+  const { database } = ACCOUNTS.application;
+  return sqlInDatabase(plan, await servingPrimary(plan), database, [statement]);
+}
+
 /** Every transaction changes four tables by the same amount, or none of them. */
 export async function areSumsEqual(plan: LabPlan): Promise<boolean> {
   const sums = [
@@ -138,9 +138,7 @@ export async function areSumsEqual(plan: LabPlan): Promise<boolean> {
     ["failover_accounts", "balance"],
   ].map(([table, column]) => `SELECT coalesce(sum(${column}), 0) AS total FROM ${table}`);
   const ask = `SELECT count(DISTINCT total) FROM (${sums.join(" UNION ALL ")}) AS sums`;
-  const { database } = ACCOUNTS.application;
-  const [found] = await sqlInDatabase(plan, await servingPrimary(plan), database, [ask]);
-  return found === "1";
+  return (await askServing(plan, ask))[0] === "1";
 }
 
 /** Everything that was done to the lab is undone; it is as good as new, perhaps with another primary. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startServer, stopServer } from "../../../../scripts/lab.d/postgres.ts";
 import { PARAMETERS } from "../../../../src/config/index.ts";
 import { loseLeaderAt, STEP_NAMES } from "../leader-loss.ts";
-import { playRound, struckBy, type RoundPlan } from "../round.ts";
+import { playRound, struckBy, struckWithLeader, type RoundPlan } from "../round.ts";
 import { bringBack, loseServer, SERVER_LOSSES } from "../server-loss.ts";
 import { synchronousStandby, type Stage } from "../stage.ts";
 import type { Case, CaseOptions } from "./case.ts";
@@ -53,7 +53,7 @@ function mixedRound(stage: Stage, count: number, { dice }: CaseOptions): RoundPl
       }
       const lose = (): Promise<unknown> => loseServer(primary, how);
       if (step === undefined) return struckBy(lose);
-      return struckBy(() => loseLeaderAt(step, { stage, primary, leader, logs, lose }));
+      return struckWithLeader(() => loseLeaderAt(step, { stage, primary, leader, logs, lose }));
     },
     afterwards: ({ primary }) => bringBack(primary, how),
   };

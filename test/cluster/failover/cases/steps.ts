@@ -1,6 +1,6 @@
 /** The leader is killed at each step of a failover; what it began is taken over. */
 import { loseLeaderAt, STEP_NAMES } from "../leader-loss.ts";
-import { playRound, struckBy } from "../round.ts";
+import { playRound, struckWithLeader } from "../round.ts";
 import { loseServer } from "../server-loss.ts";
 import type { Case } from "./case.ts";
 
@@ -15,7 +15,7 @@ export const STEPS_CASE: Case = {
         expects: "failover",
         strikesNode: true,
         strike: ({ primary, leader }, logs) =>
-          struckBy(() => {
+          struckWithLeader(() => {
             const lose = (): Promise<unknown> => loseServer(primary, "kill");
             return loseLeaderAt(step, { stage, primary, leader, logs, lose });
           }),

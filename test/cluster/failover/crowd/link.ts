@@ -34,8 +34,9 @@ export class CrowdLink {
     await this.#process.expect("running", BEGIN_MS, "its clients do not get through");
   }
 
-  async beginRound(round: number): Promise<void> {
-    this.#process.tell({ type: "begin-round", round });
+  /** @param hasOpen transactions stay open until the end of the round. */
+  async beginRound(round: number, hasOpen = true): Promise<void> {
+    this.#process.tell({ type: "begin-round", round, hasOpen });
     await this.#process.expect("round-begun", BEGIN_MS, "its sessions do not get through");
   }
 

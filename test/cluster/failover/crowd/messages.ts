@@ -21,8 +21,8 @@ export interface CrowdOptions {
 
 export type ToCrowd =
   | { readonly type: "start"; readonly options: CrowdOptions }
-  /** Idle sessions and open transactions are made; answered by `round-begun`. */
-  | { readonly type: "begin-round"; readonly round: number }
+  /** Idle sessions and, if wanted, open transactions are made; answered by `round-begun`. */
+  | { readonly type: "begin-round"; readonly round: number; readonly hasOpen: boolean }
   /** Answered by `written` once a row that was sent after this moment was acknowledged. */
   | { readonly type: "await-write"; readonly afterMs: number }
   /** Idle sessions and open transactions go on, and tell what they met; `round-ended`. */

@@ -72,7 +72,7 @@ class Clients implements Crowd {
         await this.#rest();
         this.#takeWrites();
         this.errors.take();
-        await this.#waiting.begin(message.round);
+        await this.#waiting.begin(message.round, message.hasOpen);
         this.round = message.round;
         this.#acknowledgedMs = [monotonicNowMs()];
         this.isResting = false;

@@ -55,8 +55,12 @@ class OpenTransaction {
     this.#writer = writer;
   }
 
-  async prepare(round: number): Promise<void> {
+  close(): void {
+    this.#isOpen = false;
     this.session.drop();
+  }
+
+  async prepare(round: number): Promise<void> {
     await this.session.connect(stopAfter(CONNECT_TRIES_MAX));
     const begun = await this.session.ask("BEGIN");
     this.#isOpen = !isTold(begun) && !isTold(await this.#insert(round));
@@ -116,11 +120,12 @@ export class WaitingSessions {
     );
   }
 
-  async begin(round: number): Promise<void> {
+  async begin(round: number, hasOpen: boolean): Promise<void> {
     this.#round = round;
+    for (const each of this.#open) each.close();
     const preparing = [
       ...this.#idle.map((each) => each.prepare()),
-      ...this.#open.map((each) => each.prepare(round)),
+      ...(hasOpen ? this.#open.map((each) => each.prepare(round)) : []),
     ];
     await Promise.all(preparing);
   }
