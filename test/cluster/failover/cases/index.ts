@@ -5,6 +5,7 @@ import { CRASH } from "./crash.ts";
 import { FALSE_PRIMARY } from "./false-primary.ts";
 import { FREEZE } from "./freeze.ts";
 import { MIXED } from "./mixed.ts";
+import { RECOVERY } from "./recovery.ts";
 import { STALLS } from "./stalls.ts";
 import { STEPS_CASE } from "./steps.ts";
 import { SWITCHOVER } from "./switchover.ts";
@@ -20,6 +21,7 @@ export const CASE_NAMES = [
   "cancels",
   "stalls",
   "false-primary",
+  "recovery",
 ] as const;
 export type CaseName = (typeof CASE_NAMES)[number];
 
@@ -32,4 +34,5 @@ export const CASES: Readonly<Record<CaseName, Case>> = {
   cancels: CANCELS,
   stalls: STALLS,
   "false-primary": FALSE_PRIMARY,
+  recovery: RECOVERY,
 };
