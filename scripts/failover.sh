@@ -56,14 +56,35 @@ fi
 need_host "the new main node's host (%H)" "$new_main_host"
 need_directory "the new main node's data directory (%R)" "$new_main_data"
 
+# One session for all, because clients wait. The configuration is read again only afterwards: a
+# server that is told to do so while it looks for its lost primary takes up to
+# wal_retrieve_retry_interval to notice that it is to be promoted.
 # shellcheck disable=SC2016
 promote='
 is_running || { echo "the server in $data does not run" >&2; exit 4; }
-if [[ $(query -c "SELECT pg_is_in_recovery()") == f ]]; then echo already-primary; exit 0; fi
-query -c "ALTER SYSTEM SET synchronous_standby_names TO \$\$\$\$" -c "SELECT pg_reload_conf()" >/dev/null
-"$bin/pg_ctl" -D "$data" -w -t "$1" promote >/dev/null
-[[ $(query -c "SELECT pg_is_in_recovery()") == f ]] || { echo "still in recovery" >&2; exit 5; }
-echo promoted
+query -v seconds="$1" <<"SQL"
+SELECT pg_is_in_recovery() AS is_standby \gset
+\if :is_standby
+  ALTER SYSTEM SET synchronous_standby_names TO $$$$;
+  SELECT pg_promote(wait => false) AS is_told \gset
+  SELECT set_config($$pgquorum.seconds$$, :seconds::text, false) AS seconds \gset
+  DO $wait$
+    DECLARE started timestamptz := clock_timestamp();
+    BEGIN
+      WHILE pg_is_in_recovery() LOOP
+        IF clock_timestamp() - started > current_setting($$pgquorum.seconds$$)::int * interval $$1 s$$ THEN
+          RAISE $$still in recovery$$;
+        END IF;
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+    END
+  $wait$;
+  SELECT pg_reload_conf() AS is_read \gset
+  \echo promoted
+\else
+  \echo already-primary
+\endif
+SQL
 '
 say "node $failed_id, the primary, has failed: promoting node $new_main_id on $new_main_host"
 result=failed

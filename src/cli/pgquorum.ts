@@ -119,12 +119,22 @@ program
 program
   .command("switchover")
   .description(
-    `let a standby take over from the primary, without an error for any client. With --dry-run only tell whether that can be done now, and what keeps it from being done. Exit code 1: it cannot.`,
+    `let a standby take over from the primary: new statements wait, transactions end, the old primary
+is stopped, the standby promoted, the others follow. What fails before the promotion is undone.
+Exit code 1: it cannot be done now, or has failed.`,
   )
   .option(...configOption)
   .option(...jsonOption)
   .option("--to <backend>", "the standby; else the one that commits wait for, or is least behind")
   .option("--dry-run", "check everything, change nothing")
+  .option(
+    "--drain-timeout <seconds>",
+    "how long transactions may go on; else switchover_drain_timeout",
+  )
+  .option(
+    "--on-timeout <abort|cancel>",
+    "then give it up, or cancel them; else switchover_on_drain_timeout",
+  )
   .action((options: SwitchoverOptions) => switchover(options));
 
 program

@@ -75,6 +75,7 @@ const NO_VIEW: ClusterView = {
   primaryId: null,
   awaitsPrimary: false,
   maintenance: null,
+  drainingId: null,
   backends: [],
   refusal: null,
   isStreaming: true,
@@ -271,6 +272,7 @@ function onMessage(message: ToWorker, handle: unknown): void {
       return shared.pauseBackend(message.backendId);
     case "resume-backend":
       pauses.end(message.backendId);
+      if (message.backendId === wholeView.drainingId) return undefined;
       return shared.resumeBackend(message.backendId);
     case "vip-left":
       return listener.shutDownAt(message.address, failure("vip-left"));
@@ -317,7 +319,18 @@ function viewChanged(next: ClusterView): void {
   gate.viewTaken(next);
   if (next.primaryId !== before.primaryId) catalogs.dropAll();
   takeView();
+  if (next.drainingId !== before.drainingId) drainingChanged(before.drainingId);
   if (next.index !== before.index) tell({ type: "applied", index: next.index });
+}
+
+/** A switchover has begun, or is over: then who waits for the old primary asks anew. */
+function drainingChanged(beforeId: number | null): void {
+  const { drainingId, primaryId } = wholeView;
+  if (drainingId !== null) shared.pauseBackend(drainingId);
+  pauses.drain(drainingId);
+  if (beforeId === null || beforeId === drainingId) return;
+  if (beforeId !== primaryId) shared.leaveBackend(beforeId);
+  if (!pauses.isPaused(beforeId)) shared.resumeBackend(beforeId);
 }
 
 function takeView(): void {

@@ -2,6 +2,7 @@
  * Part of the supervisor's root: what administrators may ask of this node, over PCP and over the
  * control socket, joined to what the node can do.
  */
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, succeed, type Ms, type Result } from "../base/index.ts";
 import { liveBackends, showPoolStatus, type Config } from "../config/index.ts";
@@ -30,12 +31,15 @@ import {
   type RecoveryReport,
   type RouteItem,
   type RouteQuestion,
+  type SwitchoverAnswer,
+  type SwitchoverNews,
   type SwitchoverReport,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import type { BackendPauses } from "./driver/backend-pauses.ts";
 import { healthStatsRows, poolCells, poolRows } from "../proxy/core/show/index.ts";
 import { loadingView } from "./core/loading-view.ts";
+import { switchoverRequest } from "./switchover.ts";
 
 /** What the node offers to its administrators. */
 export interface AdminNode {
@@ -51,6 +55,7 @@ export interface AdminNode {
   activity(what: ActivityName): Promise<NodeActivity>;
   explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null>;
   reportOnSwitchover(to: number | null): Promise<SwitchoverReport>;
+  switchoverNews(id: string): SwitchoverNews;
   request(request: ClusterRequest): Promise<Result<void, string>>;
   /** @returns its event id, when it has been asked for. */
   beginRecovery(backendId: number, by: string): Promise<Result<string, string>>;
@@ -136,6 +141,10 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
       return succeed(node.history());
     case "maintenance":
       return await setMaintenance(node, request);
+    case "switchover":
+      return await beginSwitchover(node, request);
+    case "switchover-news":
+      return succeed(node.switchoverNews(request.id));
     case "recovery":
       return succeed(await node.recoveryReport(request.eventId));
     case "recover":
@@ -185,6 +194,20 @@ async function setMaintenance(
     await sleep(LOOK_EVERY_MS);
   }
   return succeed(node.view.maintenance);
+}
+
+/** Errors: no quorum to decide it. */
+async function beginSwitchover(
+  node: AdminNode,
+  wish: Extract<ControlRequest, { command: "switchover" }>,
+): Promise<Result<SwitchoverAnswer, string>> {
+  const report = await node.reportOnSwitchover(wish.to);
+  const { isReady, toId } = report;
+  if (!isReady || toId === null) return succeed({ report, id: null });
+  const id = `switchover-${randomBytes(8).toString("hex")}`;
+  const reason = "pgquorum switchover";
+  const asked = await node.request(switchoverRequest(node.config, { ...wish, id, toId, reason }));
+  return asked.ok ? succeed({ report, id }) : asked;
 }
 
 function statusAt(status: NodeStatus, nowMs: Ms): NodeStatus {

@@ -18,6 +18,7 @@ import {
   readStatusFile,
   startFailoverRunner,
   statusFilePath,
+  switchoverNews,
   withMarks,
   writeStatusFile,
   type BackendSeen,
@@ -44,6 +45,7 @@ import {
   type Maintenance,
   type NodeHistory,
   type NodeStatus,
+  type SwitchoverNews,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 
@@ -55,6 +57,8 @@ export interface BackendCareOptions {
   readonly vote: (request: ClusterRequest) => void;
   /** Why clients must not be served at the moment; null when they may. */
   readonly refusal: () => string | null;
+  /** Why this server cannot take over now; null when it can, and all is ready for it. */
+  readonly prepareSwitchover: (targetId: number) => Promise<string | null>;
   /** Commands of a lost leadership were killed and have not ended, or all of them have. */
   readonly onKilling: (isKilling: boolean) => void;
   /** Why another node should lead; null when this one may. */
@@ -138,6 +142,7 @@ export class BackendCare {
       log: this.#log,
       propose: ({ id, afterIndex, state }) => this.#options.propose(id, afterIndex, state),
       onKilling: this.#options.onKilling,
+      prepareSwitchover: this.#options.prepareSwitchover,
     });
     this.#health.start();
     this.#tellStandings();
@@ -172,6 +177,10 @@ export class BackendCare {
   /** The newest state that the cluster agreed upon; null before the first. */
   get cluster(): ClusterState | null {
     return this.#cluster;
+  }
+
+  switchoverNews(id: string): SwitchoverNews {
+    return switchoverNews(id, this.#cluster, this.#failover?.state ?? null);
   }
 
   /** Makes the view anew from all that is known now. */

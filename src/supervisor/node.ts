@@ -38,6 +38,7 @@ import {
   type RecoveryReport,
   type RouteItem,
   type RouteQuestion,
+  type SwitchoverNews,
   type SwitchoverReport,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
@@ -56,7 +57,7 @@ import { BackendPauses } from "./driver/backend-pauses.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { ClientDoors } from "./driver/client-doors.ts";
 import { beginRecovery, recover, recoveryReport, type RecoverySite } from "./recovery.ts";
-import { reportOnSwitchover } from "./switchover.ts";
+import { refusalIn, reportOnSwitchover } from "./switchover.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
 
 export interface NodeOptions {
@@ -120,6 +121,7 @@ export class Node {
       onFitness: (unfit) => this.#link.fitness(unfit),
       onKilling: (isEnding) => this.#views.deliver({ type: "command-ending", isEnding }),
       onView: () => this.#publishSoon(),
+      prepareSwitchover: async (to) => refusalIn(await this.#reportOnSwitchover(to, "prepare")),
     });
     this.#views = new CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>(
       appliedViews,
@@ -281,6 +283,17 @@ export class Node {
   }
 
   async reportOnSwitchover(to: number | null): Promise<SwitchoverReport> {
+    return await this.#reportOnSwitchover(to, "check");
+  }
+
+  switchoverNews(id: string): SwitchoverNews {
+    return this.#care.switchoverNews(id);
+  }
+
+  async #reportOnSwitchover(
+    to: number | null,
+    tries: "check" | "prepare",
+  ): Promise<SwitchoverReport> {
     const watchdog = this.#watchdogView;
     return await reportOnSwitchover({
       config: this.#config,
@@ -288,6 +301,7 @@ export class Node {
       cluster: this.#care.summary,
       watchdog: watchdog === null ? null : watchdogViewAt(watchdog, monotonicNowMs()),
       login: this.#care.replicationLogin,
+      tries,
       to,
     });
   }

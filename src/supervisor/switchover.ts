@@ -12,7 +12,14 @@ import {
   type SwitchoverClusterFacts,
 } from "../backend/index.ts";
 import type { Config } from "../config/index.ts";
-import type { ClusterView, NodeStatus, SwitchoverReport, WatchdogView } from "../wire/ipc/index.ts";
+import type {
+  ClusterRequest,
+  ClusterView,
+  NodeStatus,
+  SwitchoverReport,
+  SwitchoverWish,
+  WatchdogView,
+} from "../wire/ipc/index.ts";
 
 export interface SwitchoverQuestion {
   readonly config: Config;
@@ -22,11 +29,13 @@ export interface SwitchoverQuestion {
   readonly watchdog: WatchdogView | null;
   /** `sr_check_user` and its kin. */
   readonly login: ServerLogin;
+  /** What demote_command is run for; `prepare` makes the old primary write a checkpoint. */
+  readonly tries: "check" | "prepare";
   /** Null: the best standby. */
   readonly to: number | null;
 }
 
-/** Takes some seconds at most, and changes nothing. */
+/** Changes nothing; without a checkpoint it takes some seconds at most. */
 export async function reportOnSwitchover(question: SwitchoverQuestion): Promise<SwitchoverReport> {
   const { config, view, login } = question;
   const { primaryId } = view;
@@ -51,6 +60,7 @@ export async function reportOnSwitchover(question: SwitchoverQuestion): Promise<
     }),
     tryDemoteCommand(
       config.demote_command,
+      question.tries,
       hasTwo
         ? {
             backend: primary,
@@ -77,6 +87,33 @@ export async function reportOnSwitchover(question: SwitchoverQuestion): Promise<
   });
   const isReady = checks.every(({ result }) => result !== "refused");
   return { isReady, fromId: primaryId, toId: targetId, checks };
+}
+
+/** What speaks against it, in one line; null when nothing does. */
+export function refusalIn({ isReady, checks }: SwitchoverReport): string | null {
+  if (isReady) return null;
+  const refused = checks.filter(({ result }) => result === "refused");
+  return refused.map(({ name, found }) => `${name}: ${found}`).join("; ");
+}
+
+/** The wish as the leader gets it. */
+export function switchoverRequest(
+  config: Config,
+  wish: {
+    readonly id: string;
+    readonly toId: number;
+    readonly drainTimeoutMs: number | null;
+    readonly onTimeout: SwitchoverWish["onTimeout"] | null;
+    readonly reason: string;
+    readonly by: string;
+  },
+): ClusterRequest {
+  const { id, toId, reason, by } = wish;
+  const drainTimeoutMs = wish.drainTimeoutMs ?? config.switchover_drain_timeout;
+  const onTimeout = wish.onTimeout ?? config.switchover_on_drain_timeout;
+  const switchover = { id, drainTimeoutMs, onTimeout };
+  const plain = { kind: "switchover", confirmed: true, switchoverTo: null } as const;
+  return { ...plain, backendIds: [toId], reason, by, switchover };
 }
 
 function stateOf(view: ClusterView, id: number): "waiting" | "up" | "down" {

@@ -46,6 +46,7 @@ class LoneNode {
     this.committed = committed;
     this.index = committed === null ? 0 : 1;
     this.runner = startFailoverRunner({
+      prepareSwitchover: () => Promise.resolve(null),
       settings,
       origin,
       initial: firstClusterState([0, 1], new Set(), Date.now()),
@@ -95,6 +96,7 @@ function settingsWith(failoverCommand: string): FailoverSettings {
     isStreaming: true,
     failoverCommand,
     failbackCommand: "",
+    demoteCommand: "",
     followPrimaryCommand: "",
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,

@@ -12,6 +12,7 @@ it("kills its command when the lead is lost while the node stops, and says until
   const told: boolean[] = [];
   let index = 0;
   const runner = startFailoverRunner({
+    prepareSwitchover: () => Promise.resolve(null),
     settings: makeSettings({ failoverCommand: STUBBORN, searchPrimaryTimeoutMs: 1 }),
     origin: "n0",
     initial: firstClusterState([0, 1, 2], new Set(), Date.now()),

@@ -15,8 +15,14 @@ const BIN = join(import.meta.dirname, "../../bin");
 
 export interface LoneNodeOptions {
   readonly postgres: PostgresCluster;
-  /** Lines of pgpool.conf. */
-  readonly config?: readonly string[];
+  /** Lines of pgpool.conf; they may depend on where the node lives. */
+  readonly config?: readonly string[] | ((place: NodePlace) => readonly string[]);
+}
+
+export interface NodePlace {
+  /** Of its files; `pcppass` is one of them. */
+  readonly home: string;
+  readonly pcpPort: number;
 }
 
 export class LoneNode {
@@ -60,7 +66,7 @@ export class LoneNode {
       "health_check_user = 'postgres'",
       "sr_check_user = 'postgres'",
       ...backends,
-      ...config,
+      ...(typeof config === "function" ? config({ home, pcpPort }) : config),
     ];
     await writeFile(join(home, "pgpool.conf"), `${lines.join("\n")}\n`);
     const hash = createHash("md5").update("pcp").digest("hex");

@@ -34,6 +34,7 @@ export const twoBackends: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   maintenance: null,
+  drainingId: null,
   refusal: null,
   isStreaming: true,
   delayIsTime: false,

@@ -1,6 +1,7 @@
 /** Real servers and the ready scripts, with a stand-in for ssh: all hosts are this machine. */
 import { chmodSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { NodePlace } from "./lone-node.ts";
 import { startPostgres, type PostgresCluster } from "./postgres.ts";
 
 const SCRIPTS = resolve(import.meta.dirname, "../../scripts");
@@ -14,16 +15,33 @@ export async function startScriptedPostgres(standbys: number): Promise<PostgresC
 }
 
 /** Lines of pgpool.conf by which the ready scripts act on these servers. */
-export function scriptedConfig(postgres: PostgresCluster): readonly string[] {
+export function scriptedConfig(
+  postgres: PostgresCluster,
+  place: NodePlace | null = null,
+): readonly string[] {
   const ssh = join(postgres.directory, "ssh");
   const asOwner = process.getuid?.() === 0 ? "runuser -u postgres -- " : "";
   writeFileSync(ssh, `#!/bin/bash\nexec ${asOwner}bash -c "\${!#}"\n`);
   chmodSync(ssh, 0o755);
-  const env = `env PGQUORUM_SSH=${ssh} PGQUORUM_SSH_KEEP=0 PGQUORUM_REPLICATION_USER=postgres`;
+  const attach =
+    place === null
+      ? ["PGQUORUM_ATTACH=off"]
+      : [
+          `PGQUORUM_BIN=${join(SCRIPTS, "../bin")}`,
+          `PGQUORUM_PCP_PORT=${place.pcpPort}`,
+          `PCPPASSFILE=${join(place.home, "pcppass")}`,
+        ];
+  const env = [
+    "env",
+    `PGQUORUM_SSH=${ssh}`,
+    "PGQUORUM_SSH_KEEP=0",
+    "PGQUORUM_REPLICATION_USER=postgres",
+    ...attach,
+  ].join(" ");
   const words = '%d "%h" %p "%D" %m "%H" %M %P %r "%R" "%N" %S';
   return [
     `failover_command = '${env} ${SCRIPTS}/failover.sh ${words}'`,
-    `follow_primary_command = '${env} PGQUORUM_ATTACH=off ${SCRIPTS}/follow_primary.sh ${words}'`,
+    `follow_primary_command = '${env} ${SCRIPTS}/follow_primary.sh ${words}'`,
     `demote_command = '${env} ${SCRIPTS}/demote.sh %a %d "%h" %p "%D" %m "%H" %r "%R"'`,
     ...postgres.servers.flatMap(({ dataDirectory }, id) => [
       `backend_data_directory${id} = '${dataDirectory}'`,

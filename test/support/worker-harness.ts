@@ -122,6 +122,7 @@ function firstView(o: WorkerOptions): ClusterView {
     epoch: 1,
     primaryId: 0,
     awaitsPrimary: false,
+    drainingId: null,
     backends,
     maintenance: null,
     refusal: null,

@@ -7,6 +7,7 @@ import {
   type ConductorAction,
   type ConductorEvent,
   type ConductorState,
+  type FailoverBackend,
   type FailoverSettings,
 } from "../core/failover/index.ts";
 import type { ClusterState } from "../core/status/index.ts";
@@ -15,6 +16,7 @@ import { searchPrimary } from "./primary-search.ts";
 import type { RecoverySettings } from "./recover-server.ts";
 import { RecoveryRunner } from "./recovery-runner.ts";
 import type { ServerLogin } from "./server-session.ts";
+import { SwitchoverWatch } from "./switchover-watch.ts";
 
 export interface FailoverRunnerOptions {
   readonly settings: FailoverSettings;
@@ -36,6 +38,8 @@ export interface FailoverRunnerOptions {
     readonly afterIndex: number;
     readonly state: ClusterState;
   }) => void;
+  /** Why this server cannot take over now; null when it can, and all is ready for it. */
+  readonly prepareSwitchover: (targetId: number) => Promise<string | null>;
   /** Commands of a lost leadership, or of a node that stops, have not ended, or all of them have. */
   readonly onKilling?: (isKilling: boolean) => void;
 }
@@ -112,6 +116,27 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     const found = choice ?? { primaryId: null, identity: null };
     runner.deliver({ type: "primary-found", searchId, ...found });
   };
+  const find = (id: number): FailoverBackend | null =>
+    settings.backends.find((backend) => backend.id === id) ?? null;
+  const switchoverWatch = new SwitchoverWatch(find, { login, connectTimeoutMs });
+  let watching = new AbortController();
+  const prepare = async (
+    action: Extract<ConductorAction, { type: "prepare-switchover" }>,
+  ): Promise<void> => {
+    const { preparationId, targetId } = action;
+    const refusal = await options.prepareSwitchover(targetId);
+    const { primaryId = null } = runner.state.cluster ?? {};
+    const ids = [primaryId, targetId].filter((id) => id !== null);
+    if (refusal === null) await switchoverWatch.open(ids);
+    runner.deliver({ type: "switchover-prepared", preparationId, refusal });
+  };
+  const watch = async (action: Extract<ConductorAction, { type: "watch" }>): Promise<void> => {
+    const { watchId, order } = action;
+    watching.abort();
+    watching = new AbortController();
+    const outcome = await switchoverWatch.wait(order, watching.signal);
+    runner.deliver({ type: "watched", watchId, outcome });
+  };
   const perform = (action: ConductorAction): void => {
     switch (action.type) {
       case "propose":
@@ -132,6 +157,16 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
         return;
       case "stop-recovery":
         recoveries.stop(action.eventId, action.why);
+        return;
+      case "prepare-switchover":
+        void prepare(action);
+        return;
+      case "watch":
+        void watch(action);
+        return;
+      case "end-watch":
+        watching.abort();
+        void switchoverWatch.close();
         return;
       case "log":
         log.write(action.level, action.message, action);
@@ -156,6 +191,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     },
     change(change) {
       ({ settings, login, connectTimeoutMs, recovery } = change);
+      switchoverWatch.change({ login, connectTimeoutMs });
       runner.deliver({ type: "configured", settings });
     },
     get state() {
@@ -164,8 +200,10 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     async stop() {
       isStopping = true;
       runner.stop();
+      watching.abort();
       if (running.size > 0) options.onKilling?.(true);
       for (const { stop } of running.values()) stop.abort();
+      await switchoverWatch.close();
       await Promise.all([recoveries.end(), ...[...running.values()].map(({ ended }) => ended)]);
     },
   };

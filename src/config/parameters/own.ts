@@ -181,6 +181,17 @@ export const OWN = {
     about:
       "How long a switchover waits until the transactions on the old primary have ended; meanwhile nothing new begins there.",
   },
+  switchover_on_drain_timeout: {
+    type: "enum",
+    values: ["abort", "cancel"],
+    ordinals: "names",
+    initial: "abort",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "What a switchover does when they have not ended by then: `abort` leaves the primary as it was, `cancel` ends those transactions, each with one error.",
+  },
   pgpool_compat_version: {
     type: "enum",
     values: ["4.3", "4.4", "4.5", "4.6", "4.7"],

@@ -14,14 +14,21 @@ export interface BackendPausesOptions {
   readonly tell: (message: FromWorker) => void;
 }
 
-interface Pause {
-  readonly round: number;
+type Wait = (why: Failure | null) => void;
+
+interface Hold {
   refusal: Failure | null;
-  readonly timer: NodeJS.Timeout | null;
+  timer: NodeJS.Timeout | null;
+  /** Clients that cannot log in meanwhile. */
+  readonly waiting: Set<Wait>;
+}
+
+/** By an administrator. */
+interface Pause {
+  readonly hold: Hold;
+  readonly round: number;
   /** What the supervisor was told last. */
   running: number;
-  /** Clients that cannot log in meanwhile. */
-  readonly waiting: Set<(why: Failure | null) => void>;
 }
 
 /**
@@ -31,6 +38,8 @@ interface Pause {
 export class BackendPauses {
   readonly #o: BackendPausesOptions;
   readonly #paused = new Map<number, Pause>();
+  /** The one that a switchover takes out of service, whatever administrators do. */
+  #draining: { readonly backendId: number; readonly hold: Hold } | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(o: BackendPausesOptions) {
@@ -40,23 +49,23 @@ export class BackendPauses {
   /** Null: it is not paused. A failure: it was for so long that nobody waits for it any more. */
   of(backendId: number): "wait" | Failure | null {
     // Asked for every statement.
-    if (this.#paused.size === 0) return null;
-    const pause = this.#paused.get(backendId);
-    return pause === undefined ? null : (pause.refusal ?? "wait");
+    if (this.#paused.size === 0 && this.#draining === null) return null;
+    const hold = this.#holdOf(backendId);
+    return hold === null ? null : (hold.refusal ?? "wait");
+  }
+
+  /** Paused by an administrator. */
+  isPaused(backendId: number): boolean {
+    return this.#paused.has(backendId);
   }
 
   begin(backendId: number, round: number): void {
     this.end(backendId);
-    const holdMs = this.#o.holdMs();
-    const refuse = (): void => this.#refuse(backendId, holdMs);
-    const pause: Pause = {
-      round,
-      refusal: null,
-      timer: holdMs === 0 ? null : setTimeout(refuse, holdMs),
-      running: -1,
-      waiting: new Set(),
-    };
-    this.#paused.set(backendId, pause);
+    const hold = this.#newHold((ms) => {
+      const detail = `Backend ${backendId} has been paused for ${ms} ms.`;
+      return failure("backend-paused", { detail });
+    });
+    this.#paused.set(backendId, { hold, round, running: -1 });
     this.look();
   }
 
@@ -64,9 +73,18 @@ export class BackendPauses {
     const pause = this.#paused.get(backendId);
     if (pause === undefined) return;
     this.#paused.delete(backendId);
-    if (pause.timer !== null) clearTimeout(pause.timer);
-    for (const go of pause.waiting) go(null);
-    this.#o.changed();
+    this.#endHold(pause.hold);
+  }
+
+  /** A switchover takes this one out of service; null: none does, any more. */
+  drain(backendId: number | null): void {
+    const before = this.#draining;
+    if (backendId === (before?.backendId ?? null)) return;
+    const why = (ms: number): Failure => {
+      return failure("no-primary", { detail: `A switchover has been under way for ${ms} ms.` });
+    };
+    this.#draining = backendId === null ? null : { backendId, hold: this.#newHold(why) };
+    if (before !== null) this.#endHold(before.hold);
   }
 
   /**
@@ -74,10 +92,10 @@ export class BackendPauses {
    *
    * @returns nobody waits any more.
    */
-  wait(backendId: number, go: (why: Failure | null) => void): () => void {
-    const pause = this.#paused.get(backendId);
-    pause?.waiting.add(go);
-    return () => pause?.waiting.delete(go);
+  wait(backendId: number, go: Wait): () => void {
+    const hold = this.#holdOf(backendId);
+    hold?.waiting.add(go);
+    return () => hold?.waiting.delete(go);
   }
 
   /** Tells how much runs on paused backends, when that has changed. */
@@ -97,15 +115,29 @@ export class BackendPauses {
     }, LOOK_EVERY_MS);
   }
 
-  #refuse(backendId: number, holdMs: number): void {
-    const pause = this.#paused.get(backendId);
-    if (pause === undefined) return;
-    const detail = `Backend ${backendId} has been paused for ${holdMs} ms.`;
-    const why = failure("backend-paused", { detail });
-    pause.refusal = why;
-    const waiting = [...pause.waiting];
-    pause.waiting.clear();
+  #holdOf(backendId: number): Hold | null {
+    if (this.#draining?.backendId === backendId) return this.#draining.hold;
+    return this.#paused.get(backendId)?.hold ?? null;
+  }
+
+  #newHold(why: (ms: number) => Failure): Hold {
+    const hold: Hold = { refusal: null, timer: null, waiting: new Set() };
+    const holdMs = this.#o.holdMs();
+    if (holdMs > 0) hold.timer = setTimeout(() => this.#refuse(hold, why(holdMs)), holdMs);
+    return hold;
+  }
+
+  #refuse(hold: Hold, why: Failure): void {
+    hold.refusal = why;
+    const waiting = [...hold.waiting];
+    hold.waiting.clear();
     for (const go of waiting) go(why);
+    this.#o.changed();
+  }
+
+  #endHold(hold: Hold): void {
+    if (hold.timer !== null) clearTimeout(hold.timer);
+    for (const go of hold.waiting) go(null);
     this.#o.changed();
   }
 }

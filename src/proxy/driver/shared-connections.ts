@@ -43,6 +43,8 @@ export interface Seeker {
   granted(connection: BackendConnection): void;
   /** It may wait on, or `leave` and ask for a connection to another backend. */
   paused(backendId: number): void;
+  /** Another backend may be what it waits for. */
+  askAgain(): void;
   /** It waits no more. */
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void;
 }
@@ -255,6 +257,11 @@ export class SharedConnections
 
   resumeBackend(backendId: number): void {
     this.#pool.resume(backendId);
+  }
+
+  /** Who waits for this backend asks again which one it needs. */
+  leaveBackend(backendId: number): void {
+    for (const { owner } of this.#pool.waitingFor(backendId)) owner.askAgain();
   }
 
   /** Connections to this backend on which something runs, or that are being opened or left. */

@@ -175,6 +175,12 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     this.#session.chooseAgain();
   }
 
+  askAgain(): void {
+    this.#context.shared.leave(this.#wait);
+    if (this.#session === null) this.start();
+    else this.#session.chooseAgain();
+  }
+
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
     if (this.#session !== null) this.#session.notOpened(backendId, result);
     else this.#host.refusedBy(backendId, result);

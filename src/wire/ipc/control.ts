@@ -4,7 +4,7 @@ import type { Recovery } from "./recovery.ts";
 import type { RouteQuestion } from "./route-question.ts";
 import type { ClusterView } from "./view.ts";
 import type { ClientCounts } from "./worker.ts";
-import type { WatchdogNodeState, WatchdogView } from "./watchdog.ts";
+import type { SwitchoverWish, WatchdogNodeState, WatchdogView } from "./watchdog.ts";
 
 /**
  * The control socket: how `pgquorum status` and its kin ask a running node. A client sends one
@@ -32,7 +32,20 @@ export type ControlRequest =
       readonly reason: string;
       /** The user's name. */
       readonly by: string;
-    };
+    }
+  /** Checked first; null stands for what the configuration says. */
+  | {
+      readonly command: "switchover";
+      readonly to: number | null;
+      readonly drainTimeoutMs: number | null;
+      readonly onTimeout: SwitchoverWish["onTimeout"] | null;
+      /** Who asked for it, for people. */
+      readonly by: string;
+    }
+  | { readonly command: "switchover-news"; readonly id: string };
+
+/** Longest that a switchover may wait for transactions. */
+export const DRAIN_MS_MAX = 60 * 60 * 1000;
 
 /** Within which a pause may be asked for. */
 export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
@@ -40,7 +53,8 @@ export const PAUSE_MS_MAX = 24 * 60 * 60 * 1000;
 /**
  * A reply is one of these two: `value` is a NodeStatus for `status`, a ClusterView for `nodes`, a
  * NodeList of ClientRow for `clients`, of QueueRow for `queues`, a PauseStatus (null when the pause
- * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a NodeHistory
+ * is over already) for `pause`, a list of RouteItem for `explain-routing`, a SwitchoverReport for `switchover-check`, a
+ * SwitchoverAnswer for `switchover`, SwitchoverNews for `switchover-news`, a NodeHistory
  * for `history`, a Maintenance (null when it is off) for `maintenance`, an event id for `recover`, a
  * RecoveryReport for `recovery`, a boolean for `resume`: whether the backend was paused.
  */
@@ -151,12 +165,8 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
   const question = CONTROL_QUESTIONS.find((known) => known === value.command);
   if (question !== undefined) return succeed({ command: question });
   if (value.command === "explain-routing") return parseRouteQuestion(value);
-  if (value.command === "switchover-check") {
-    return succeed({
-      command: "switchover-check",
-      to: numberIn(value, "to", 0, Number.MAX_SAFE_INTEGER),
-    });
-  }
+  const switchover = parseSwitchover(value, value.command);
+  if (switchover !== null) return switchover;
   if (value.command === "maintenance") return parseMaintenance(value);
   if (value.command === "recovery") {
     const eventId = textIn(value, "eventId");
@@ -174,6 +184,8 @@ export function parseControlRequest(line: string): Result<ControlRequest, string
       "maintenance",
       "recover",
       "recovery",
+      "switchover",
+      "switchover-news",
     ].join(", ");
     return fail(`unknown command; this node knows ${known}`);
   }
@@ -197,6 +209,23 @@ function parseMaintenance(value: object): Result<ControlRequest, string> {
     return fail("maintenance has isOn, which is true or false, and the texts reason and by");
   }
   return succeed({ command: "maintenance", isOn, reason, by });
+}
+
+/** Null: it is no command of that kind. */
+function parseSwitchover(value: object, command: unknown): Result<ControlRequest, string> | null {
+  const to = numberIn(value, "to", 0, Number.MAX_SAFE_INTEGER);
+  if (command === "switchover-check") return succeed({ command, to });
+  const given = new Map<string, unknown>(Object.entries(value));
+  if (command === "switchover-news") {
+    const id = given.get("id");
+    return typeof id === "string" ? succeed({ command, id }) : fail("id must be a text");
+  }
+  if (command !== "switchover") return null;
+  const drainTimeoutMs = numberIn(value, "drainTimeoutMs", 0, DRAIN_MS_MAX);
+  const found = given.get("onTimeout");
+  const onTimeout = found === "abort" || found === "cancel" ? found : null;
+  const by = given.get("by");
+  return succeed({ command, to, drainTimeoutMs, onTimeout, by: typeof by === "string" ? by : "" });
 }
 
 function parseRouteQuestion(value: object): Result<ControlRequest, string> {

@@ -8,6 +8,11 @@ export interface ClusterView {
   readonly primaryId: number | null;
   /** A failover or promotion is under way that will name one: what needs the primary can wait. */
   readonly awaitsPrimary: boolean;
+  /**
+   * The primary that a switchover takes out of service: nothing begins there any more, what runs
+   * ends as it will. Null while there is no switchover.
+   */
+  readonly drainingId: number | null;
   readonly backends: readonly BackendView[];
   /** While it is on, nothing is done to a backend unless a person asks. */
   readonly maintenance: Maintenance | null;

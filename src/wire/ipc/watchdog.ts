@@ -29,6 +29,7 @@ export type RequestKind =
   | "detach"
   | "attach"
   | "promote"
+  | "switchover"
   | "maintenance-on"
   | "maintenance-off"
   /** The node that says so keeps away from a backend by itself: known to all until it expires. */
@@ -46,6 +47,8 @@ export interface ClusterRequest {
   /** Detach so that another node can be promoted (`pcp_promote_node -s`). */
   readonly switchoverTo: number | null;
   readonly reason: string;
+  /** Of a switchover, whose `backendIds` name the one that is to take over. */
+  readonly switchover?: SwitchoverWish;
   /** Who asked for it, for people; absent when no person did. */
   readonly by?: string;
   /** By which whoever asks finds what became of it; absent where nobody looks. */
@@ -57,6 +60,14 @@ export interface ClusterRequest {
    * decides alone has it.
    */
   readonly ifEpoch?: number;
+}
+
+export interface SwitchoverWish {
+  /** Unique, so that the one who asked finds it in the history. */
+  readonly id: string;
+  readonly drainTimeoutMs: number;
+  /** What is done when transactions have not ended by then. */
+  readonly onTimeout: "abort" | "cancel";
 }
 
 /** A node's wish that was counted when a request was granted, and how long before that. */

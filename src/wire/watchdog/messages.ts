@@ -1,5 +1,5 @@
 import { fail, succeed, type Result } from "../../base/index.ts";
-import type { ClusterRequest } from "../ipc/index.ts";
+import type { ClusterRequest, SwitchoverWish } from "../ipc/index.ts";
 
 /** The position of a state in the history of the cluster: a later term wins, then a later index. */
 export interface EntryId {
@@ -343,6 +343,7 @@ const REQUEST_KINDS: readonly ClusterRequest["kind"][] = [
   "detach",
   "attach",
   "promote",
+  "switchover",
   "maintenance-on",
   "maintenance-off",
   "quarantine",
@@ -363,6 +364,8 @@ function readRequest(value: unknown): ClusterRequest | null {
   if (by !== undefined && (typeof by !== "string" || by.length > 4096)) return null;
   if (eventId !== undefined && (typeof eventId !== "string" || eventId.length > 100)) return null;
   if (isAutomatic !== undefined && typeof isAutomatic !== "boolean") return null;
+  const switchover = readSwitchover(value.switchover);
+  if ((kind === "switchover") !== (switchover !== null)) return null;
   return {
     kind,
     backendIds,
@@ -372,7 +375,16 @@ function readRequest(value: unknown): ClusterRequest | null {
     ...(by === undefined ? {} : { by }),
     ...(eventId === undefined ? {} : { eventId }),
     ...(isAutomatic === undefined ? {} : { isAutomatic }),
+    ...(switchover === null ? {} : { switchover }),
   };
+}
+
+function readSwitchover(value: unknown): SwitchoverWish | null {
+  if (!isObject(value)) return null;
+  const { id, drainTimeoutMs, onTimeout } = value;
+  if (typeof id !== "string" || id.length > 60 || !isCount(drainTimeoutMs)) return null;
+  if (onTimeout !== "abort" && onTimeout !== "cancel") return null;
+  return { id, drainTimeoutMs, onTimeout };
 }
 
 function readEntryId(value: unknown): EntryId | null {

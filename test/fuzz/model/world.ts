@@ -57,6 +57,7 @@ const VIEW: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   maintenance: null,
+  drainingId: null,
   refusal: null,
   isStreaming: true,
   delayIsTime: false,

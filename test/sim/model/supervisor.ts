@@ -282,9 +282,12 @@ export class Supervisor {
         );
         return;
       }
-      // Nobody asks for online recovery here.
+      // Nobody asks for online recovery or a switchover here.
       case "recover":
       case "stop-recovery":
+      case "prepare-switchover":
+      case "watch":
+      case "end-watch":
       case "log":
         return undefined;
     }
@@ -414,6 +417,7 @@ function settingsFor(backendIds: readonly number[]): FailoverSettings {
     isStreaming: true,
     failoverCommand: "promote %m %d %P",
     failbackCommand: "",
+    demoteCommand: "",
     followPrimaryCommand: "follow %d",
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,

@@ -84,6 +84,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
       index: 1,
       awaitsPrimary: false,
       maintenance: null,
+      drainingId: null,
       refusal: null,
       isStreaming: true,
       delayIsTime: false,

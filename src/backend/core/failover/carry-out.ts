@@ -13,6 +13,7 @@ import { stopFollow } from "./follow.ts";
 import { finishedState } from "./outcome.ts";
 import { recordOf, startCommand } from "./run-command.ts";
 import { beginSearch, look } from "./search-primary.ts";
+import { advanceSwitchover, SWITCHING_BEGINS } from "./switchover.ts";
 
 /** The first repetition of a command that failed waits so long, each further one twice as long. */
 export const RETRY_COMMAND_AFTER_MS = 1000;
@@ -28,8 +29,9 @@ export function newTask(turn: Turn, intent: Intent, isInherited: boolean): Task 
   assert(index !== null, "an intent stands in a committed state");
   const { progress } = intent;
   const stage = "settling";
+  const switching = intent.kind === "switchover" ? SWITCHING_BEGINS : null;
   const fresh = { run: null, progress, isRecorded: true, isNewEpoch: false, found: null };
-  return { ...fresh, intent, index, isInherited, stage };
+  return { ...fresh, intent, index, isInherited, stage, switching };
 }
 
 /** One move for the intent of `cluster`, which is our own proposal. */
@@ -41,6 +43,7 @@ export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent)
     turn.note("taken over by another leader");
     return true;
   }
+  if (task.switching !== null) return advanceSwitchover(turn, cluster, task);
   if (!task.isRecorded && task.stage !== "finishing") {
     turn.proposeIntent(cluster);
     return true;
@@ -50,7 +53,7 @@ export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent)
       if (settledIndex < task.index) return false;
       turn.note("no node uses the old state");
       // Its command may have done its work before the leader of that time was lost.
-      const maySee = task.isInherited && intent.kind === "detach" && intent.primaryChanges;
+      const maySee = task.isInherited && replacesPrimary(intent);
       setStage(turn, maySee ? "probing" : "commands");
       return true;
     }
@@ -96,7 +99,7 @@ function advanceProbing(turn: Turn, cluster: ClusterState, task: Task): boolean 
 function advanceCommands(turn: Turn, cluster: ClusterState, task: Task): boolean {
   const { settings, runningIds, follow } = turn.state;
   const { intent, progress } = task;
-  const template = intent.kind === "detach" ? settings.failoverCommand : settings.failbackCommand;
+  const template = intent.kind === "attach" ? settings.failbackCommand : settings.failoverCommand;
   const backendId = intent.backendIds[progress.doneCount];
   const hasCommand = intent.kind !== "promote" && template !== "";
   if (!hasCommand || backendId === undefined) {
@@ -106,7 +109,7 @@ function advanceCommands(turn: Turn, cluster: ClusterState, task: Task): boolean
   // The command that runs, or one of a leadership that we lost meanwhile.
   if (runningIds.some((id) => id !== follow?.commandId)) return false;
   const run = startCommand(turn, {
-    kind: intent.kind === "detach" ? "failover" : "failback",
+    kind: intent.kind === "attach" ? "failback" : "failover",
     template,
     backendId,
     event: intent,
@@ -120,7 +123,7 @@ function advanceCommands(turn: Turn, cluster: ClusterState, task: Task): boolean
 /** All commands have been run: a promotion has to show, all else is done. */
 function endCommands(turn: Turn, cluster: ClusterState, task: Task): void {
   const { intent, progress } = task;
-  if (intent.kind !== "detach" || !intent.primaryChanges) return setStage(turn, "finishing");
+  if (!replacesPrimary(intent)) return setStage(turn, "finishing");
   if (liveIds(cluster).length > 0) {
     turn.log("find_primary_node_repeatedly: waiting for finding a primary node");
   }
@@ -135,9 +138,14 @@ function endCommands(turn: Turn, cluster: ClusterState, task: Task): void {
 }
 
 /** The command for this backend is the one that gives the cluster a new primary. */
-function promotes({ kind, primaryChanges, oldPrimaryId }: Intent, backendId: number): boolean {
-  const isOldPrimary = oldPrimaryId === null || oldPrimaryId === backendId;
-  return kind === "detach" && primaryChanges && isOldPrimary;
+function promotes(intent: Intent, backendId: number): boolean {
+  const { oldPrimaryId } = intent;
+  return replacesPrimary(intent) && (oldPrimaryId === null || oldPrimaryId === backendId);
+}
+
+/** A new primary has to show; a mere promotion takes the caller's word for it. */
+function replacesPrimary({ kind, primaryChanges }: Intent): boolean {
+  return primaryChanges && (kind === "detach" || kind === "switchover");
 }
 
 export function onTaskCommandFinished(

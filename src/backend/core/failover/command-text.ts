@@ -18,8 +18,20 @@ export interface CommandFacts {
   readonly oldPrimary: FailoverBackend | null;
   /** Known even when the server has left the configuration. */
   readonly oldPrimaryId: number | null;
-  /** `%a` of demote_command: what it is asked for. */
-  readonly action?: "check" | "prepare" | "stop" | "start";
+  /** `%a` of demote_command. */
+  readonly action?: DemoteAction;
+}
+
+/** What demote_command is asked for. */
+export type DemoteAction = "check" | "prepare" | "stop" | "start";
+
+/** Without `%a` it can only stop the server. `%%a` is a percent sign and an a. */
+export function mayAskFor(
+  { demoteCommand }: { readonly demoteCommand: string },
+  action: DemoteAction,
+): boolean {
+  if (demoteCommand === "") return false;
+  return action === "stop" || demoteCommand.replaceAll("%%", "").includes("%a");
 }
 
 /** Letters that mean nothing vanish, as in Pgpool-II. */

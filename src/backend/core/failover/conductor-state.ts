@@ -14,6 +14,7 @@ import {
   type StepRecord,
   type VoteRecord,
 } from "../status/index.ts";
+import type { WatchOrder, WatchOutcome } from "../switchover/index.ts";
 import type { RecoveryRun } from "./recovery.ts";
 import type { FailoverSettings } from "./settings.ts";
 
@@ -53,6 +54,13 @@ export type ConductorEvent =
   | { readonly type: "recovery-stage"; readonly eventId: string; readonly stage: RecoveryStage }
   /** Also of one that was stopped; null = the server runs as a standby. */
   | { readonly type: "recovery-ended"; readonly eventId: string; readonly problem: string | null }
+  /** Why the switchover that was to be prepared cannot be done now; null when it can. */
+  | {
+      readonly type: "switchover-prepared";
+      readonly preparationId: number;
+      readonly refusal: string | null;
+    }
+  | { readonly type: "watched"; readonly watchId: number; readonly outcome: WatchOutcome }
   | { readonly type: "configured"; readonly settings: FailoverSettings }
   | { readonly type: "tick" };
 
@@ -95,6 +103,15 @@ export type ConductorAction =
     }
   /** Its end is still told. */
   | { readonly type: "stop-recovery"; readonly eventId: string; readonly why: string }
+  /** Check everything once more, and do what makes the rest short; clients do not wait yet. */
+  | {
+      readonly type: "prepare-switchover";
+      readonly preparationId: number;
+      readonly targetId: number;
+    }
+  /** Instead of what was watched before. */
+  | { readonly type: "watch"; readonly watchId: number; readonly order: WatchOrder }
+  | { readonly type: "end-watch" }
   | {
       readonly type: "log";
       readonly level: "log" | "warning";
@@ -107,6 +124,8 @@ export interface CommandEnv {
   readonly PGQUORUM_EVENT_ID: string;
   /** 1 for the first run of a command, 2 for the second. */
   readonly PGQUORUM_ATTEMPT: string;
+  /** The server was stopped on purpose, so that it can follow. */
+  readonly PGQUORUM_FOLLOW_STOPPED?: "on";
 }
 
 export interface ConductorState {
@@ -131,6 +150,8 @@ export interface ConductorState {
   readonly quarantineNews: readonly QuarantineNews[];
   /** Those of them that are proposed. */
   readonly quarantineSent: readonly QuarantineNews[];
+  /** The switchover that is looked at before it is queued. */
+  readonly preparation: Preparation | null;
   readonly proposal: Proposal | null;
   /** Nothing is proposed before. */
   readonly retryAtMs: Ms | null;
@@ -148,7 +169,14 @@ export interface ConductorState {
   readonly heldBack: ReadonlyMap<string, Ms>;
 }
 
+export interface Preparation {
+  readonly id: number;
+  readonly queued: QueuedRequest;
+}
+
 export interface QueuedRequest {
+  /** Why it cannot be done, which only has to be recorded. */
+  readonly refusal?: string;
   readonly request: ClusterRequest;
   /** Wall clock. */
   readonly grantedAt: number;
@@ -176,6 +204,8 @@ export type Purpose =
   | "begin-recovery"
   /** A stage or the end of it. */
   | "recovery"
+  /** A switchover cannot be done: the history says so. */
+  | "refused"
   | "adopt"
   | "intent"
   /** The intent goes on: what was done for it, or how it is changed, is recorded first. */
@@ -206,6 +236,20 @@ export interface Task {
   /** What is recorded next begins a new epoch. */
   readonly isNewEpoch: boolean;
   readonly found: PrimaryChoice | null;
+  /** Of a switchover, until its old primary is stopped and its target has everything. */
+  readonly switching: Switching | null;
+}
+
+/** See `switchover.ts`. */
+export interface Switching {
+  readonly stage:
+    "settling" | "probing" | "draining" | "stopping" | "catching-up" | "starting" | "given-up";
+  readonly watchId: number | null;
+  /** Of what was watched last in this stage. */
+  readonly outcome: WatchOutcome | null;
+  readonly deadlineMs: Ms | null;
+  /** How often the old primary was told to start again. */
+  readonly startCount: number;
 }
 
 /** A command that runs. */
@@ -250,6 +294,7 @@ export function newConductor(facts: {
     queue: [],
     quarantineNews: [],
     quarantineSent: [],
+    preparation: null,
     proposal: null,
     retryAtMs: null,
     nextId: 1,

@@ -8,7 +8,7 @@
  * A leader acts on an intent only in a state that it proposed itself since it leads, and so takes
  * an inherited one over by proposing it again: a state that is no longer the newest is refused.
  */
-import { assert, unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
+import { assert, fail, unreachable, type Core, type Ms, type Step } from "../../../base/index.ts";
 import type { ClusterRequest } from "../../../wire/ipc/index.ts";
 import {
   isSameRequest,
@@ -35,6 +35,15 @@ import {
 import { advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
 import { advanceFollow } from "./follow.ts";
 import { isHeldBack, proposeMaintenance } from "./maintenance.ts";
+import {
+  beginPreparation,
+  isSwitchoverRequest,
+  onPrepared,
+  planSwitchover,
+  proposeRefusal,
+  type SwitchoverRequest,
+} from "./plan-switchover.ts";
+import { onDemoteFinished, onWatched, switchingWakeAtMs } from "./switchover.ts";
 import { planFailover, type IntentRequest } from "./plan-failover.ts";
 import {
   forgetCommittedNews,
@@ -77,7 +86,10 @@ export const conductor: Core<ConductorState, ConductorEvent, ConductorAction> = 
   wakeAtMs(state): Ms | null {
     if (!state.leads || state.proposal !== null) return null;
     const { retryAtMs } = state;
-    const lookAtMs = earliest(searchWakeAtMs(state), quarantinesWakeAtMs(state));
+    const lookAtMs = earliest(
+      searchWakeAtMs(state) ?? switchingWakeAtMs(state),
+      quarantinesWakeAtMs(state),
+    );
     if (retryAtMs === null) return lookAtMs;
     return lookAtMs === null ? retryAtMs : Math.max(retryAtMs, lookAtMs);
   },
@@ -108,6 +120,10 @@ function take(turn: Turn, event: ConductorEvent): void {
     case "recovery-stage":
     case "recovery-ended":
       return onRecoveryEvent(turn, event);
+    case "switchover-prepared":
+      return onPrepared(turn, event);
+    case "watched":
+      return onWatched(turn, event);
     case "configured":
       return turn.set({ settings: event.settings });
     case "tick":
@@ -187,6 +203,10 @@ function proposeRequest(turn: Turn, cluster: ClusterState, first: QueuedRequest)
     proposeRecovery(turn, cluster, request);
     return true;
   }
+  if (isSwitchoverRequest(request)) {
+    proposeSwitchover(turn, cluster, request, first);
+    return true;
+  }
   if (!isIntentRequest(request)) return proposeMaintenance(turn, cluster, request);
   if (isHeldBack(turn, cluster, request)) return false;
   const eventId = `${origin}-${cluster.epoch + 1}`;
@@ -201,8 +221,23 @@ function proposeRequest(turn: Turn, cluster: ClusterState, first: QueuedRequest)
   return true;
 }
 
+function proposeSwitchover(
+  turn: Turn,
+  cluster: ClusterState,
+  request: SwitchoverRequest,
+  first: QueuedRequest,
+): void {
+  const { grantedAt, votes, refusal } = first;
+  const stamp = { eventId: request.switchover.id, atWallMs: turn.wallMs, grantedAt, votes };
+  const plan = refusal === undefined ? planSwitchover(cluster, request, stamp) : fail(refusal);
+  if (!plan.ok) return proposeRefusal(turn, cluster, first, plan.error);
+  turn.set({ search: null });
+  return turn.propose("intent", plan.value.state);
+}
+
 function isIntentRequest(request: ClusterRequest): request is IntentRequest {
-  return request.kind === "detach" || request.kind === "attach" || request.kind === "promote";
+  const { kind } = request;
+  return kind === "detach" || kind === "attach" || kind === "promote";
 }
 
 function onLeadership(turn: Turn, event: Event<"leadership">): void {
@@ -218,7 +253,15 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
   dropRecovery(turn);
-  turn.set({ queue: [], quarantineNews: [], task: null, search: null, follow: null });
+  turn.act({ type: "end-watch" });
+  turn.set({
+    queue: [],
+    quarantineNews: [],
+    preparation: null,
+    task: null,
+    search: null,
+    follow: null,
+  });
 }
 
 function onGranted(turn: Turn, event: Event<"granted">): void {
@@ -245,15 +288,29 @@ function onGranted(turn: Turn, event: Event<"granted">): void {
       at: Math.round(grantedAt - agoMs),
       reason: reason.slice(0, REASON_MAX),
     }));
-    turn.set({ queue: [...queue, { request, grantedAt, votes }] });
+    const queued = { request, grantedAt, votes };
+    if (!isSwitchoverRequest(request)) turn.set({ queue: [...queue, queued] });
+    else if (!beginPreparation(turn, queued)) {
+      turn.log(`${describe(request)} is dropped: another switchover is under way`, "warning");
+    }
   }
 }
 
 /** The intent that is being carried out does all that the request asks for. */
 function isUnderWay(turn: Turn, request: ClusterRequest): boolean {
   const intent = turn.state.cluster?.intent;
-  if (intent === null || intent === undefined || intent.kind !== request.kind) return false;
+  if (intent === null || intent === undefined) return false;
+  if (intent.kind === "switchover") return isStoppedOnPurpose(turn, request);
+  if (intent.kind !== request.kind) return false;
   return request.backendIds.every((id) => intent.backendIds.includes(id));
+}
+
+/** The old primary of a switchover goes because it was told to. */
+function isStoppedOnPurpose({ state: { task } }: Turn, request: ClusterRequest): boolean {
+  if (request.kind !== "detach" || request.confirmed || task === null) return false;
+  const { intent, switching } = task;
+  const isTold = intent.switchover?.phase !== "draining" || switching?.stage === "stopping";
+  return isTold && request.backendIds.every((id) => intent.backendIds.includes(id));
 }
 
 function describe(request: ClusterRequest): string {
@@ -276,6 +333,7 @@ function onCommitted(turn: Turn, event: Event<"committed">): void {
   else if (task !== null && event.state?.intent?.eventId !== task.intent.eventId) {
     const { run } = task;
     if (run !== null) turn.act({ type: "stop-command", commandId: run.commandId, how: "kill" });
+    if (task.switching !== null) turn.act({ type: "end-watch" });
     turn.set({ task: null, search: null });
   }
 }
@@ -308,6 +366,9 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
     case "quarantine":
       forgetCommittedNews(turn);
       return;
+    case "refused":
+      turn.set({ queue: turn.state.queue.slice(1) });
+      return;
     case "maintenance":
       turn.set({ queue: turn.state.queue.slice(1), heldBack: new Map() });
       return;
@@ -336,7 +397,8 @@ function tellEnd(turn: Turn, cluster: ClusterState, { kind, backendIds }: Intent
   }
   const entry = cluster.history.at(-1);
   for (const id of backendIds) {
-    if (entry?.outcome === "failed") turn.log(failedText(settings, id), "warning", entry.problem);
+    if (entry?.outcome === "failed")
+      turn.log(failedText(settings, kind, id), "warning", entry.problem);
     else turn.log(doneText(settings, kind, id));
   }
 }
@@ -349,7 +411,8 @@ function onCommandFinished(turn: Turn, event: Event<"command-finished">): void {
     if (failure !== null) turn.log(failure.message, "warning", failure.detail);
   };
   if (task?.run?.commandId === event.commandId) {
-    report(onTaskCommandFinished(turn, task, event));
+    const onFinished = task.switching === null ? onTaskCommandFinished : onDemoteFinished;
+    report(onFinished(turn, task, event));
   } else if (follow !== null && follow.commandId === event.commandId) {
     const { backendId } = follow;
     const epoch = cluster?.follow?.epoch ?? 0;

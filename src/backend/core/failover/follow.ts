@@ -37,6 +37,9 @@ export function advanceFollow(turn: Turn, cluster: ClusterState, follow: Follow)
     event: follow,
     newMainId: primaryId,
     attempt: 1,
+    ...(follow.isSwitchover && backendId === follow.oldPrimaryId
+      ? { env: { PGQUORUM_FOLLOW_STOPPED: "on" as const } }
+      : {}),
   });
   turn.set({ follow: { ...started, backendId, isStopping: false, record: null } });
   return false;

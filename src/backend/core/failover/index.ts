@@ -13,6 +13,7 @@ export type {
 } from "./conductor-state.ts";
 export { LineAllowance } from "./line-allowance.ts";
 export { planRecovery } from "./recovery.ts";
-export { formatCommand, type CommandFacts } from "./command-text.ts";
+export { formatCommand, mayAskFor, type CommandFacts } from "./command-text.ts";
+export { switchoverNews } from "./switchover-news.ts";
 export { failoverSettings } from "./settings.ts";
 export type { FailoverBackend, FailoverSettings } from "./settings.ts";

@@ -36,7 +36,8 @@ function newPrimaryId(cluster: ClusterState, { intent, found }: Task): number | 
   return intent.kind === "promote" ? intent.newMainId : (found?.primaryId ?? null);
 }
 
-function entryOf(
+/** What the history says of it. */
+export function entryOf(
   turn: Turn,
   cluster: ClusterState,
   { intent, progress }: Task,
@@ -84,8 +85,22 @@ function withFollowers(
   const reason = `has to follow the new primary ${primaryId}`;
   const changedAt = turn.wallMs;
   const down = withBackends(cluster, liveFollowerIds, { state: "down", reason, changedAt });
-  const remainingIds = down.backends.filter(({ id }) => id !== primaryId).map(({ id }) => id);
+  const isSwitchover = intent.kind === "switchover";
+  const remainingIds = followersOf(down, primaryId, isSwitchover ? intent.oldPrimaryId : null);
   if (settings.followPrimaryCommand === "" || remainingIds.length === 0) return down;
   const { epoch, eventId, oldPrimaryId, oldMainId } = intent;
-  return { ...down, follow: { epoch, eventId, oldPrimaryId, oldMainId, remainingIds } };
+  return {
+    ...down,
+    follow: { epoch, eventId, oldPrimaryId, oldMainId, remainingIds, isSwitchover },
+  };
+}
+
+/** @param lastId has to be started first, so those that run come before it: commits may wait for them. */
+function followersOf(
+  { backends }: ClusterState,
+  primaryId: number,
+  lastId: number | null,
+): readonly number[] {
+  const ids = backends.map(({ id }) => id).filter((id) => id !== primaryId);
+  return [...ids.filter((id) => id !== lastId), ...ids.filter((id) => id === lastId)];
 }

@@ -20,7 +20,10 @@ import {
 } from "../status/index.ts";
 import type { FailoverSettings } from "./settings.ts";
 
-export type IntentRequest = ClusterRequest & { readonly kind: IntentKind };
+/** Those that need no preparation. */
+type FailoverKind = Exclude<IntentKind, "switchover">;
+
+export type IntentRequest = ClusterRequest & { readonly kind: FailoverKind };
 
 /** What is not to be found in the request. */
 export interface IntentStamp {
@@ -75,6 +78,7 @@ export function planFailover(
     startedAt: stamp.atWallMs,
     votes: stamp.votes,
     progress: { ...NO_PROGRESS, steps: [{ name: "granted", at: stamp.grantedAt }] },
+    switchover: null,
   };
   return succeed({
     intent,
@@ -132,7 +136,7 @@ function checkRequest(
   return succeed(backendIds);
 }
 
-const NOTHING_TO_DO: Readonly<Record<IntentKind, string>> = {
+const NOTHING_TO_DO: Readonly<Record<FailoverKind, string>> = {
   detach: "failover: no backends are degenerated",
   attach: "failover: no backends are attached",
   promote: "failover: no backends are promoted",
@@ -178,7 +182,7 @@ function refusalOf(
   return unreachable(request.kind);
 }
 
-const REQUEST_WORDS: Readonly<Record<IntentKind, string>> = {
+const REQUEST_WORDS: Readonly<Record<FailoverKind, string>> = {
   detach: "degenerate backend",
   attach: "failback",
   promote: "promote backend",

@@ -64,6 +64,7 @@ const IN_PROGRESS = {
   detach: "failover is in progress",
   attach: "failback is in progress",
   promote: "promote node operation is in progress",
+  switchover: "switchover is in progress",
 } as const;
 
 /** Proposes to begin, or writes down why not: whoever asked looks for one or the other. */

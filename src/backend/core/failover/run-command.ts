@@ -1,8 +1,8 @@
 /** Starting a command of the administrator, and keeping what became of it. */
 import { COMMAND_TEXT_MAX, type CommandKind, type CommandRecord } from "../status/index.ts";
 import type { Intent } from "../status/index.ts";
-import { formatCommand } from "./command-text.ts";
-import type { CommandRun, ConductorEvent, Turn } from "./conductor-state.ts";
+import { formatCommand, type DemoteAction } from "./command-text.ts";
+import type { CommandEnv, CommandRun, ConductorEvent, Turn } from "./conductor-state.ts";
 import { backendOf } from "./wording.ts";
 
 export interface CommandOrder {
@@ -13,6 +13,9 @@ export interface CommandOrder {
   readonly newMainId: number | null;
   /** 1 for the first run. */
   readonly attempt: number;
+  /** Of demote_command. */
+  readonly action?: DemoteAction;
+  readonly env?: Pick<CommandEnv, "PGQUORUM_FOLLOW_STOPPED">;
 }
 
 export function startCommand(turn: Turn, order: CommandOrder): CommandRun {
@@ -24,6 +27,7 @@ export function startCommand(turn: Turn, order: CommandOrder): CommandRun {
     oldMainId: event.oldMainId,
     oldPrimary: backendOf(settings, event.oldPrimaryId),
     oldPrimaryId: event.oldPrimaryId,
+    ...(order.action === undefined ? {} : { action: order.action }),
   });
   const commandId = turn.takeId();
   turn.log(`execute command: ${text}`);
@@ -37,6 +41,7 @@ export function startCommand(turn: Turn, order: CommandOrder): CommandRun {
       PGQUORUM_EPOCH: String(event.epoch),
       PGQUORUM_EVENT_ID: event.eventId,
       PGQUORUM_ATTEMPT: String(order.attempt),
+      ...order.env,
     },
     timeoutMs: kind === "follow-primary" ? settings.followTimeoutMs : settings.commandTimeoutMs,
   });

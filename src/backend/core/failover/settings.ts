@@ -10,6 +10,7 @@ export interface FailoverSettings {
   readonly failoverCommand: string;
   readonly failbackCommand: string;
   readonly followPrimaryCommand: string;
+  readonly demoteCommand: string;
   /** Of failover_command and failback_command; 0 = none. */
   readonly commandTimeoutMs: Ms;
   /** Of follow_primary_command; 0 = none. */
@@ -34,6 +35,7 @@ export function failoverSettings(config: Config): FailoverSettings {
     failoverCommand: config.failover_command,
     failbackCommand: config.failback_command,
     followPrimaryCommand: config.follow_primary_command,
+    demoteCommand: config.demote_command,
     commandTimeoutMs: config.failover_command_timeout * 1000,
     followTimeoutMs: config.follow_primary_command_timeout * 1000,
     commandRetriesMax: config.failover_command_retries,

@@ -15,6 +15,8 @@ export function startingText(
       return framed(settings, `Starting degeneration. shutdown host ${place}`);
     case "attach":
       return framed(settings, `Starting fail back. reconnect host ${place}`);
+    case "switchover":
+      return framed(settings, `Starting switchover. hand over from host ${place}`);
     case "promote":
       return `starting promotion. promote host ${place}`;
   }
@@ -28,6 +30,8 @@ export function doneText(settings: FailoverSettings, kind: IntentKind, backendId
       return framed(settings, `Failover done. shutdown host ${place}`);
     case "attach":
       return framed(settings, `Failback done. reconnect host ${place}`);
+    case "switchover":
+      return framed(settings, `Switchover done. handed over from host ${place}`);
     case "promote":
       return framed(settings, `Promotion done. promoted host ${place}`);
   }
@@ -35,7 +39,14 @@ export function doneText(settings: FailoverSettings, kind: IntentKind, backendId
 }
 
 /** Unlike Pgpool-II, which calls it done whatever came of it. */
-export function failedText(settings: FailoverSettings, backendId: number): string {
+export function failedText(
+  settings: FailoverSettings,
+  kind: IntentKind,
+  backendId: number,
+): string {
+  if (kind === "switchover") {
+    return framed(settings, `Switchover FAILED. host ${placeOf(settings, backendId)}`);
+  }
   return framed(settings, `Failover FAILED. shutdown host ${placeOf(settings, backendId)}`);
 }
 
@@ -71,6 +82,7 @@ const PARAMETER_NAMES: Readonly<Record<CommandKind, string>> = {
   failover: "failover_command",
   failback: "failback_command",
   "follow-primary": "follow_primary_command",
+  demote: "demote_command",
 };
 
 /** `127.0.0.1(5432)` */

@@ -77,7 +77,7 @@ export interface ServerIdentity {
 }
 
 /** The kinds of requests that take time, so that they are first recorded. */
-export type IntentKind = Extract<RequestKind, "detach" | "attach" | "promote">;
+export type IntentKind = Extract<RequestKind, "detach" | "attach" | "promote" | "switchover">;
 
 export interface Intent {
   /**
@@ -103,6 +103,23 @@ export interface Intent {
   readonly startedAt: number;
   readonly votes: readonly VoteRecord[];
   readonly progress: Progress;
+  /** Of a switchover; null of all other kinds. */
+  readonly switchover: SwitchoverState | null;
+}
+
+export interface SwitchoverState {
+  /**
+   * `draining`: the old primary takes nothing new, nothing else was done. `stopped`: it is shut
+   * down, and whoever has replayed up to `shutdownLsn` may be promoted. `undoing`: nobody may; the
+   * old primary is started again.
+   */
+  readonly phase: "draining" | "stopped" | "undoing";
+  /** Where its last checkpoint begins; null before it was stopped. */
+  readonly shutdownLsn: string | null;
+  readonly drainTimeoutMs: number;
+  readonly onTimeout: "abort" | "cancel";
+  /** Why it is undone; empty while it is not. */
+  readonly problem: string;
 }
 
 /** What has been done for an intent; a successor goes on from there. */
@@ -123,6 +140,8 @@ export interface Follow {
   readonly oldPrimaryId: number | null;
   readonly oldMainId: number | null;
   readonly remainingIds: readonly number[];
+  /** The old primary was stopped on purpose: it is to be started again as a standby. */
+  readonly isSwitchover: boolean;
 }
 
 /** As many as `backend_hostname` may be numbered. */

@@ -12,6 +12,7 @@ import {
   type Progress,
   type Quarantine,
   type ServerIdentity,
+  type SwitchoverState,
 } from "./cluster-state.ts";
 import {
   decodeCommand,
@@ -45,7 +46,9 @@ export function decodeClusterState(value: unknown): Result<ClusterState, string>
 }
 
 const SYSTEM_IDENTIFIER_MAX = 32;
-const KINDS: readonly IntentKind[] = ["detach", "attach", "promote"];
+const KINDS: readonly IntentKind[] = ["detach", "attach", "promote", "switchover"];
+const PHASES: readonly SwitchoverState["phase"][] = ["draining", "stopped", "undoing"];
+const LSN_MAX = 17;
 const STATES: readonly BackendStatus["state"][] = ["waiting", "up", "down"];
 
 function decodeFields(value: unknown): ClusterState {
@@ -126,6 +129,18 @@ function decodeIntent(value: unknown): Intent {
     startedAt: fields.number("startedAt"),
     votes: fields.list("votes", VOTES_MAX, decodeVote),
     progress: decodeProgress(fields.value("progress")),
+    switchover: fields.optional("switchover", decodeSwitchover),
+  };
+}
+
+function decodeSwitchover(value: unknown): SwitchoverState {
+  const fields = new Fields(value, "switchover");
+  return {
+    phase: fields.oneOf("phase", PHASES),
+    shutdownLsn: fields.value("shutdownLsn") === null ? null : fields.text("shutdownLsn", LSN_MAX),
+    drainTimeoutMs: fields.integer("drainTimeoutMs"),
+    onTimeout: fields.oneOf("onTimeout", ["abort", "cancel"]),
+    problem: fields.text("problem", REASON_MAX),
   };
 }
 
@@ -169,5 +184,6 @@ function decodeFollow(value: unknown): Follow {
     oldPrimaryId: fields.optionalId("oldPrimaryId"),
     oldMainId: fields.optionalId("oldMainId"),
     remainingIds: fields.ids("remainingIds"),
+    isSwitchover: fields.boolean("isSwitchover"),
   };
 }

@@ -27,6 +27,7 @@ const KINDS: readonly HistoryKind[] = [
   "detach",
   "attach",
   "promote",
+  "switchover",
   "maintenance-on",
   "maintenance-off",
   "quarantine",
@@ -35,7 +36,7 @@ const KINDS: readonly HistoryKind[] = [
   "primary",
   "configured",
 ];
-const COMMAND_KINDS: readonly CommandKind[] = ["failover", "failback", "follow-primary"];
+const COMMAND_KINDS: readonly CommandKind[] = ["failover", "failback", "follow-primary", "demote"];
 const OUTCOMES: readonly HistoryEntry["outcome"][] = ["done", "failed"];
 
 /** Errors: the first field that is missing, of the wrong type or out of bounds. */

@@ -50,7 +50,7 @@ export interface StepRecord {
   readonly at: number;
 }
 
-export type CommandKind = "failover" | "failback" | "follow-primary";
+export type CommandKind = "failover" | "failback" | "follow-primary" | "demote";
 
 export interface CommandRecord {
   readonly kind: CommandKind;

@@ -108,10 +108,13 @@ export function makeClusterView(facts: {
       selectCount: facts.selectCounts.get(backend.id) ?? 0,
     };
   });
-  const awaitsPrimary = intent?.primaryChanges === true;
+  // In the beginning of a switchover transactions still end on the old primary.
+  const isDraining = intent?.switchover?.phase === "draining";
+  const awaitsPrimary = intent?.primaryChanges === true && !isDraining;
+  const drainingId = intent?.kind === "switchover" ? intent.oldPrimaryId : null;
   const { maintenance } = state;
-  const view = { index, epoch, primaryId, awaitsPrimary, refusal, isStreaming, delayIsTime };
-  return { ...view, backends, maintenance };
+  const view = { index, epoch, primaryId, awaitsPrimary, drainingId, refusal };
+  return { ...view, isStreaming, delayIsTime, backends, maintenance };
 }
 
 /** What does not stream is as far as it is, and is what the configuration makes it. */

@@ -6,3 +6,4 @@
 export * from "./facts.ts";
 export { chooseTarget } from "./choose-target.ts";
 export { checkSwitchover } from "./pre-checks.ts";
+export * from "./watch.ts";

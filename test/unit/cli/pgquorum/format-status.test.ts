@@ -177,6 +177,7 @@ describe("pgquorum nodes", () => {
       index: 1,
       awaitsPrimary: false,
       maintenance: null,
+      drainingId: null,
       refusal: "no quorum",
       backends: [{ ...primary, state: "down", quarantined: true }],
     } as const;

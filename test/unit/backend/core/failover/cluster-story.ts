@@ -13,6 +13,7 @@ import type {
   ClusterRequest,
   RecoveryStage,
   RequestKind,
+  SwitchoverWish,
 } from "../../../../../src/wire/ipc/index.ts";
 
 export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSettings {
@@ -28,6 +29,7 @@ export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSe
     isStreaming: true,
     failoverCommand: "failover %d %m %P",
     failbackCommand: "failback %d",
+    demoteCommand: "",
     followPrimaryCommand: "",
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,
@@ -62,6 +64,8 @@ export class ClusterStory {
   proposal: ActionOf<"propose"> | null = null;
   command: ActionOf<"run-command"> | null = null;
   search: ActionOf<"search-primary"> | null = null;
+  preparation: ActionOf<"prepare-switchover"> | null = null;
+  watch: ActionOf<"watch"> | null = null;
 
   constructor(settings: FailoverSettings = makeSettings(), origin = "n0") {
     const ids = settings.backends.map(({ id }) => id);
@@ -152,6 +156,34 @@ export class ClusterStory {
     return this.deliver({ type: "recovery-ended", eventId, problem });
   }
 
+  /** Asked of node 1 by a person. */
+  switchover(wish: Partial<SwitchoverWish> = {}): this {
+    const plain: SwitchoverWish = { id: "wish", drainTimeoutMs: 2000, onTimeout: "abort" };
+    return this.request("switchover", [1], {
+      confirmed: true,
+      switchover: { ...plain, ...wish },
+    });
+  }
+
+  prepared(refusal: string | null = null): this {
+    const { preparation } = this;
+    if (preparation === null) throw new Error("nothing is prepared");
+    this.lines.push(`> prepared: ${refusal ?? "ready"}`);
+    this.preparation = null;
+    const { preparationId } = preparation;
+    return this.deliver({ type: "switchover-prepared", preparationId, refusal });
+  }
+
+  watched(problem: string | null = null, primaryIds: readonly number[] = []): this {
+    const { watch } = this;
+    if (watch === null) throw new Error("nothing is watched");
+    const primaries = primaryIds.map((id) => ({ id, identity: null }));
+    this.lines.push(`> #${watch.watchId}: ${problem ?? `ok ${primaryIds.join(",")}`.trim()}`);
+    this.watch = null;
+    const { watchId } = watch;
+    return this.deliver({ type: "watched", watchId, outcome: { problem, primaries } });
+  }
+
   wait(ms: number): this {
     this.lines.push(`> ${ms} ms pass`);
     this.nowMs += ms;
@@ -198,6 +230,19 @@ export class ClusterStory {
         this.search = action;
         this.lines.push(`search #${action.searchId} among ${action.among.join(",")}`);
         return;
+      case "prepare-switchover":
+        this.preparation = action;
+        this.lines.push(`prepare #${action.preparationId} for node ${action.targetId}`);
+        return;
+      case "watch": {
+        this.watch = action;
+        const { what, ...of } = action.order;
+        this.lines.push(`watch #${action.watchId}: ${what} ${JSON.stringify(of)}`);
+        return;
+      }
+      case "end-watch":
+        this.watch = null;
+        return;
       case "log": {
         const detail = action.detail === undefined ? "" : ` | ${action.detail}`;
         this.lines.push(`${action.level.toUpperCase()}: ${action.message}${detail}`);
@@ -210,9 +255,11 @@ function describe(state: ClusterState): string {
   const backends = state.backends.map(({ id, state: word }) => `${id} ${word}`).join(", ");
   const intent =
     state.intent === null ? "" : `, ${state.intent.kind} ${state.intent.backendIds.join(",")} runs`;
-  const recovery =
-    state.recovery === null ? "" : `, ${state.recovery.eventId}: ${state.recovery.stage}`;
+  const phase = state.intent?.switchover?.phase ?? null;
+  const how = phase === null ? "" : ` (${phase})`;
   const follow =
     state.follow === null ? "" : `, ${state.follow.remainingIds.join(",")} have to follow`;
-  return `epoch ${state.epoch}, primary ${state.primaryId ?? "unknown"}, ${backends}${intent}${follow}${recovery}`;
+  const recovery =
+    state.recovery === null ? "" : `, ${state.recovery.eventId}: ${state.recovery.stage}`;
+  return `epoch ${state.epoch}, primary ${state.primaryId ?? "unknown"}, ${backends}${intent}${how}${follow}${recovery}`;
 }

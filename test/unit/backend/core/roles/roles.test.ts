@@ -210,7 +210,14 @@ describe("a false primary", () => {
       [primaryAnswer(0), second],
       {
         ...cluster,
-        follow: { epoch: 1, eventId: "e", oldPrimaryId: 1, oldMainId: 0, remainingIds: [1] },
+        follow: {
+          epoch: 1,
+          eventId: "e",
+          oldPrimaryId: 1,
+          oldMainId: 0,
+          remainingIds: [1],
+          isSwitchover: false,
+        },
       },
     ],
   ])("is not decided upon when %s", (_, answers, state) => {
@@ -294,7 +301,14 @@ describe("auto_failback", () => {
       {
         cluster: {
           ...state,
-          follow: { epoch: 1, eventId: "e", oldPrimaryId: 1, oldMainId: 0, remainingIds: [2] },
+          follow: {
+            epoch: 1,
+            eventId: "e",
+            oldPrimaryId: 1,
+            oldMainId: 0,
+            remainingIds: [2],
+            isSwitchover: false,
+          },
         },
       },
     ],

@@ -41,6 +41,7 @@ export function view(own: Partial<ClusterView> = {}): ClusterView {
     index: 1,
     awaitsPrimary: false,
     maintenance: null,
+    drainingId: null,
     refusal: null,
     isStreaming: true,
     delayIsTime: false,

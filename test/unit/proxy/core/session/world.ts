@@ -60,6 +60,7 @@ export const VIEW: ClusterView = {
   index: 1,
   awaitsPrimary: false,
   maintenance: null,
+  drainingId: null,
   refusal: null,
   isStreaming: true,
   delayIsTime: false,

@@ -1,0 +1,135 @@
+/** Waits, while clients are held, for what a switchover needs of its two servers. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Ms } from "../../base/index.ts";
+import type { WatchOrder, WatchOutcome } from "../core/switchover/index.ts";
+import { probeBackend } from "./probe.ts";
+import {
+  openServerSession,
+  type Ask,
+  type ServerAddress,
+  type ServerLogin,
+  type ServerSession,
+} from "./server-session.ts";
+import { RUNNING_SQL } from "./switchover-look.ts";
+
+export interface SwitchoverWatchOptions {
+  readonly login: ServerLogin;
+  readonly connectTimeoutMs: Ms;
+}
+
+/** Short beside what clients wait for, long beside what a look costs the server. */
+const LOOK_EVERY_MS: Ms = 5;
+const LOOK_MS_MAX: Ms = 3000;
+const PRIMARY_EVERY_MS: Ms = 100;
+/** What was under way to the server at the first look has arrived at the second. */
+const CALM_LOOKS = 2;
+
+const DRAINED_SQL = `SELECT pg_catalog.count(*) ${RUNNING_SQL}`;
+
+type Find = (id: number) => ServerAddress | null;
+
+/** Keeps a session to each server that it was told of beforehand: a login costs time. */
+export class SwitchoverWatch {
+  readonly #find: Find;
+  #options: SwitchoverWatchOptions;
+  readonly #sessions = new Map<number, ServerSession>();
+
+  constructor(find: Find, options: SwitchoverWatchOptions) {
+    this.#find = find;
+    this.#options = options;
+  }
+
+  change(options: SwitchoverWatchOptions): void {
+    this.#options = options;
+  }
+
+  /** Opens sessions to these servers, as far as that is possible; they stay until `close`. */
+  async open(ids: readonly number[]): Promise<void> {
+    await Promise.all(ids.map((id) => this.#session(id)));
+  }
+
+  /** Resolves when what is waited for has come, or cannot be watched any more, or nobody waits. */
+  async wait(order: WatchOrder, signal: AbortSignal): Promise<WatchOutcome> {
+    switch (order.what) {
+      case "drained":
+        return await this.#repeat(order.backendId, CALM_LOOKS, signal, async (ask) => {
+          const [row] = await ask(DRAINED_SQL);
+          return row?.[0] === "0";
+        });
+      case "replayed": {
+        const sql = `SELECT pg_catalog.pg_last_wal_replay_lsn() > '${order.lsn}'::pg_catalog.pg_lsn`;
+        return await this.#repeat(order.backendId, 1, signal, async (ask) => {
+          const [row] = await ask(sql);
+          return row?.[0] === "t";
+        });
+      }
+      case "primary":
+        return await this.#untilPrimary(order.backendId, signal);
+      case "roles":
+        return { problem: null, primaries: await this.#primariesAmong(order.backendIds) };
+    }
+  }
+
+  async close(): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+
+  async #repeat(
+    id: number,
+    looks: number,
+    signal: AbortSignal,
+    look: (ask: Ask) => Promise<boolean>,
+  ): Promise<WatchOutcome> {
+    const session = await this.#session(id);
+    if (typeof session === "string") return { problem: session, primaries: [] };
+    for (let count = 0; !signal.aborted;) {
+      const seen = await session.ask(look, LOOK_MS_MAX);
+      if (!seen.ok) return { problem: seen.error.message, primaries: [] };
+      count = seen.value ? count + 1 : 0;
+      if (count === looks) return { problem: null, primaries: [] };
+      await sleep(LOOK_EVERY_MS);
+    }
+    return { problem: "nobody waits any more", primaries: [] };
+  }
+
+  async #untilPrimary(id: number, signal: AbortSignal): Promise<WatchOutcome> {
+    while (!signal.aborted) {
+      const primaries = await this.#primariesAmong([id]);
+      if (primaries.length > 0) return { problem: null, primaries };
+      await sleep(PRIMARY_EVERY_MS);
+    }
+    return { problem: "nobody waits any more", primaries: [] };
+  }
+
+  async #primariesAmong(ids: readonly number[]): Promise<WatchOutcome["primaries"]> {
+    const answers = await Promise.all(
+      ids.map(async (id) => {
+        const server = this.#find(id);
+        if (server === null) return null;
+        const { hostname, port } = server;
+        const session = { hostname, port, timeoutMs: LOOK_MS_MAX, ask: "role" as const };
+        const { login, connectTimeoutMs } = this.#options;
+        const answer = await probeBackend({ ...session, ...login, connectTimeoutMs });
+        if (!answer.ok || answer.value.isInRecovery !== false) return null;
+        return { id, identity: answer.value.identity };
+      }),
+    );
+    return answers.filter((answer) => answer !== null);
+  }
+
+  async #session(id: number): Promise<ServerSession | string> {
+    const kept = this.#sessions.get(id);
+    if (kept?.isOpen === true) return kept;
+    const server = this.#find(id);
+    if (server === null) return `backend ${id} is not configured any more`;
+    const { hostname, port } = server;
+    const { login, connectTimeoutMs } = this.#options;
+    const options = { hostname, port, ...login, connectTimeoutMs, timeoutMs: LOOK_MS_MAX };
+    const opened = await openServerSession(options);
+    if (!opened.ok) return opened.error.message;
+    this.#sessions.set(id, opened.value);
+    return opened.value;
+  }
+}
