@@ -46,6 +46,8 @@ export type Command =
     }
   | { readonly name: "heal"; readonly host: string | null }
   | { readonly name: "logs"; readonly host: string }
+  /** `to` null: whom the nodes choose. */
+  | { readonly name: "switchover"; readonly to: string | null; readonly isDryRun: boolean }
   | { readonly name: "demo"; readonly isJson: boolean; readonly isKept: boolean };
 
 export const KILL_PARTS = [
@@ -107,6 +109,9 @@ a pgquorum node, and a virtual IP. Nothing of it is reachable from outside. Need
                            take the host's cable out and put it back (once, for 500 ms)
   heal [HOST]              end cuts and losses of one host, or of all
   logs HOST                what the node and its PostgreSQL logged last
+  switchover [--to HOST] [--dry-run]
+                           let that standby take over while clients work, and print how long
+                           they waited, what they saw and what is lost
   demo [--json] [--keep]   the whole story under load: kill the primary, then the leader; measure
 
 HOST is n1, n2…; LEADER is the node that leads, PRIMARY the server that takes writes.
@@ -165,6 +170,8 @@ function parseCommand([name = "help", ...words]: readonly string[]): Command {
     case "down":
       parseFlags(name, words, []);
       return { name };
+    case "switchover":
+      return parseSwitchover(words);
     case "demo": {
       const flags = parseFlags(name, words, ["--json", "--keep"]);
       return { name, isJson: flags.has("--json"), isKept: flags.has("--keep") };
@@ -172,6 +179,16 @@ function parseCommand([name = "help", ...words]: readonly string[]): Command {
     default:
       throw wrong(`unknown command "${name}"`);
   }
+}
+
+function parseSwitchover(words: readonly string[]): Command {
+  const isDryRun = words.includes("--dry-run");
+  let to: string | null = null;
+  for (const [option, value] of pairsOf(words.filter((word) => word !== "--dry-run"))) {
+    if (option !== "--to") throw wrong(`switchover: unknown option "${option}"`);
+    to = value;
+  }
+  return { name: "switchover", to, isDryRun };
 }
 
 function parseUp(words: readonly string[]): Command {

@@ -58,6 +58,8 @@ async function perform(command: Command, mode: LabMode, directory: string): Prom
     case "demo": {
       return demo(command, mode, directory);
     }
+    case "switchover":
+      return switchover(needPlan(directory), command);
     case "status": {
       const status = await lookAtLab(needPlan(directory));
       const text = command.isJson ? JSON.stringify(status) : formatStatus(status);
@@ -127,6 +129,16 @@ async function demo(
   const plan = newPlan({ directory, mode, nodesCount: 3, profile: "fast", isDatabaseApart: false });
   const cleanUp = (): Promise<void> => takeDown(directory, mode);
   return locked(mode, () => undoing(() => runDemo(plan, command, say), cleanUp));
+}
+
+async function switchover(
+  plan: LabPlan,
+  { to, isDryRun }: Extract<Command, { name: "switchover" }>,
+): Promise<number> {
+  const { runSwitchover } = await import("./demo/index.ts");
+  const leader = await findHost(plan, "LEADER");
+  const target = to === null ? null : await findHost(plan, to);
+  return runSwitchover(plan, { leader, to: target, isDryRun }, say);
 }
 
 /** The namespaces have fixed names, so there can be only one lab with them. */

@@ -21,6 +21,7 @@ import {
   WRITERS,
 } from "./story.ts";
 
+export { runSwitchover } from "./switchover.ts";
 export { runLoad } from "./load-process.ts";
 
 const RUNNING_MS = 30_000;

@@ -36,6 +36,8 @@ export type FromLoad =
       readonly acknowledged: readonly (readonly number[])[];
       /** Statements whose end is unknown: the connection broke before the answer. */
       readonly unknownCount: number;
+      /** From asking to being told. */
+      readonly longestWriteMs: number;
       readonly readsCount: number;
       /** Reads that gave another value than was stored. */
       readonly wrongReadsCount: number;

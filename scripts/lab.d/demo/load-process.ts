@@ -50,6 +50,7 @@ class Load {
   #clientsCount = 0;
   #acknowledged: number[][] = [];
   #unknownCount = 0;
+  #longestWriteMs = 0;
   #readsCount = 0;
   #wrongReadsCount = 0;
   readonly #errors = new Map<string, number>();
@@ -154,7 +155,9 @@ class Load {
       ]);
       this.#unknownCount -= 1;
       this.#acknowledged[writer]?.push(mine);
-      this.#answerWaiting(beganMs, monotonicNowMs());
+      const toldMs = monotonicNowMs();
+      this.#longestWriteMs = Math.max(this.#longestWriteMs, toldMs - beganMs);
+      this.#answerWaiting(beganMs, toldMs);
     };
   }
 
@@ -186,6 +189,7 @@ class Load {
       type: "finished",
       acknowledged: this.#acknowledged,
       unknownCount: this.#unknownCount,
+      longestWriteMs: this.#longestWriteMs,
       readsCount: this.#readsCount,
       wrongReadsCount: this.#wrongReadsCount,
       errors: [...this.#errors].map(([text, count]) => ({ text, count })),

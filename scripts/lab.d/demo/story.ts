@@ -47,16 +47,24 @@ export function loadOptions(plan: LabPlan): LoadOptions {
 
 /** Tables on the primary, and a synchronous standby that has them. */
 export async function prepare(plan: LabPlan): Promise<void> {
+  const primary = await makeTables(plan);
+  // The next in line for promotion is the one that every commit waits for.
+  const next = hostsOf(plan).find((host) => host.id !== primary.id);
+  await waitForSynchronousStandby(plan, primary, (name) => name === next?.name);
+}
+
+/** Empty ones on the primary, which is returned. */
+export async function makeTables(plan: LabPlan): Promise<Host> {
   const primary = await primaryOf(plan);
   await sqlInDatabase(plan, primary, ACCOUNTS.application.database, [
     `SET ROLE ${ACCOUNTS.application.user}`,
+    `SET client_min_messages = warning`,
+    `DROP TABLE IF EXISTS ${LEDGER_TABLE}, ${READS_TABLE}`,
     `CREATE TABLE ${LEDGER_TABLE} (writer int, number int, PRIMARY KEY (writer, number))`,
     `CREATE TABLE ${READS_TABLE} (id int PRIMARY KEY, value int NOT NULL)`,
     `INSERT INTO ${READS_TABLE} SELECT id, id * 7 + 3 FROM generate_series(1, ${READS_ROWS}) AS id`,
   ]);
-  // The next in line for promotion is the one that every commit waits for.
-  const next = hostsOf(plan).find((host) => host.id !== primary.id);
-  await waitForSynchronousStandby(plan, primary, (name) => name === next?.name);
+  return primary;
 }
 
 async function waitForSynchronousStandby(

@@ -47,6 +47,15 @@ describe("the words after scripts/lab", () => {
     });
   });
 
+  it("switch over to a host, or to whom the nodes choose", () => {
+    expect(parse("switchover --to n2").command).toEqual({
+      name: "switchover",
+      to: "n2",
+      isDryRun: false,
+    });
+    expect(parse("switchover --dry-run").command).toMatchObject({ to: null, isDryRun: true });
+  });
+
   it("lose frames, flap links and shift clocks by whole numbers", () => {
     expect(parse("loss n1 30").command).toEqual({ name: "loss", host: "n1", percent: 30 });
     expect(parse("flap n1 --down 200 --times 3").command).toEqual({
