@@ -70,8 +70,8 @@ export function entryOf(
 }
 
 /**
- * Every server but the new primary is set down; the command runs for each, those that were down
- * before included, and brings them back by attaching them.
+ * Every server but the new primary is set down; the command runs for each, at last for those that
+ * were down before, and brings them back by attaching them.
  */
 function withFollowers(
   turn: Turn,
@@ -86,7 +86,7 @@ function withFollowers(
   const changedAt = turn.wallMs;
   const down = withBackends(cluster, liveFollowerIds, { state: "down", reason, changedAt });
   const isSwitchover = intent.kind === "switchover";
-  const remainingIds = followersOf(down, primaryId, isSwitchover ? intent.oldPrimaryId : null);
+  const remainingIds = followersOf(cluster, primaryId, intent.oldPrimaryId);
   if (settings.followPrimaryCommand === "" || remainingIds.length === 0) return down;
   const { epoch, eventId, oldPrimaryId, oldMainId } = intent;
   return {
@@ -95,12 +95,19 @@ function withFollowers(
   };
 }
 
-/** @param lastId has to be started first, so those that run come before it: commits may wait for them. */
+/**
+ * Those that run come first: commits may wait for them. The others have to be started or made
+ * anew, which may take long, or hang; the old primary comes last.
+ */
 function followersOf(
-  { backends }: ClusterState,
+  cluster: ClusterState,
   primaryId: number,
-  lastId: number | null,
+  oldPrimaryId: number | null,
 ): readonly number[] {
-  const ids = backends.map(({ id }) => id).filter((id) => id !== primaryId);
-  return [...ids.filter((id) => id !== lastId), ...ids.filter((id) => id === lastId)];
+  const live = liveIds(cluster);
+  const rank = (id: number): number => (id === oldPrimaryId ? 2 : live.includes(id) ? 0 : 1);
+  return cluster.backends
+    .map(({ id }) => id)
+    .filter((id) => id !== primaryId)
+    .toSorted((one, other) => rank(one) - rank(other));
 }

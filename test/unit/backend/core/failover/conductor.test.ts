@@ -286,14 +286,14 @@ describe("the conductor of failovers", () => {
     `);
   });
 
-  it("makes the others follow the new primary, one after another, the failed one too", () => {
+  it("makes the others follow the new primary, one after another, the failed one last", () => {
     const settings = makeSettings({ followPrimaryCommand: "follow %d %m %H %P" });
     const story = new ClusterStory(settings).settle();
     story.request("detach", [0]).commit().finish().wait(50).answer(1).commit();
     story.lines.length = 0;
     story.finish(1, "cannot rewind").commit();
     // The script attaches its server before it ends.
-    story.request("attach", [2]);
+    story.request("attach", [0]);
     const followCommand = story.command;
     story.commit().finish().commit();
     story.command = followCommand;
@@ -301,26 +301,26 @@ describe("the conductor of failovers", () => {
     expect(story.text).toMatchInlineSnapshot(`
       "
       > command #9 ends with 1
-      WARNING: follow_primary_command for node 0 ended with status 1 | cannot rewind
-      propose #10 after 5: epoch 4, primary 1, 0 down, 1 waiting, 2 down, 2 have to follow
+      WARNING: follow_primary_command for node 2 ended with status 1 | cannot rewind
+      propose #10 after 5: epoch 4, primary 1, 0 down, 1 waiting, 2 down, 0 have to follow
       > #10 is committed
-      LOG: === Starting follow primary command for node 2 ===
-      LOG: execute command: follow 2 1 db1 0
-      run #11 follow-primary: follow 2 1 db1 0 (epoch 3, event n0-3)
-      > granted: attach 2
-      propose #12 after 6: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 2 have to follow
+      LOG: === Starting follow primary command for node 0 ===
+      LOG: execute command: follow 0 1 db1 0
+      run #11 follow-primary: follow 0 1 db1 0 (epoch 3, event n0-3)
+      > granted: attach 0
+      propose #12 after 6: epoch 5, primary 1, 0 waiting, 1 waiting, 2 down, attach 0 runs, 0 have to follow
       > #12 is committed
-      LOG: === Starting fail back. reconnect host db2(5432) ===
-      LOG: execute command: failback 2
-      run #13 failback: failback 2 (epoch 5, event n0-5)
+      LOG: === Starting fail back. reconnect host db0(5432) ===
+      LOG: execute command: failback 0
+      run #13 failback: failback 0 (epoch 5, event n0-5)
       > command #13 ends with 0
-      propose #14 after 7: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 2 have to follow
+      propose #14 after 7: epoch 6, primary 1, 0 waiting, 1 waiting, 2 down, 0 have to follow
       > #14 is committed
       LOG: failover: set new primary node: 1
-      LOG: failover: set new main node: 1
-      LOG: === Failback done. reconnect host db2(5432) ===
+      LOG: failover: set new main node: 0
+      LOG: === Failback done. reconnect host db0(5432) ===
       > command #11 ends with 0
-      propose #15 after 8: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting
+      propose #15 after 8: epoch 6, primary 1, 0 waiting, 1 waiting, 2 down
       > #15 is committed
       "
     `);
@@ -346,19 +346,19 @@ describe("the conductor of failovers", () => {
     expect(story.text).toMatchInlineSnapshot(`
       "
       > granted: attach 2
-      propose #10 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 0,2 have to follow
+      propose #10 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, attach 2 runs, 2,0 have to follow
       > #10 is committed
       LOG: === Starting fail back. reconnect host db2(5432) ===
       LOG: execute command: failback 2
       run #11 failback: failback 2 (epoch 5, event n0-5)
       > command #11 ends with 0
-      propose #12 after 6: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 0,2 have to follow
+      propose #12 after 6: epoch 6, primary 1, 0 down, 1 waiting, 2 waiting, 2,0 have to follow
       > #12 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
       LOG: === Failback done. reconnect host db2(5432) ===
       > granted: detach 1
-      propose #13 after 7: epoch 7, primary unknown, 0 down, 1 down, 2 waiting, detach 1 runs, 0,2 have to follow
+      propose #13 after 7: epoch 7, primary unknown, 0 down, 1 down, 2 waiting, detach 1 runs, 2,0 have to follow
       > #13 is committed
       LOG: === Starting degeneration. shutdown host db1(5432) ===
       stop #9
@@ -631,13 +631,13 @@ describe("the conductor of failovers", () => {
     const settings = makeSettings({ followPrimaryCommand: "follow %d" });
     const old = new ClusterStory(settings).settle();
     old.request("detach", [0]).commit().finish().wait(50).answer(1).commit();
-    expect(old.command?.text).toBe("follow 0");
+    expect(old.command?.text).toBe("follow 2");
     const next = new ClusterStory(settings, "n1");
     next.settlesAtOnce = false;
     next.lead().commitState(old.committed).commit();
     expect(next.commands).toEqual([]);
     next.deliver({ type: "settled", index: next.index });
-    expect(next.commands.map((command) => command.text)).toEqual(["follow 0"]);
+    expect(next.commands.map((command) => command.text)).toEqual(["follow 2"]);
   });
 
   it("follows a configuration with more and fewer servers", () => {
