@@ -54,6 +54,24 @@ export const FAILURES = {
     message: "the connection to the backend was lost",
     hint: "Connect again; the outcome of the statement that was running is unknown.",
   },
+  "statement-lost": {
+    severity: "ERROR",
+    sqlstate: "08006",
+    message: "the connection to the server was lost while the statement ran, and it changed nothing",
+    hint: "Run it again.",
+  },
+  "transaction-lost": {
+    severity: "ERROR",
+    sqlstate: "08006",
+    message: "the server of this transaction was lost, and the transaction is rolled back",
+    hint: "Run it again, from its beginning.",
+  },
+  "outcome-unknown": {
+    severity: "ERROR",
+    sqlstate: "08007",
+    message: "the server was lost before it said whether the transaction is committed",
+    hint: "Look whether it is, before you run it again.",
+  },
   "state-lost": {
     severity: "FATAL",
     sqlstate: "57P01",

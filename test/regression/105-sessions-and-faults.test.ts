@@ -296,8 +296,8 @@ describe("backends that fail", () => {
     await client.ready(2);
     client.send(say.query("select 'at work', count(*) from generate_series(1, 1e10)"));
     await terminate(0, "%at work%");
-    await client.closed();
-    expect(client.error()).toMatchObject({ V: "FATAL", C: "57P01" });
+    await client.ready(3);
+    expect(client.error()).toMatchObject({ V: "ERROR", C: "57P01" });
     const report = await worker.message((message) => message.type === "backend-error");
     expect(report).toMatchObject({ backendId: 0, cause: "shutdown" });
   });

@@ -108,6 +108,42 @@ describe.each(["session", "transaction"])("in %s mode", (mode) => {
     await client.end();
   });
 
+  test("what runs when its server connection ends fails once, with the truth, and the session goes on", async () => {
+    const at = await start(mode);
+    const client = await settled(at);
+    await client.query("reset role");
+    /** Ends the connection on which this runs. */
+    const end = async (pattern: string): Promise<void> => {
+      const sql = `select pg_terminate_backend(pid) from pg_stat_activity
+        where query like '%${pattern}%' and pid <> pg_backend_pid()`;
+      await until("it was ended", async () => (await postgres.query(0, sql)).length > 0);
+    };
+    const failing = expect(client.query("select 'by itself', pg_sleep(60)")).rejects;
+    const failed = failing.toMatchObject({ code: "57P01", severity: "ERROR" });
+    await end("by itself");
+    await failed;
+    await client.query("begin");
+    await client.query("insert into t values (7)");
+    await end("values (7)");
+    await expect(client.query("insert into t values (8)")).rejects.toMatchObject({
+      code: "57P01",
+      severity: "ERROR",
+    });
+    await expect(client.query("insert into t values (9)")).rejects.toMatchObject({ code: "25P02" });
+    await client.query("rollback");
+    expect((await client.query("select a from t where a in (7, 8, 9)")).rows).toEqual([]);
+    await client.query("begin");
+    await client.query("insert into t values (7)");
+    await end("values (7)");
+    await expect(client.query("commit")).rejects.toMatchObject({ severity: "ERROR" });
+    await client.query("insert into t values (10)");
+    expect((await client.query("select a from t where a >= 7")).rows).toEqual([{ a: 10 }]);
+    await client.query("set role other");
+    await client.query("reset role; delete from t; set role other");
+    await expectSettled(client);
+    await client.end();
+  });
+
   test.each([
     ["LISTEN", "listen news"],
     ["temporary object", "create temp table mine (a int)"],

@@ -166,6 +166,8 @@ export class BackendLink implements FrameSink {
   saidFatal = false;
   /** It said so for reasons that are none of the client's doing: what follows is the session's to say. */
   lastWords: ReadonlyMap<string, string> | null = null;
+  /** What is under way may have done, in bits of MAY. */
+  mayHaveDone = 0;
   owner: LinkOwner = NOBODY;
   /** Told of each frame that begins, when that is logged. */
   watcher: ((type: number) => void) | null = null;
@@ -264,6 +266,12 @@ export class BackendLink implements FrameSink {
     }
     this.send(Buffer.concat(queries.map(buildQuery)));
     this.mayHaveUnnamed = false;
+  }
+
+  /** What was held back of replies; their rest will not come. */
+  giveAll(): void {
+    this.#giveEarly();
+    this.#giveHeld();
   }
 
   /** The connection is gone: whoever waits for something learns that it will not come. */

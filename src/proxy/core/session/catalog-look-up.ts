@@ -60,6 +60,7 @@ export class CatalogLookUp {
     );
     const query = pieces.join(" UNION ALL ");
     link.ask(isInside ? [GUARD, query, UNGUARD] : [query], (reply) => {
+      if (reply.error === LINK_LOST) return this.over();
       if (reply.error === null && !reply.isCut) {
         this.#failures = 0;
         this.#catalog?.learn(names, readCatalogAnswer(names, reply.rows), drops);
@@ -78,7 +79,6 @@ export class CatalogLookUp {
 
   /** @param inside the transaction in which it failed. */
   #failed(link: BackendLink, inside: HiddenReply | null): void {
-    if (inside?.error === LINK_LOST) return this.over();
     this.#failures += 1;
     if (inside === null || inside.error === null) return this.over();
     link.ask([GO_BACK, UNGUARD], () => this.over());

@@ -148,6 +148,14 @@ export class ClientBatch {
     return false;
   }
 
+  /** The statement that it executes first, as far as is known. */
+  get firstBound(): SqlClass | null {
+    for (let i = 0; i < this.count; i += 1) {
+      if (this.kinds[i] === SENT.bind) return this.statements[i]?.sql ?? null;
+    }
+    return null;
+  }
+
   get beginsWithUnnamedParse(): boolean {
     return this.kinds[0] === SENT.parse && this.statements[0]?.name === "" && this.count > 0;
   }

@@ -101,6 +101,16 @@ export class ClientStream {
     this.#batch.readsText = readsText || this.#o.log.isOn;
   }
 
+  /** The server that got the beginning of a message is gone. */
+  dropRest(link: BackendLink): void {
+    if (this.#bodyLink === link) this.#bodyLink = null;
+  }
+
+  /** What the client sends up to its next Sync is of no use any more. */
+  discardToSync(): void {
+    this.#discards = true;
+  }
+
   /** Takes a batch again that had been sent already, before all else. */
   again(batch: Buffer): void {
     this.#held.unshift(batch);

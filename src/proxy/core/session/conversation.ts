@@ -26,6 +26,14 @@ const HELD_WHILE_READING_BYTES_MAX = 64 * 1024;
 /** Waited for without the client having to be silent, where connections are shared. */
 const OURS = new Set<Waiting>(["opened", "carried", "probed", "known", "replayed"]);
 
+/** Something that the client had begun, and that is gone. */
+export interface Cut {
+  /** What the client is told at its next message; null when it knows. */
+  untold: Failure | null;
+  /** A transaction: it counts as failed until the client ends it. */
+  readonly isTransaction: boolean;
+}
+
 /** What the parts of a session share: its links, its place in the protocol, how it waits and ends. */
 export class Conversation {
   readonly port: SessionPort;
@@ -49,6 +57,8 @@ export class Conversation {
   isCanceled = false;
   /** Of the transaction, as the client was told last. */
   status: number = READY.idle;
+  /** The transaction, or unfinished batch, that was lost with its server; null when none was. */
+  cut: Cut | null = null;
   /** DDL was sent, and what it changes is not in effect yet, as far as is known. */
   changesCatalog = false;
   /** And may have made a function or a trigger. */

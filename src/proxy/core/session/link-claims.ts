@@ -5,12 +5,14 @@ import type { SqlClass } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import { CatalogLookUp } from "./catalog-look-up.ts";
 import type { ClientBatch } from "./client-batch.ts";
-import type { Conversation } from "./conversation.ts";
+import type { Conversation, Cut } from "./conversation.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 import type { Destination, OpenQuestion, SessionRouting } from "./session-routing.ts";
 
 /** Between two batches, a client with more unanswered messages than this has to wait. */
 const PIPELINE_MAX = 1 << 16;
+
+const NO_PRIMARY = failure("no-primary");
 
 /** Links that may be written to now, the one with the visible reply first. */
 export type Claimed = BackendLink[] | "wait" | "failed";
@@ -85,6 +87,9 @@ export class LinkClaims {
   /** @returns "failed" when the client was told so, ReadyForQuery included. */
   forStatement(sql: SqlClass, text: string): Claimed {
     const talk = this.#talk;
+    const healed = talk.cut === null ? null : this.#heal(talk.cut, sql);
+    if (healed === "failed") talk.tellClient(buildReady(talk.status));
+    if (healed !== null) return healed;
     const shut = this.#canceled() ?? this.shut(talk.batchLink);
     if (shut === null && talk.batchLink !== null) {
       this.#routing.notRouted();
@@ -105,6 +110,8 @@ export class LinkClaims {
   /** @returns "failed" when the client was told the error, but not ReadyForQuery. */
   forBatch(batch: ClientBatch, endsWithSync: boolean): Claimed {
     const talk = this.#talk;
+    const healed = talk.cut === null ? null : this.#heal(talk.cut, batch.firstBound);
+    if (healed !== null) return healed;
     const shut = this.#canceled() ?? this.shut(talk.batchLink);
     if (shut !== null) return shut;
     if (talk.batchLink !== null) {
@@ -149,6 +156,57 @@ export class LinkClaims {
       : null;
     if (looked !== "wait") this.lookUp.routed();
     return looked;
+  }
+
+  /**
+   * What the client had begun is gone: it is told so, once. A transaction counts as failed until
+   * the client ends it, by a server that has one which failed; so nothing that the client had meant
+   * for it can run by itself.
+   *
+   * @param sql what comes now.
+   * @returns null when that can be routed.
+   */
+  #heal(cut: Cut, sql: SqlClass | null): "wait" | "failed" | null {
+    const talk = this.#talk;
+    if (talk.isBusy) return talk.wait("drained");
+    const { untold, isTransaction } = cut;
+    const isOver = isTransaction && sql?.kind === "commit";
+    if (untold !== null && !(isTransaction && sql?.kind === "rollback")) {
+      cut.untold = null;
+      talk.status = isTransaction && !isOver ? READY.failed : READY.idle;
+      if (talk.status === READY.idle) talk.cut = null;
+      talk.tellClient(buildError(untold));
+      return "failed";
+    }
+    cut.untold = null;
+    talk.status = READY.failed;
+    return this.#beginFailing();
+  }
+
+  /** A transaction that has failed, on the primary. */
+  #beginFailing(): "wait" | "failed" {
+    const talk = this.#talk;
+    const { primaryId } = this.#routing.view;
+    const shut = this.#canceled() ?? this.shut(null);
+    if (shut !== null) return shut;
+    if (primaryId === null) {
+      return talk.port.awaitsPrimary() ? talk.wait("gate") : this.#failStatement(NO_PRIMARY);
+    }
+    const pause = talk.port.pauseOf(primaryId);
+    if (pause !== null) return pause === "wait" ? talk.wait("gate") : this.#failStatement(pause);
+    const links = talk.isSharing ? this.#share(primaryId) : this.#claimOwn(talk.primary);
+    if (links === "wait" || links === "failed") return links;
+    const link = links[0] as BackendLink;
+    talk.statements.unnamedLost(link.bit);
+    link.ask(["BEGIN", `SELECT 1 / 0 AS the_server_of_this_transaction_was_lost`], () => {
+      if (link.status === READY.failed) talk.cut = null;
+      talk.goOn("carried");
+    });
+    return talk.wait("carried");
+  }
+
+  #claimOwn(primary: BackendLink | null): Claimed {
+    return primary === null ? this.#claimPrimary() : this.#claimLinks(this.#only(primary));
   }
 
   /** Null: the statement can be routed now. */
@@ -420,6 +478,7 @@ export class LinkClaims {
       return this.#talk.wait("drained");
     }
     this.#talk.active = first;
+    if (first.pending.isAskedOnly) first.mayHaveDone = 0;
     first.isAside = this.#talk.status === READY.inTransaction && first.status === READY.idle;
     return links;
   }
@@ -445,7 +504,7 @@ export class LinkClaims {
   #failStatement(why: Failure): "wait" | "failed" {
     const talk = this.#talk;
     if (talk.isBusy) return talk.wait("drained");
-    if (talk.status !== READY.idle) talk.end({ ...why, severity: "FATAL" });
+    if (talk.status !== READY.idle && talk.cut === null) talk.end({ ...why, severity: "FATAL" });
     else talk.tellClient(buildError(why));
     return "failed";
   }

@@ -1,17 +1,22 @@
 import { failure, type Failure } from "../../../base/index.ts";
 import type { ClusterView } from "../../../wire/ipc/index.ts";
-import { READY } from "../../../wire/postgres/index.ts";
+import { buildError, buildReady, READY } from "../../../wire/postgres/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import type { BackendLink } from "./backend-link.ts";
 import type { ClientStream } from "./client-stream.ts";
 import type { Conversation } from "./conversation.ts";
+import { MAY } from "./in-flight.ts";
+import type { Owed } from "./pending-replies.ts";
 import { reasonWords } from "./session-state.ts";
 import type { StateCarrier } from "./state-carrier.ts";
 
 /**
  * What becomes of a session that has lost the connection to a server, because that has crashed,
  * was stopped, or is not the primary any more. Between two transactions the session goes on, and
- * what it had made of the connection is made of the next one.
+ * what it had made of the connection is made of the next one. What was under way gets one error:
+ *
+ *     08006 (or the server's own words)   it has changed nothing: it did not end, or is rolled back
+ *     08007                               it may have been committed
  */
 export class LinkLosses {
   readonly #talk: Conversation;
@@ -43,25 +48,88 @@ export class LinkLosses {
     return lacks ? `backend ${backendId} has become the primary` : null;
   }
 
-  /** @returns false when the session ended with the link. */
+  /**
+   * The client is told what it has to know of what was under way there; an open transaction is
+   * marked as lost. The link is still the session's.
+   *
+   * @returns false when the session ended with the link.
+   */
   mayGoOn(link: BackendLink, why: string): boolean {
     const talk = this.#talk;
-    const isBusy = link === talk.active && !link.pending.isIdle && !link.pending.isAsked;
-    const isOpen = link.status !== READY.idle && (talk.isSharing || link === talk.primary);
-    const isInside = link === talk.batchLink || this.#stream.isInsideMessageFor(link);
-    if (isBusy || isOpen || isInside) {
-      const { lastWords } = link;
-      const told =
-        lastWords === null ? failure("backend-lost", { detail: why }) : inWords(lastWords);
-      talk.end(link.saidFatal ? null : told);
+    // The client has heard it, or has the beginning of a message whose rest will not come.
+    if (link.saidFatal || link.isInPassedFrame) {
+      talk.end(null);
       return false;
     }
+    const isOpen = link.status !== READY.idle && !link.isAside;
+    const owed = link.pending.owed();
+    const isUnderWay = owed.readies > 0 || owed.isOpen || this.#hasOpenBatch(link);
+    const isSuspicious = this.#memory.isSuspicious;
     const isHolder = talk.isSharing || link === talk.speaker;
     const gone = isHolder ? this.#goneWith(link) : 0;
-    if (gone === 0) return true;
-    const what = `With it are gone: ${reasonWords(gone).join(", ")}.`;
-    talk.end(link.saidFatal ? null : failure("state-lost", { detail: `${why}. ${what}` }));
-    return false;
+    const outcome = isUnderWay || isOpen ? outcomeOf(link, owed, why) : null;
+    if (gone !== 0) {
+      const what = `${why}. With it are gone: ${reasonWords(gone).join(", ")}.`;
+      const ended = failure("state-lost", { detail: what });
+      talk.end(outcome === null ? ended : { ...outcome, severity: "FATAL", detail: what });
+      return false;
+    }
+    if (outcome === null) return true;
+    link.giveAll();
+    if (link.isAside) this.#tellAside(outcome);
+    else this.#tell(link, owed, outcome);
+    talk.consistency?.primaryReady(true);
+    // What was SET in the meantime is undone on the new primary.
+    if (!talk.isSharing && isSuspicious && isOpen) this.#dropOthers(link);
+    return !talk.hasEnded;
+  }
+
+  /** Of which all may have been answered so far. */
+  #hasOpenBatch(link: BackendLink): boolean {
+    const { batchLink, batchEndsWithReady } = this.#talk;
+    return link === batchLink && !(batchEndsWithReady && link.pending.isIdle);
+  }
+
+  #tell(link: BackendLink, owed: Owed, outcome: Failure): void {
+    const talk = this.#talk;
+    const isOpen = link.status !== READY.idle;
+    const begins = isOpen || (link.mayHaveDone & MAY.begin) !== 0;
+    const isOnlyEnd = owed.readies === 1 && !owed.isOpen && (link.mayHaveDone & MAY.end) !== 0;
+    const isTransaction = begins && !isOnlyEnd;
+    this.#stream.dropRest(link);
+    const isSilent = owed.readies === 0 && (!owed.isOpen || link.pending.count === 0);
+    if (isSilent && !owed.isTold) {
+      const isKnown = link.status === READY.failed && !this.#hasOpenBatch(link);
+      talk.cut = { untold: isKnown ? null : outcome, isTransaction };
+      return;
+    }
+    talk.status = isTransaction ? READY.failed : READY.idle;
+    if (isTransaction) talk.cut = { untold: null, isTransaction };
+    const error = buildError(outcome);
+    for (let i = 0; i < owed.readies; i += 1) {
+      talk.tellClient(error);
+      talk.tellClient(buildReady(talk.status));
+    }
+    if (!owed.isOpen) return;
+    if (!owed.isTold) talk.tellClient(error);
+    this.#stream.discardToSync();
+  }
+
+  /** A read of a transaction that is open elsewhere. */
+  #tellAside(outcome: Failure): void {
+    const talk = this.#talk;
+    talk.tellClient(buildError(outcome));
+    talk.failTransaction("a_read_of_this_transaction_lost_its_standby");
+    talk.tellClient(buildReady(talk.status));
+  }
+
+  #dropOthers(link: BackendLink): void {
+    const talk = this.#talk;
+    for (const other of talk.links.all.toReversed()) {
+      if (other === link) continue;
+      talk.drop(other, "it has heard of a transaction that was lost");
+      other.abandon();
+    }
   }
 
   /** What cannot be had again, in bits of LEAVES. */
@@ -72,10 +140,23 @@ export class LinkLosses {
   }
 }
 
+/** What can be said truthfully of what was under way on a link that is lost. */
+function outcomeOf(link: BackendLink, owed: Owed, detail: string): Failure {
+  const { lastWords, mayHaveDone, status } = link;
+  const mayBeWritten = (mayHaveDone & MAY.write) !== 0 && owed.readies > 0;
+  const mayBeCommitted = mayBeWritten || (mayHaveDone & MAY.commit) !== 0;
+  // A server that ends a connection with words has undone what ran; but not what it had committed.
+  const isBeforeEnd = lastWords !== null && !owed.isSyncNext;
+  if (mayBeCommitted && !isBeforeEnd) return failure("outcome-unknown", { detail });
+  if (lastWords !== null) return inWords(lastWords);
+  const isInside = status !== READY.idle || (mayHaveDone & MAY.begin) !== 0;
+  return failure(isInside && !link.isAside ? "transaction-lost" : "statement-lost", { detail });
+}
+
 /** As the server said it. */
 function inWords(fields: ReadonlyMap<string, string>): Failure {
   const message = fields.get("M") ?? "";
-  return { severity: "FATAL", sqlstate: fields.get("C") ?? "57P01", message };
+  return { severity: "ERROR", sqlstate: fields.get("C") ?? "57P01", message };
 }
 
 export function isUp(view: ClusterView, backendId: number): boolean {

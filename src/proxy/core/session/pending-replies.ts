@@ -32,6 +32,17 @@ export const OUTDATED = 0x10;
 export const LEARNS = 0x10;
 const KIND = 0x0f;
 
+export interface Owed {
+  /** So many ReadyForQuery. */
+  readonly readies: number;
+  /** Behind those something of a batch that has no Sync yet. */
+  readonly isOpen: boolean;
+  /** The client was told that this batch has failed. */
+  readonly isTold: boolean;
+  /** All that a Sync ends has been answered, but not the Sync. */
+  readonly isSyncNext: boolean;
+}
+
 /** A client that has more unanswered messages than this is a runaway: the session ends. */
 export const PENDING_MAX = 1 << 24;
 
@@ -148,6 +159,22 @@ export class PendingReplies {
   /** The client shall not see what is answered next either. */
   hideHead(): void {
     this.#ring[this.#first] = this.#head() | HIDDEN;
+  }
+
+  /** What the client waits for here, if the server says nothing any more. */
+  owed(): Owed {
+    let readies = 0;
+    let isOpen = this.#skips;
+    let first = 0;
+    for (let i = 0; i < this.#count; i += 1) {
+      const entry = this.#at(i);
+      const kind = entry & KIND;
+      if ((entry & HIDDEN) !== 0 || kind === SENT.ask || kind === SENT.copyEnd) continue;
+      if (first === 0) first = kind;
+      isOpen = kind <= SENT.close;
+      if (!isOpen) readies += 1;
+    }
+    return { readies, isOpen, isTold: this.#skips, isSyncNext: first === SENT.sync };
   }
 
   /** The server will answer nothing any more: whoever waits for it learns that it was skipped. */

@@ -4,6 +4,7 @@ import type { BackendLink } from "./backend-link.ts";
 import { UNREAD_SQL, type ClientBatch } from "./client-batch.ts";
 import type { Conversation } from "./conversation.ts";
 import { EverywhereOutcome } from "./everywhere-outcome.ts";
+import { MAY, MAY_ANYTHING, mayHaveDone } from "./in-flight.ts";
 import type { OwnMessages } from "./own-messages.ts";
 import { SENT, type ReplyWatcher } from "./pending-replies.ts";
 import type { SessionRouting } from "./session-routing.ts";
@@ -62,9 +63,16 @@ export class SentStatements {
     for (let i = 0; i < batch.count; i += 1) {
       const statement = batch.statements[i];
       if (batch.kinds[i] !== SENT.bind) continue;
-      if (statement) this.executed(statement.sql, links);
-      else if (links[0] === this.#talk.primary) this.#talk.consistency?.sentToPrimary(UNREAD_SQL);
+      if (statement) {
+        this.executed(statement.sql, links);
+        continue;
+      }
+      const first = links[0] as BackendLink;
+      first.mayHaveDone |= MAY_ANYTHING;
+      if (first === this.#talk.primary) this.#talk.consistency?.sentToPrimary(UNREAD_SQL);
     }
+    // It may be a COMMIT's.
+    if (batch.usesOlderPortal) (links[0] as BackendLink).mayHaveDone |= MAY.commit;
   }
 
   executed(sql: SqlClass, links: readonly BackendLink[]): void {
@@ -80,7 +88,9 @@ export class SentStatements {
     }
     if (sql.changesCatalog) this.#talk.changesCatalog = true;
     if (sql.changesFunctions) this.#talk.changesFunctions = true;
-    const { isSharing } = this.#talk;
+    const { isSharing, status } = this.#talk;
+    const isInside = status !== READY.idle || (first.mayHaveDone & MAY.begin) !== 0;
+    first.mayHaveDone |= mayHaveDone(sql, isInside, this.#routing.mayWrite);
     // Of links that are all the session's own, the primary's knows most.
     this.#memory.ran(sql, isSharing ? first : (primary ?? first));
     this.#routing.executed(sql, links, isSharing || links.length === this.#talk.links.size);

@@ -139,6 +139,11 @@ export class SessionRouting {
     return this.#nodes().toRead !== null;
   }
 
+  /** What was routed last is not known to be a pure read. */
+  get mayWrite(): boolean {
+    return this.#writes;
+  }
+
   /** What was routed last is a read, for any server that reads may go to. */
   get isRead(): boolean {
     return this.#isRead;

@@ -316,7 +316,9 @@ export class Session implements LinkOwner {
   linkLost(link: BackendLink, why: string): void {
     const talk = this.#talk;
     if (talk.hasEnded || !talk.links.has(link)) return;
-    if (link.read.mayMove && this.#mayMove(link)) return this.#moveFromLost(link, why);
+    const isMoved = this.#movesFrom === link || (link.read.mayMove && this.#mayMove(link));
+    if (isMoved) return this.#moveFromLost(link, why);
+    if (this.#retries === link) return this.#retryElsewhere(link);
     if (!this.#losses.mayGoOn(link, why)) return;
     this.#removeLost(link);
     link.abandon();
@@ -376,7 +378,10 @@ export class Session implements LinkOwner {
     if (refusal !== null && talk.isBusy) {
       // What runs may run on a server that the others have replaced: its success must not be told,
       // and an answer may never come.
-      talk.end(failure("backend-lost", { detail: refusal }));
+      for (const link of this.busyLinks()) {
+        this.#port.dropLink(link, refusal);
+        this.linkLost(link, refusal);
+      }
     } else if (talk.waitsFor === "gate") {
       this.#resume();
     }
@@ -535,6 +540,16 @@ export class Session implements LinkOwner {
     const read = link.read.take();
     if (this.#talk.isSharing) this.#releaseWhenOver(link);
     this.#stream.again(read);
+    this.#talk.goOn("carried");
+  }
+
+  /** The batch that was to be sent again there is sent to whatever takes its place. */
+  #retryElsewhere(link: BackendLink): void {
+    this.#retries = null;
+    const { bytes } = link.copy;
+    this.#removeLost(link);
+    link.abandon();
+    this.#stream.again(bytes);
     this.#talk.goOn("carried");
   }
 

@@ -75,6 +75,7 @@ export class StateCarrier {
   #probed: BackendLink | null = null;
   /** Of what is suspected, that which no transaction takes back any more. */
   #lasting = 0;
+  #hasLastingCalls = false;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
   /** Of those, cut short. */
@@ -115,6 +116,7 @@ export class StateCarrier {
   /** No transaction is open there, and nothing runs; it is not looked yet what was left. */
   rests(): void {
     this.#lasting = this.#suspected;
+    this.#hasLastingCalls = this.#calls.isOpen;
   }
 
   /** Nobody can say what a standby would have to be told. */
@@ -131,7 +133,7 @@ export class StateCarrier {
     let gone = link.keeps | link.keepsForGood;
     if (this.#probed === link) gone |= this.#probedBits;
     if (this.#where !== link) return gone;
-    if (this.#calls.isOpen) gone |= LEAVES.unknown;
+    if (this.#calls.isOpen && this.#hasLastingCalls) gone |= LEAVES.unknown;
     this.#calls.forget();
     gone |= this.#suspected & (this.#lasting | ~UNDONE);
     this.#suspected = 0;

@@ -219,11 +219,4 @@ describe("where connections are shared", () => {
     world.lost(1, "gone");
     expect(world.story()).toBe("");
   });
-
-  test("one that is lost in a transaction ends the session", () => {
-    const world = sharing().client(say.query("begin"));
-    world.backend(0, says.done, says.ready("T")).story();
-    world.lost(0, "gone");
-    expect(world.story()).toContain("end 08006");
-  });
 });
