@@ -57,7 +57,8 @@ export const FAILURES = {
   "statement-lost": {
     severity: "ERROR",
     sqlstate: "08006",
-    message: "the connection to the server was lost while the statement ran, and it changed nothing",
+    message:
+      "the connection to the server was lost while the statement ran, and it changed nothing",
     hint: "Run it again.",
   },
   "transaction-lost": {

@@ -48,6 +48,7 @@ import {
   Listener,
   NodeListQuestions,
   readSettings,
+  PrimaryWatch,
   SharedConnections,
   ReplayWatch,
   StandbyWatch,
@@ -163,7 +164,11 @@ const mutations = new TableMutations(
   },
   config,
 );
-const gate = new TimedGate(holdLimits(config), () => listener.gateChanged());
+const gate = new TimedGate(holdLimits(config), () => {
+  listener.gateChanged();
+  primary.gateChanged();
+});
+const primary = new PrimaryWatch({ io, sets: known.sets, log, gate, login: checkLogin });
 const pauses = new BackendPauses({
   holdMs: () => settings.config.queue_timeout,
   countRunning: (backendId) => pool.countRunning(backendId) + shared.countRunning(backendId),
@@ -180,10 +185,7 @@ const standbys = new StandbyWatch({
   io,
   sets: known.sets,
   log,
-  login: () => {
-    const { sr_check_user: user, sr_check_database: database } = settings.config;
-    return { user: user === "" ? "postgres" : user, database };
-  },
+  login: checkLogin,
   silenceMs: () => settings.config.standby_silence_timeout,
   changed: takeView,
 });
@@ -219,6 +221,7 @@ const context: WorkerContext = {
   askForQueues: (done) => allQueues.ask(done),
   askForActivity: (what, done) => allActivity[what].ask(done),
   gate,
+  primary,
   replay,
   pauses,
   poolStatus: () =>
@@ -320,6 +323,7 @@ function viewChanged(next: ClusterView): void {
   if (next.primaryId !== before.primaryId) catalogs.dropAll();
   takeView();
   if (next.drainingId !== before.drainingId) drainingChanged(before.drainingId);
+  primary.viewTaken(next);
   if (next.index !== before.index) tell({ type: "applied", index: next.index });
 }
 
@@ -490,6 +494,12 @@ function report(message: FromWorker): void {
 
 function tell(message: FromWorker): void {
   if (process.connected) process.send?.(message);
+}
+
+/** As whom a server is asked whether it lives. */
+function checkLogin(): { readonly user: string; readonly database: string } {
+  const { sr_check_user: user, sr_check_database: database } = settings.config;
+  return { user: user === "" ? "postgres" : user, database };
 }
 
 function holdLimits(of: Config): HoldLimits {

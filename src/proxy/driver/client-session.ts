@@ -261,6 +261,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
   notOpened(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
     if (!this.#awaitsLink) return;
     this.#awaitsLink = false;
+    this.#o.context.primary.refused(backendId, result);
     const why =
       result.kind === "failed" ? result.failure : failure("no-primary", { detail: "refused" });
     this.#session.linkFailed(backendId, { ...why, severity: "ERROR" });

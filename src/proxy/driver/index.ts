@@ -16,6 +16,7 @@ export type { AcceptedClient } from "./byte-socket.ts";
 export { chooseSocketIo } from "./socket-io.ts";
 export { ReplayWatch } from "./replay-watch.ts";
 export { TableWrites } from "./table-writes.ts";
+export { PrimaryWatch } from "./primary-watch.ts";
 export { StandbyWatch } from "./standby-watch.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

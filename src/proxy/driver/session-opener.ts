@@ -86,10 +86,23 @@ export class SessionOpener implements LinkSource {
     if (this.#context.pauses.of(first.id) !== null) return this.#startLater(first.id);
     const { queue_timeout: waitMs } = this.#context.settings().config;
     this.#acquire(first, waitMs, (result) => {
-      if (result.kind !== "connection") return this.#host.refusedBy(first.id, result);
+      if (result.kind !== "connection") return this.#notOpened(first.id, result);
       this.#opened.push(result.connection);
       this.#begin(isReplication ? null : lbNode);
     });
+  }
+
+  /** A primary that takes no connections is waited for, as by the statements of sessions. */
+  #notOpened(backendId: number, result: NoConnection): void {
+    const { primary } = this.#context;
+    if (!primary.refused(backendId, result)) return this.#host.refusedBy(backendId, result);
+    this.#host.waits(true);
+    const giveUp = primary.wait(() => {
+      this.#giveUp = [];
+      this.#host.waits(false);
+      this.start();
+    });
+    this.#giveUp.push(giveUp);
   }
 
   #startLater(backendId: number): void {

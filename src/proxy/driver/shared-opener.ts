@@ -44,6 +44,8 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   #teacher: BackendConnection | null = null;
   /** A connection waits for the client's proof. */
   #unproven: ((secret: PoolSecret | null) => void) | null = null;
+  /** It waits for a primary that takes no connections. */
+  #giveUpWait: (() => void) | null = null;
   #isOver = false;
 
   constructor(o: {
@@ -97,6 +99,7 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
     if (this.#teacher !== null) shared.discard(this.#teacher);
     this.#teacher = null;
     shared.leave(this.#wait);
+    this.#giveUpWait?.();
     this.#unproven?.(null);
     this.#unproven = null;
     for (const lane of this.#lanes) if (lane !== undefined) shared.leaveLane(lane);
@@ -182,8 +185,13 @@ export class SharedOpener implements LinkSource, Seeker, ConnectionUser {
   }
 
   notGranted(backendId: number, result: Exclude<Acquired, { kind: "connection" }>): void {
-    if (this.#session !== null) this.#session.notOpened(backendId, result);
-    else this.#host.refusedBy(backendId, result);
+    if (this.#session !== null) return this.#session.notOpened(backendId, result);
+    const { primary } = this.#context;
+    if (!primary.refused(backendId, result)) return this.#host.refusedBy(backendId, result);
+    this.#giveUpWait = primary.wait(() => {
+      this.#giveUpWait = null;
+      this.start();
+    });
   }
 
   // ---- the connection that is learnt from -------------------------------------------------

@@ -2,9 +2,7 @@ import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, type Log } from "../../os/index.ts";
 import type { BackendView, ClusterView } from "../../wire/ipc/index.ts";
 import { SilentStandbys } from "../core/routing/index.ts";
-import type { ParameterSets } from "../core/session/index.ts";
-import { BackendConnection } from "./backend-connection.ts";
-import type { SocketIo } from "./byte-socket.ts";
+import { askForLife, type LifeQuestion } from "./sign-of-life.ts";
 
 const ASK_AGAIN_MS = 1000;
 /** A read that takes its time is no reason to ask a living standby more often. */
@@ -12,15 +10,8 @@ const ANSWER_HOLDS_MS = 5000;
 /** Where reads may wait for ever, standbys that broke a connection are still asked. */
 const ANSWER_WITHIN_MS = 2000;
 
-/** It takes no connections: it starts, stops, or has just crashed. */
-const CLOSED_STATES = new Set(["57P01", "57P02", "57P03"]);
-
-export interface StandbyWatchOptions {
-  readonly io: SocketIo;
-  readonly sets: ParameterSets;
+export interface StandbyWatchOptions extends LifeQuestion {
   readonly log: Log;
-  /** As whom a standby is asked; it need not let us in. */
-  readonly login: () => { readonly user: string; readonly database: string };
   /** How long a standby may say nothing; 0 for as long as it likes. */
   readonly silenceMs: () => Ms;
   /** Sessions are to take the view anew. */
@@ -65,41 +56,10 @@ export class StandbyWatch {
     return view.backends.find((one) => one.id === backendId) ?? null;
   }
 
-  /** Any word of the server will do: it is not asked for more than its answer to a start-up packet. */
   #ask(backend: BackendView): void {
-    const { io, sets, login, silenceMs } = this.#o;
+    const { silenceMs } = this.#o;
     const withinMs = silenceMs() === 0 ? ANSWER_WITHIN_MS : silenceMs();
-    let isOver = false;
-    const over = (why: string | null): void => {
-      if (isOver) return;
-      isOver = true;
-      clearTimeout(timer);
-      connection.close();
-      this.#told(backend.id, why);
-    };
-    const timer = setTimeout(() => over(`no answer within ${withinMs} ms`), withinMs);
-    const { user, database } = login();
-    const connection = new BackendConnection({
-      io,
-      target: { backendId: backend.id, hostname: backend.hostname, port: backend.port },
-      key: "",
-      sets,
-      parameters: new Map([
-        ["user", user],
-        ["database", database],
-      ]),
-      connectTimeoutMs: 0,
-      // Never during the call that makes it.
-      listener: {
-        asked: () => setImmediate(over, null),
-        opened: () => setImmediate(over, null),
-        refused: (_, fields) => {
-          const isClosed = CLOSED_STATES.has(fields.get("C") ?? "");
-          setImmediate(over, isClosed ? (fields.get("M") ?? "") : null);
-        },
-        failed: (why) => setImmediate(over, `${why.message}: ${why.detail ?? ""}`),
-      },
-    });
+    askForLife(this.#o, backend, withinMs, (why) => this.#told(backend.id, why));
   }
 
   #told(backendId: number, why: string | null): void {

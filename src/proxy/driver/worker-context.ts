@@ -16,6 +16,7 @@ import type { ClassifyBytes } from "../core/sql/index.ts";
 import type { BackendPauses } from "./backend-pauses.ts";
 import type { BackendPool } from "./backend-pool.ts";
 import type { AcceptedClient, SocketIo } from "./byte-socket.ts";
+import type { PrimaryWatch } from "./primary-watch.ts";
 import type { ReplayWatch } from "./replay-watch.ts";
 import type { SharedConnections } from "./shared-connections.ts";
 import type { TimedGate } from "./timed-gate.ts";
@@ -57,6 +58,7 @@ export interface WorkerContext {
   /** The same for their queues. */
   readonly askForQueues: (done: (list: NodeList<QueueRow> | null) => void) => void;
   readonly gate: TimedGate;
+  readonly primary: PrimaryWatch;
   readonly replay: ReplayWatch;
   readonly pauses: BackendPauses;
   readonly catalogs: Catalogs;

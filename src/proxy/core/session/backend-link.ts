@@ -351,8 +351,15 @@ export class BackendLink implements FrameSink {
     const fields = readErrorFields(frame);
     const severity = fields.get("V");
     const isEnd = severity === "FATAL" || severity === "PANIC";
-    const mayBeMoved = this.read.mayMove && !this.pending.isHidden;
-    if (isEnd && GOODBYES.has(fields.get("C") ?? "") && !mayBeMoved) {
+    const mayMove = this.read.mayMove && !this.pending.isHidden && !isStray;
+    if (mayMove && (isStandbysFault(fields) || this.#isMeantFor(fields))) {
+      if (this.owner.movesRead(this, fields)) {
+        this.pending.replied(type);
+        this.#early = null;
+        return this.pending.hideHead();
+      }
+    }
+    if (isEnd && GOODBYES.has(fields.get("C") ?? "")) {
       this.lastWords = fields;
       return this.owner.failedWith(this, fields);
     }
@@ -360,12 +367,6 @@ export class BackendLink implements FrameSink {
     if (isUnanswered && !hidden && isOutdated(fields) && this.owner.retries(this)) {
       this.#early = null;
       return this.pending.hideHead();
-    }
-    if (!hidden && this.read.mayMove && (isStandbysFault(fields) || this.#isMeantFor(fields))) {
-      if (this.owner.movesRead(this, fields)) {
-        this.#early = null;
-        return this.pending.hideHead();
-      }
     }
     this.#giveEarly();
     if (!hidden) {

@@ -23,18 +23,10 @@ export const MAY_ANYTHING = MAY.commit | MAY.write | MAY.begin;
  * @param writes it is not known to be a pure read.
  */
 export function mayHaveDone(sql: SqlClass, isInside: boolean, writes: boolean): number {
-  if (sql.multi) return MAY_ANYTHING;
-  switch (sql.kind) {
-    case "begin":
-      return MAY.begin;
-    case "commit":
-    case "two-phase":
-      return MAY.commit | MAY.end;
-    case "rollback":
-      return MAY.end;
-    case "unparsable":
-      return MAY_ANYTHING;
-    default:
-      return writes && !isInside ? MAY.write : 0;
-  }
+  const { kind, multi } = sql;
+  if (multi || kind === "unparsable") return MAY_ANYTHING;
+  if (kind === "begin") return MAY.begin;
+  if (kind === "commit" || kind === "two-phase") return MAY.commit | MAY.end;
+  if (kind === "rollback") return MAY.end;
+  return writes && !isInside ? MAY.write : 0;
 }

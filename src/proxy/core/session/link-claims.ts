@@ -64,7 +64,8 @@ export class LinkClaims {
   openFailed(backendId: number, why: Failure): void {
     const routing = this.#routing;
     if (backendId === routing.view.primaryId) {
-      this.#openFailure = why;
+      // Else what needs it waits, and asks again.
+      if (!this.#talk.port.awaitsPrimary()) this.#openFailure = why;
       return;
     }
     routing.avoid(backendId);
@@ -437,6 +438,7 @@ export class LinkClaims {
       if (held !== null) return held;
       return this.#isBrought(link) ? this.#claimLinks(this.#only(link)) : talk.wait("carried");
     }
+    if (backendId === primaryId && talk.port.awaitsPrimary()) return talk.wait("gate");
     const taken = talk.port.openLink(backendId);
     this.#opening = backendId;
     if (taken === null) return talk.wait("opened");
@@ -489,9 +491,9 @@ export class LinkClaims {
     const why = this.#openFailure;
     this.#openFailure = null;
     if (why !== null) return this.#failStatement(why);
-    if (primaryId === null && talk.port.awaitsPrimary()) return talk.wait("gate");
-    if (primaryId === null) return this.#failStatement(failure("no-primary"));
     if (talk.isBusy) return talk.wait("drained");
+    if (talk.port.awaitsPrimary()) return talk.wait("gate");
+    if (primaryId === null) return this.#failStatement(NO_PRIMARY);
     if (this.#isStateKnown(false)) return this.#open(primaryId);
     const hint = "Connect again.";
     return this.#findState() ?? this.#failStatement(failure("no-primary", { hint }));

@@ -52,9 +52,10 @@ export class LinkLosses {
    * The client is told what it has to know of what was under way there; an open transaction is
    * marked as lost. The link is still the session's.
    *
+   * @param isRepeated what was under way is a read that runs again elsewhere.
    * @returns false when the session ended with the link.
    */
-  mayGoOn(link: BackendLink, why: string): boolean {
+  mayGoOn(link: BackendLink, why: string, isRepeated: boolean): boolean {
     const talk = this.#talk;
     // The client has heard it, or has the beginning of a message whose rest will not come.
     if (link.saidFatal || link.isInPassedFrame) {
@@ -67,7 +68,8 @@ export class LinkLosses {
     const isSuspicious = this.#memory.isSuspicious;
     const isHolder = talk.isSharing || link === talk.speaker;
     const gone = isHolder ? this.#goneWith(link) : 0;
-    const outcome = isUnderWay || isOpen ? outcomeOf(link, owed, why) : null;
+    const isTold = (isUnderWay || isOpen) && !isRepeated;
+    const outcome = isTold ? outcomeOf(link, owed, why) : null;
     if (gone !== 0) {
       const what = `${why}. With it are gone: ${reasonWords(gone).join(", ")}.`;
       const ended = failure("state-lost", { detail: what });

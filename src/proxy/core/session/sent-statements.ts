@@ -37,10 +37,11 @@ export class SentStatements {
     this.#divergent = o.divergent;
   }
 
-  /** What was routed last is a read on this standby, outside a transaction. */
+  /** What was routed last is a read outside a transaction: as long as nobody has seen it, it can be repeated. */
   isReadFor(link: BackendLink): boolean {
+    const { isRead, isRepeatable, view } = this.#routing;
     const isOutside = this.#talk.status === READY.idle || link.isAside;
-    return this.#routing.isRead && isOutside && link.backendId !== this.#routing.view.primaryId;
+    return isOutside && (link.backendId === view.primaryId ? isRepeatable : isRead);
   }
 
   /**

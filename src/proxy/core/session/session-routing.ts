@@ -55,6 +55,7 @@ export class SessionRouting {
   #writes = false;
   /** What was routed last goes where reads go, and is nothing else. */
   #isRead = false;
+  #isRepeatable = false;
   /** As it is, where the session sees backends that it does without as quarantined. */
   #wholeView: ClusterView;
   /** What follows from the view, by load balance node: none at 0, node 0 at 1 ... */
@@ -125,6 +126,15 @@ export class SessionRouting {
     this.#known.length = 0;
   }
 
+  /** The read that was routed last goes to another server, if it may go to one. */
+  avoidForRead(backendId: number): boolean {
+    if (!this.#isRead || !this.hasOther(backendId)) return false;
+    this.avoid(backendId);
+    if (this.hasReader) return true;
+    this.avoidsNone();
+    return false;
+  }
+
   avoidsNone(): void {
     if (this.#context.view !== this.#wholeView) this.view = this.#wholeView;
   }
@@ -144,6 +154,11 @@ export class SessionRouting {
     return this.#writes;
   }
 
+  /** What was routed last only reads, wherever it has to do that. */
+  get isRepeatable(): boolean {
+    return this.#isRepeatable;
+  }
+
   /** What was routed last is a read, for any server that reads may go to. */
   get isRead(): boolean {
     return this.#isRead;
@@ -157,6 +172,7 @@ export class SessionRouting {
   notRouted(): void {
     this.#writes = true;
     this.#isRead = false;
+    this.#isRepeatable = false;
   }
 
   /** That backend left the session. */
@@ -201,6 +217,7 @@ export class SessionRouting {
     const course = this.#courseOf(sql, text, inTransaction);
     this.#writes = this.#context.judge.mayWrite(sql);
     this.#isRead = course === "read" && !this.#writes;
+    this.#isRepeatable = sql.kind === "read" && !this.#writes;
     const { toPrimary, toRead, toAll } = this.#nodes();
     const destination = course === "both" ? toAll : course === "read" ? toRead : toPrimary;
     if (course === "nowhere" || course === "here" || destination === null) {
@@ -241,8 +258,10 @@ export class SessionRouting {
     let onPrimary = 0;
     let everywhere = 0;
     let routed: PreparedStatement | null = null;
+    let onlyReads = true;
     this.#writes = false;
     this.#isRead = false;
+    this.#isRepeatable = false;
     for (let i = 0; i < batch.count; i += 1) {
       const statement = batch.statements[i] ?? null;
       if (statement === null || statement === routed || batch.kinds[i] === SENT.close) continue;
@@ -250,6 +269,7 @@ export class SessionRouting {
       const { sql } = statement;
       const course = this.#courseOf(sql, statement.text, inTransaction);
       this.#writes ||= this.#context.judge.mayWrite(sql);
+      onlyReads &&= sql.kind === "read";
       if (course === "nowhere" || course === "here") return this.#nowhere(sql);
       if (course === "primary") onPrimary += 1;
       else if (course === "read" || this.#nodes().nodes.session.length === 1) onRead += 1;
@@ -263,6 +283,7 @@ export class SessionRouting {
     if (everywhere > 0 && onPrimary + onRead === 0 && !mustBePrimary) return toAll;
     const isRead = onRead > 0 && onPrimary + everywhere === 0 && !mustBePrimary;
     this.#isRead = isRead && !this.#writes;
+    this.#isRepeatable = onlyReads && routed !== null && !mustBePrimary && !this.#writes;
     return (isRead ? toRead : toAnyPrimary) ?? this.#nowhere(null);
   }
 

@@ -319,7 +319,9 @@ export class Session implements LinkOwner {
     const isMoved = this.#movesFrom === link || (link.read.mayMove && this.#mayMove(link));
     if (isMoved) return this.#moveFromLost(link, why);
     if (this.#retries === link) return this.#retryElsewhere(link);
-    if (!this.#losses.mayGoOn(link, why)) return;
+    const isRepeated = link.read.mayMove && this.#mayRepeat(link);
+    if (!this.#losses.mayGoOn(link, why, isRepeated)) return;
+    if (isRepeated) return this.#moveFromLost(link, why);
     this.#removeLost(link);
     link.abandon();
     this.#resumeWhenDrained();
@@ -528,6 +530,13 @@ export class Session implements LinkOwner {
     return !isBound && this.#routing.hasOther(link.backendId);
   }
 
+  /** The read that ran on this server, which is gone, can run again, also on that server. */
+  #mayRepeat(link: BackendLink): boolean {
+    const talk = this.#talk;
+    if (talk.status !== READY.idle || link.status !== READY.idle || link.isAside) return false;
+    return link !== talk.batchLink && !this.#stream.isInsideMessageFor(link);
+  }
+
   /** The standby has answered all that it will: the read that failed there goes elsewhere. */
   #moveRead(link: BackendLink): void {
     this.#movesFrom = null;
@@ -558,10 +567,12 @@ export class Session implements LinkOwner {
     const read = link.read.take();
     if (this.#movesFrom === link) this.#movesFrom = null;
     else this.#port.readMoved(link.backendId, why);
-    link.pending.abandon();
+    const isPrimarys = link === talk.primary;
     if (link.isAside) this.#routing.staysInTransaction();
     this.#removeLost(link);
-    this.#routing.avoid(link.backendId);
+    link.abandon();
+    if (!isPrimarys) this.#routing.avoid(link.backendId);
+    else if (this.#routing.avoidForRead(link.backendId)) this.#avoidsForOne = true;
     this.#stream.again(read);
     if (talk.waitsFor !== "gate") this.#resume();
   }

@@ -81,7 +81,7 @@ export class UnseenRead {
       this.#bytes = Buffer.allocUnsafeSlow(roomBytes);
     }
     // A call to copy costs more than these.
-    if (length > 128) input.copy(this.#bytes, 0, at, end);
+    if (length > 40) input.copy(this.#bytes, 0, at, end);
     else for (let i = 0; i < length; i += 1) this.#bytes[i] = input[at + i] as number;
     this.#length = length;
     this.#changesNames = changesNames;

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
-import { World, says } from "./world.ts";
+import { failure } from "../../../../../src/base/index.ts";
+import { VIEW, World, says } from "./world.ts";
 
+const READ = "select a from t";
 const WRITE = "insert into t values (1)";
 const FAILING = ">0 Q(BEGIN) Q(SELECT 1 / 0 AS the_server_of_this_transaction_was_lost)";
 
@@ -209,5 +211,50 @@ describe.each([false, true])("a server that is lost (shared: %s)", (isSharing) =
     expect(lost(world)).toBe(
       "end 57P01 terminating connection because its server was lost, and its session cannot go on with another",
     );
+  });
+
+  test("has a read run again that nobody has seen, once there is a server for it", () => {
+    const alone = { ...VIEW, backends: VIEW.backends.slice(0, 1) };
+    const world = new World({ isSharing, backends: [0], view: alone });
+    world.client(say.query(READ));
+    expect(lost(world)).toBe(`>log read moved from 0: gone\n${opening}`);
+    world.opened(0);
+    expect(world.story()).toBe(`>0 Q(${READ})\nresume client`);
+    world.backend(0, says.rows).story();
+    expect(lost(world)).toBe(">client E(08006)\n>client ZI");
+  });
+
+  test("has a read run again on a standby, and the next one where it was", () => {
+    const world = new World({ isSharing, backends: [0, 1], loadBalanceNode: 0 });
+    world.client(say.query(READ));
+    expect(world.story()).toContain(`>0 Q(${READ})`);
+    expect(lost(world)).toContain(`>1 Q(${READ})`);
+    world.backend(1, says.rows, says.done, says.ready());
+    expect(world.story()).toContain(">client T D C ZI");
+    expect(world.client(say.query(READ)).story()).toBe(opening);
+  });
+
+  test("does not have a read run again when it says itself what was wrong with it", () => {
+    const alone = { ...VIEW, backends: VIEW.backends.slice(0, 1) };
+    const world = new World({ isSharing, backends: [0], view: alone }).client(say.query(READ));
+    world.story();
+    world.backend(0, says.error("40001"), says.ready());
+    expect(world.story()).toContain(">client E(40001)\n>client ZI");
+  });
+
+  test("is waited for where it takes no connections, and a statement fails that has waited too long", () => {
+    const world = make();
+    if (!isSharing) world.lost(0, "gone");
+    world.client(say.query(isSharing ? "begin" : WRITE));
+    if (isSharing) world.lost(0, "gone").client(say.query("rollback"));
+    world.story();
+    world.isPrimaryAwaited = true;
+    world.session.linkFailed(0, failure("backend-lost", { severity: "ERROR" }));
+    expect(world.story()).toBe("pause client");
+    world.isPrimaryAwaited = false;
+    world.session.gateChanged();
+    expect(world.story()).toBe(opening);
+    world.session.linkFailed(0, failure("backend-lost", { severity: "ERROR" }));
+    expect(world.story()).toMatch(/^>client E\(08006\)\n>client Z[IE]\nresume client$/);
   });
 });

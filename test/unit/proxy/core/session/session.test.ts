@@ -409,6 +409,7 @@ describe("while a failover runs", () => {
     world.replacePrimary(true).client(say.query(READ));
     world.backend(1, says.rows, says.done, says.ready()).client(say.query(WRITE));
     expect(world.story()).toBe(`>1 Q(${READ})\n>client T D C ZI\npause client`);
+    world.isPrimaryAwaited = false;
     world.session.viewChanged(VIEW);
     expect(world.story()).toBe("pause client\nopen 0");
     world.opened(0);

@@ -88,6 +88,8 @@ export class World implements SessionPort {
       readonly view?: ClusterView;
       readonly backends?: readonly number[];
       readonly isSharing?: boolean;
+      /** Else backend 1. */
+      readonly loadBalanceNode?: number;
       /** Reads are to see what the session has seen. */
       readonly clock?: ReplayClock;
       readonly catalog?: Catalog;
@@ -98,7 +100,7 @@ export class World implements SessionPort {
       classify: (input, start, end) => classifier.classifyBytes(input, start, end),
       rules: compileRules(ROUTING),
       view: o.view ?? VIEW,
-      loadBalanceNode: 1,
+      loadBalanceNode: o.loadBalanceNode ?? 1,
       client: CLIENT,
       catalog: o.catalog ?? null,
       mutations: null,
