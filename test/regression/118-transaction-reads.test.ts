@@ -35,6 +35,11 @@ const HERE = "select current_setting('cluster_name') as node";
 
 async function start(config: readonly string[] = []): Promise<pg.Client> {
   worker = await startWorker({ postgres, weights: [0, 1], config });
+  // Behind its first write a worker asks what functions of users may leave in a session; until it
+  // knows that, a transaction that has written opens no standby.
+  const first = await worker.client();
+  for (const sql of ["delete from w where false", "select 1"]) await first.query(sql);
+  await first.end();
   return await worker.client();
 }
 
