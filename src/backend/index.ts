@@ -9,6 +9,7 @@ export * from "./core/health/index.ts";
 export * from "./core/failover/index.ts";
 export * from "./core/replication-delay/index.ts";
 export * from "./core/roles/index.ts";
+export * from "./core/synchronous/index.ts";
 export * from "./core/switchover/index.ts";
 export { probeBackend, type ProbeAnswer, type ProbeOptions } from "./driver/probe.ts";
 export {

@@ -13,6 +13,7 @@ export function checkBackends(config: Config, settings: Settings): readonly Find
     ...checkDuplicates(config, settings),
     ...checkFlags(config, settings),
     ...checkUsers(config, settings),
+    ...checkCandidate(config, settings),
     ...checkWeights(config, settings),
   ];
 }
@@ -128,6 +129,21 @@ function checkUsers(config: Config, settings: Settings): readonly Finding[] {
     findings.push(finding("warning", place, message, "name a user who may log in"));
   }
   return findings;
+}
+
+/** Who may have what was acknowledged is known by names, and by looking often. */
+function checkCandidate(config: Config, settings: Settings): readonly Finding[] {
+  if (config.failover_candidate !== "lsn") return [];
+  const place = placeOf(config, settings, "failover_candidate");
+  if (config.sr_check_period === 0) {
+    const message = "failover_candidate = lsn knows no synchronous standby: sr_check_period is 0";
+    return [finding("warning", place, message, "set sr_check_period to 1 or more")];
+  }
+  const nameless = config.backends.find(({ applicationName }) => applicationName === "");
+  if (nameless === undefined) return [];
+  const message = `failover_candidate = lsn cannot tell backend ${nameless.id} among the synchronous standbys`;
+  const hint = `set backend_application_name${nameless.id} to the application_name with which it streams`;
+  return [finding("warning", place, message, hint)];
 }
 
 function checkWeights(config: Config, settings: Settings): readonly Finding[] {

@@ -111,6 +111,9 @@ export class BackendCare {
       log: options.log,
       cluster: () => withMarks(this.#cluster ?? this.#initial, this.#marks),
       request: (request) => this.onGranted(request),
+      onSynchronous: (primaryId, set) => {
+        if (this.#leads) this.#failover?.deliver({ type: "synchronous-seen", primaryId, set });
+      },
       leads: () => this.#leads,
       login: () => this.replicationLogin,
       onBegin: () => void this.#askForDelays(),
@@ -164,6 +167,7 @@ export class BackendCare {
   get summary(): NonNullable<NodeStatus["cluster"]> {
     const intent = this.#cluster?.intent ?? null;
     const last = this.#cluster?.history.at(-1);
+    const set = this.#cluster?.synchronous ?? null;
     const isWithout = this.#cluster?.primaryId === null && last?.outcome === "failed";
     return {
       failure: isWithout ? last.problem : null,
@@ -171,6 +175,7 @@ export class BackendCare {
       intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
       followingIds: this.#cluster?.follow?.remainingIds ?? [],
       recovery: this.#cluster?.recovery ?? null,
+      ...(set === null ? {} : { synchronous: { rule: set.rule, backendIds: set.syncIds } }),
     };
   }
 

@@ -11,6 +11,7 @@ import {
   isLive,
   judgePrimaries,
   NOTHING_SUSPECTED,
+  observeSynchronous,
   parseLsn,
   planFailbacks,
   startReplicationCheck,
@@ -24,6 +25,7 @@ import {
   type ReplicationFacts,
   type ServerLogin,
   type ServerProblem,
+  type SynchronousSet,
   type WrittenPositions,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
@@ -34,6 +36,8 @@ export interface ReplicationCareOptions {
   readonly log: Log;
   /** As this node acts on it: without a primary that it has quarantined. */
   readonly cluster: () => ClusterState;
+  /** What the primary says of its synchronous standbys. */
+  readonly onSynchronous: (primaryId: number, set: SynchronousSet | null) => void;
   /** What is decided here alone, by the leader, goes to its conductor. */
   readonly request: (request: ClusterRequest) => void;
   readonly leads: () => boolean;
@@ -45,6 +49,8 @@ export interface ReplicationCareOptions {
 
 /** A server that was asked and does not answer is given up then, whatever the period. */
 const ANSWER_MS_MIN: Ms = 5000;
+/** Where it matters at any moment which standby is synchronous. */
+const QUICK_PERIOD_MS: Ms = 1000;
 /** Two looks must agree before a second primary is detached. */
 const SECOND_LOOK_MS: Ms = 200;
 
@@ -72,14 +78,16 @@ export class ReplicationCare {
   start(config: Config): void {
     this.stop();
     this.#config = config;
-    const periodMs: Ms = config.sr_check_period * 1000;
+    const checkMs: Ms = config.sr_check_period * 1000;
+    const isQuick = config.failover_candidate === "lsn";
+    const periodMs = isQuick ? Math.min(checkMs, QUICK_PERIOD_MS) : checkMs;
     if (periodMs === 0 || config.backend_clustering_mode !== "streaming_replication") return;
     this.#checker = startReplicationCheck({
       servers: config.backends,
       login: this.#options.login(),
       connectTimeoutMs: config.connect_timeout,
       periodMs,
-      timeoutMs: Math.max(periodMs, ANSWER_MS_MIN),
+      timeoutMs: Math.max(checkMs, ANSWER_MS_MIN),
       onBegin: this.#options.onBegin,
       onLook: (answers) => this.#onLook(answers),
     });
@@ -126,6 +134,9 @@ export class ReplicationCare {
     const look = { cluster, answers: fresh, problems: this.#problems, servers };
     this.#judge(look);
     if (this.#options.leads()) this.#bringBack(look);
+    if (primary !== undefined && !primary.isInRecovery && fresh.includes(primary)) {
+      this.#options.onSynchronous(primary.id, observeSynchronous(primary, servers));
+    }
     this.#options.onLook();
   }
 
@@ -198,7 +209,7 @@ export class ReplicationCare {
     const detach = isDown ? "" : `pcp_detach_node -n ${id}; `;
     if (server === undefined) return "";
     if (this.#config.recovery_1st_stage_command !== "") {
-      return `${detach}stop its PostgreSQL; pcp_recovery_node -n ${id}`;
+      return `${detach}stop its PostgreSQL; pgquorum recover ${id}`;
     }
     const copy = kind === "other-system" ? baseBackup(server, primary) : rewind(server, primary);
     return `${detach}stop its PostgreSQL; ${copy}; start it as a standby; pcp_attach_node -n ${id}`;

@@ -101,6 +101,8 @@ function settingsWith(failoverCommand: string): FailoverSettings {
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,
     commandRetriesMax: 2,
+    candidate: "id",
+    candidateTimeoutMs: 3000,
     searchPrimaryTimeoutMs: 20_000,
     compatVersion: "4.7",
   };

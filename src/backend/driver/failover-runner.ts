@@ -10,7 +10,9 @@ import {
   type FailoverBackend,
   type FailoverSettings,
 } from "../core/failover/index.ts";
+import type { ReplicationAnswer } from "../core/replication-delay/index.ts";
 import type { ClusterState } from "../core/status/index.ts";
+import { askCandidates } from "./candidate-search.ts";
 import { runFailoverCommand } from "./failover-command.ts";
 import { searchPrimary } from "./primary-search.ts";
 import type { RecoverySettings } from "./recover-server.ts";
@@ -137,6 +139,16 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     const outcome = await switchoverWatch.wait(order, watching.signal);
     runner.deliver({ type: "watched", watchId, outcome });
   };
+  const ask = async (
+    action: Extract<ConductorAction, { type: "ask-candidates" }>,
+  ): Promise<void> => {
+    const { askId, among } = action;
+    const servers = settings.backends.filter(({ id }) => among.includes(id));
+    const onAnswers = (answers: readonly ReplicationAnswer[], isOver: boolean): void => {
+      runner.deliver({ type: "candidates-answered", askId, answers, isOver });
+    };
+    await askCandidates({ servers, login, connectTimeoutMs, onAnswers });
+  };
   const perform = (action: ConductorAction): void => {
     switch (action.type) {
       case "propose":
@@ -167,6 +179,9 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       case "end-watch":
         watching.abort();
         void switchoverWatch.close();
+        return;
+      case "ask-candidates":
+        void ask(action);
         return;
       case "log":
         log.write(action.level, action.message, action);

@@ -185,7 +185,7 @@ const SENDERS_SQL = `
   FROM pg_catalog.pg_stat_replication LIMIT 200`;
 
 /** Standbys may have standbys of their own. */
-async function askReplication(ask: Ask, id: number): Promise<ReplicationAnswer> {
+export async function askReplication(ask: Ask, id: number): Promise<ReplicationAnswer> {
   const askedAtMs = monotonicNowMs();
   const [row = []] = await askAsAllowed(ask, ANSWER_SQL, PLAIN_ANSWER_SQL);
   const [recovery, walLsn, receivedLsn, sinceReplayed, names, receiver, system, timeline] = row;

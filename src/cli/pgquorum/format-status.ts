@@ -32,6 +32,11 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   parts.push(formatBackends(view, nowMs));
   if (status.quarantines.length > 0) parts.push(formatQuarantines(status, nowMs));
   if (status.pauses.length > 0) parts.push(formatPauses(status.pauses, nowMs));
+  if (status.cluster?.synchronous !== undefined) {
+    const { rule, backendIds } = status.cluster.synchronous;
+    const who = backendIds.length === 0 ? "no backend" : `backend ${backendIds.join(", ")}`;
+    parts.push(`synchronous, as last seen: ${who} (synchronous_standby_names ${rule})\n`);
+  }
   if (status.cluster !== undefined && status.cluster.intent !== null) {
     parts.push(`failover in progress: ${status.cluster.intent}\n`);
   }

@@ -221,6 +221,28 @@ export const OWN = {
     about:
       "Limit for failover_command and failback_command: what runs longer is ended with all that it started, and has failed; 0 lets it run for ever, as Pgpool-II does.",
   },
+  failover_candidate: {
+    type: "enum",
+    values: ["id", "lsn"],
+    ordinals: "names",
+    initial: "id",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Which standby takes over from a lost primary: the live one of the lowest id, as in Pgpool-II, or the most advanced of those that were synchronous, so that no commit is lost of which a client was told. With `lsn` the servers are looked at each second; set backend_application_nameN.",
+  },
+  failover_candidate_timeout: {
+    type: "int",
+    unit: "ms",
+    initial: 3000,
+    max: 600000,
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "With failover_candidate = lsn: how long it is waited for standbys that may have commits which the others lack, before one is chosen that was synchronous when last seen.",
+  },
   failover_command_retries: {
     type: "int",
     initial: 2,

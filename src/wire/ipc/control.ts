@@ -104,6 +104,12 @@ export interface NodeStatus {
     readonly followingIds: readonly number[];
     /** The online recovery that runs. */
     readonly recovery: Recovery | null;
+    /** The synchronous standbys as the leader published them last; absent where there are none. */
+    readonly synchronous?: {
+      /** synchronous_standby_names of the primary. */
+      readonly rule: string;
+      readonly backendIds: readonly number[];
+    };
   };
   /** Those of this node first. */
   readonly quarantines: readonly QuarantineStatus[];

@@ -288,6 +288,8 @@ export class Supervisor {
       case "prepare-switchover":
       case "watch":
       case "end-watch":
+      // Only compared, for the log: nobody waits for it.
+      case "ask-candidates":
       case "log":
         return undefined;
     }
@@ -422,6 +424,8 @@ function settingsFor(backendIds: readonly number[]): FailoverSettings {
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,
     commandRetriesMax: 2,
+    candidate: "id",
+    candidateTimeoutMs: 3000,
     searchPrimaryTimeoutMs: 5000,
     compatVersion: "",
   };

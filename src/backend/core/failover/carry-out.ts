@@ -8,6 +8,7 @@ import {
   type CommandRecord,
   type Intent,
 } from "../status/index.ts";
+import { advanceChoosing, beginComparison, isChoiceDue } from "./choosing.ts";
 import type { ConductorEvent, Task, Turn } from "./conductor-state.ts";
 import { stopFollow } from "./follow.ts";
 import { finishedState } from "./outcome.ts";
@@ -31,7 +32,8 @@ export function newTask(turn: Turn, intent: Intent, isInherited: boolean): Task 
   const stage = "settling";
   const switching = intent.kind === "switchover" ? SWITCHING_BEGINS : null;
   const fresh = { run: null, progress, isRecorded: true, isNewEpoch: false, found: null };
-  return { ...fresh, intent, index, isInherited, stage, switching };
+  const choice = { choosing: null, comparisonId: null };
+  return { ...fresh, ...choice, intent, index, isInherited, stage, switching };
 }
 
 /** One move for the intent of `cluster`, which is our own proposal. */
@@ -54,11 +56,14 @@ export function advanceIntent(turn: Turn, cluster: ClusterState, intent: Intent)
       turn.note("no node uses the old state");
       // Its command may have done its work before the leader of that time was lost.
       const maySee = task.isInherited && replacesPrimary(intent);
-      setStage(turn, maySee ? "probing" : "commands");
+      if (maySee) setStage(turn, "probing");
+      else beginCommands(turn, cluster, intent);
       return true;
     }
     case "probing":
       return advanceProbing(turn, cluster, task);
+    case "choosing":
+      return advanceChoosing(turn, cluster, task);
     case "commands":
       // The followers of a primary that is lost have nobody to follow.
       if (turn.state.follow !== null && intent.primaryChanges) return stopFollow(turn);
@@ -90,10 +95,18 @@ function advanceProbing(turn: Turn, cluster: ClusterState, task: Task): boolean 
     return true;
   }
   if (search.lookCount > 0 || liveIds(cluster).length === 0) {
-    turn.set({ search: null, task: { ...task, stage: "commands" } });
+    turn.set({ search: null });
+    beginCommands(turn, cluster, task.intent);
     return true;
   }
   return lookNow(turn, cluster);
+}
+
+/** Who takes over is chosen before a command is told. */
+function beginCommands(turn: Turn, cluster: ClusterState, intent: Intent): void {
+  if (isChoiceDue(turn, intent)) return setStage(turn, "choosing");
+  setStage(turn, "commands");
+  return beginComparison(turn, cluster, intent);
 }
 
 function advanceCommands(turn: Turn, cluster: ClusterState, task: Task): boolean {

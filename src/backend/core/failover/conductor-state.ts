@@ -1,6 +1,7 @@
 /** What the conductor knows, is told and wants done. */
 import { assert, type Ms } from "../../../base/index.ts";
 import type { ClusterRequest, CountedVote, RecoveryStage } from "../../../wire/ipc/index.ts";
+import type { ReplicationAnswer } from "../replication-delay/index.ts";
 import {
   STEP_NAME_MAX,
   STEPS_MAX,
@@ -12,10 +13,12 @@ import {
   type Progress,
   type ServerIdentity,
   type StepRecord,
+  type SynchronousSet,
   type VoteRecord,
 } from "../status/index.ts";
 import type { WatchOrder, WatchOutcome } from "../switchover/index.ts";
 import type { RecoveryRun } from "./recovery.ts";
+import type { Choosing } from "./choosing.ts";
 import type { FailoverSettings } from "./settings.ts";
 
 export type ConductorEvent =
@@ -61,6 +64,20 @@ export type ConductorEvent =
       readonly refusal: string | null;
     }
   | { readonly type: "watched"; readonly watchId: number; readonly outcome: WatchOutcome }
+  /** Told as the answers come in; all of them each time. */
+  | {
+      readonly type: "candidates-answered";
+      readonly askId: number;
+      readonly answers: readonly ReplicationAnswer[];
+      /** Nobody answers any more. */
+      readonly isOver: boolean;
+    }
+  /** What this primary says of its synchronous standbys; null: it has none. */
+  | {
+      readonly type: "synchronous-seen";
+      readonly primaryId: number;
+      readonly set: SynchronousSet | null;
+    }
   | { readonly type: "configured"; readonly settings: FailoverSettings }
   | { readonly type: "tick" };
 
@@ -112,12 +129,16 @@ export type ConductorAction =
   /** Instead of what was watched before. */
   | { readonly type: "watch"; readonly watchId: number; readonly order: WatchOrder }
   | { readonly type: "end-watch" }
+  /** Ask each of them once how far it is; within a bounded time. */
+  | { readonly type: "ask-candidates"; readonly askId: number; readonly among: readonly number[] }
   | {
       readonly type: "log";
       readonly level: "log" | "warning";
       readonly message: string;
       readonly detail?: string;
     };
+
+type EventOf<Type> = Extract<ConductorEvent, { readonly type: Type }>;
 
 export interface CommandEnv {
   readonly PGQUORUM_EPOCH: string;
@@ -163,6 +184,8 @@ export interface ConductorState {
   readonly follow: FollowRun | null;
   /** The online recovery that we run. */
   readonly recovery: RecoveryRun | null;
+  /** What we saw last of the synchronous standbys; null before. */
+  readonly seenSynchronous: Omit<EventOf<"synchronous-seen">, "type"> | null;
   /** Commands whose end has not been reported, those of a lost leadership included. */
   readonly runningIds: readonly number[];
   /** When it was said last that maintenance keeps a request back; at most `HELD_BACK_MAX`. */
@@ -212,6 +235,7 @@ export type Purpose =
   | "progress"
   | "finish"
   | "primary"
+  | "synchronous"
   | "follow";
 
 export interface Task {
@@ -221,14 +245,19 @@ export interface Task {
   readonly index: number;
   readonly isInherited: boolean;
   /**
-   *     settling ──(inherited)──> probing ──candidate is primary──┐
-   *      ^ └────────────────────────>└─> commands ──> searching ──┴─> finishing
-   *      └──(again, a new epoch)── retrying <─┘ failed
+   *     settling ──(inherited)──> probing ──candidate is primary────────────────┐
+   *      ^ └────────────────────────>└─> (choosing) ──> commands ──> searching ──┴─> finishing
+   *      └──(again, a new epoch)──────── retrying <─── failed ┘
    *
    * Nothing is done before no node routes by the state from before the intent: else one could
    * write to a primary that is being replaced.
    */
-  readonly stage: "settling" | "probing" | "commands" | "retrying" | "searching" | "finishing";
+  readonly stage:
+    "settling" | "probing" | "choosing" | "commands" | "retrying" | "searching" | "finishing";
+  /** While it is found out who takes over. */
+  readonly choosing: Choosing | null;
+  /** The question by which it may be said that another has more than who takes over. */
+  readonly comparisonId: number | null;
   readonly run: CommandRun | null;
   /** Newer than in the committed intent while `isRecorded` is false. */
   readonly progress: Progress;
@@ -302,6 +331,7 @@ export function newConductor(facts: {
     search: null,
     follow: null,
     recovery: null,
+    seenSynchronous: null,
     runningIds: [],
     heldBack: new Map(),
   };

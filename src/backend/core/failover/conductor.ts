@@ -23,6 +23,7 @@ import {
   type CommandRecord,
   type Intent,
 } from "../status/index.ts";
+import { isSameSet } from "../synchronous/index.ts";
 import {
   QUEUE_MAX,
   Turn,
@@ -32,6 +33,7 @@ import {
   type Proposal,
   type QueuedRequest,
 } from "./conductor-state.ts";
+import { choosingWakeAtMs, onCandidatesAnswered } from "./choosing.ts";
 import { advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
 import { advanceFollow } from "./follow.ts";
 import { isHeldBack, proposeMaintenance } from "./maintenance.ts";
@@ -86,8 +88,9 @@ export const conductor: Core<ConductorState, ConductorEvent, ConductorAction> = 
   wakeAtMs(state): Ms | null {
     if (!state.leads || state.proposal !== null) return null;
     const { retryAtMs } = state;
+    const choosingAtMs = state.task === null ? null : choosingWakeAtMs(state.task);
     const lookAtMs = earliest(
-      searchWakeAtMs(state) ?? switchingWakeAtMs(state),
+      choosingAtMs ?? searchWakeAtMs(state) ?? switchingWakeAtMs(state),
       quarantinesWakeAtMs(state),
     );
     if (retryAtMs === null) return lookAtMs;
@@ -124,6 +127,12 @@ function take(turn: Turn, event: ConductorEvent): void {
       return onPrepared(turn, event);
     case "watched":
       return onWatched(turn, event);
+    case "candidates-answered":
+      return onCandidatesAnswered(turn, event);
+    case "synchronous-seen": {
+      const { primaryId, set } = event;
+      return turn.set({ seenSynchronous: { primaryId, set } });
+    }
     case "configured":
       return turn.set({ settings: event.settings });
     case "tick":
@@ -150,6 +159,8 @@ function advance(turn: Turn): boolean {
   if (advanceRecovery(turn, cluster)) return true;
   if (cluster.intent !== null) return advanceIntent(turn, cluster, cluster.intent);
   if (proposeConfigured(turn, cluster)) return true;
+  // Before the primary can be found lost: who may take over then follows from it.
+  if (proposeSynchronous(turn, cluster)) return true;
   const request = turn.state.queue[0];
   if (request !== undefined) return advanceQueue(turn, cluster, request);
   if (proposeQuarantines(turn, cluster)) return true;
@@ -186,6 +197,15 @@ function proposeConfigured(turn: Turn, cluster: ClusterState): boolean {
     newPrimaryId: configured.primaryId,
   });
   turn.propose("configured", withHistory(configured, entry));
+  return true;
+}
+
+/** False: what is published is what was seen last. */
+function proposeSynchronous(turn: Turn, cluster: ClusterState): boolean {
+  const seen = turn.state.seenSynchronous;
+  if (seen === null || seen.primaryId !== cluster.primaryId) return false;
+  if (isSameSet(seen.set, cluster.synchronous)) return false;
+  turn.propose("synchronous", { ...cluster, synchronous: seen.set });
   return true;
 }
 
@@ -258,6 +278,7 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
     queue: [],
     quarantineNews: [],
     preparation: null,
+    seenSynchronous: null,
     task: null,
     search: null,
     follow: null,
@@ -380,6 +401,7 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
     case "primary":
       turn.set({ search: null });
       return;
+    case "synchronous":
     case "initial":
     case "configured":
     case "adopt":

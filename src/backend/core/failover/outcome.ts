@@ -48,6 +48,8 @@ export function entryOf(
   const failures = progress.commands.filter(hasFailed);
   const problems = failures.slice(-1).map((command) => commandFailure(command)?.message ?? "");
   if (isFailed) problems.push("no new primary was found");
+  else if (intent.choice !== null && intent.choice.doubt !== "")
+    problems.push(lossText(intent.choice.doubt));
   return {
     epoch: intent.firstEpoch,
     lastEpoch: cluster.epoch + 1,
@@ -67,6 +69,10 @@ export function entryOf(
     steps: progress.steps,
     commands: progress.commands,
   };
+}
+
+function lossText(doubt: string): string {
+  return `commits that clients were told of may be missing: ${doubt}`;
 }
 
 /**

@@ -74,6 +74,7 @@ export function planFailover(
     oldPrimaryId: state.primaryId,
     oldMainId: mainId(state),
     newMainId: switchoverTo ?? mainId(changed),
+    choice: switchoverTo === null ? null : { by: "asked", doubt: "" },
     primaryChanges,
     startedAt: stamp.atWallMs,
     votes: stamp.votes,

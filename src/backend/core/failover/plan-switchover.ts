@@ -79,6 +79,7 @@ export function planSwitchover(
     oldPrimaryId: primaryId,
     oldMainId: mainId(state),
     newMainId: targetId,
+    choice: { by: "asked", doubt: "" },
     primaryChanges: true,
     startedAt: stamp.atWallMs,
     votes: stamp.votes,

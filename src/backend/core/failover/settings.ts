@@ -17,6 +17,10 @@ export interface FailoverSettings {
   readonly followTimeoutMs: Ms;
   /** How often a failover_command that was to replace the primary is run again. */
   readonly commandRetriesMax: number;
+  /** Who takes over from a lost primary: the lowest live node, or the most advanced. */
+  readonly candidate: "id" | "lsn";
+  /** So long a choice that is in doubt waits for better knowledge. */
+  readonly candidateTimeoutMs: Ms;
   /** Milliseconds; 0 = for ever. */
   readonly searchPrimaryTimeoutMs: number;
   /** `pgpool_compat_version`: 4.3 has log lines without `===`. */
@@ -39,6 +43,8 @@ export function failoverSettings(config: Config): FailoverSettings {
     commandTimeoutMs: config.failover_command_timeout * 1000,
     followTimeoutMs: config.follow_primary_command_timeout * 1000,
     commandRetriesMax: config.failover_command_retries,
+    candidate: config.failover_candidate,
+    candidateTimeoutMs: config.failover_candidate_timeout,
     searchPrimaryTimeoutMs: config.search_primary_node_timeout * 1000,
     compatVersion: config.pgpool_compat_version,
   };

@@ -41,6 +41,8 @@ export function planFailbacks(look: FailbackLook): readonly number[] {
       if (!isDown || !isInRecovery || problems.has(id)) return false;
       // The command that makes it a follower attaches it when it is done.
       if (cluster.follow?.remainingIds.includes(id) === true) return false;
+      // So does its online recovery.
+      if (cluster.recovery?.backendId === id) return false;
       return isStreamedTo(id, primary, servers, upstreams) && !isTooSoon(id, look);
     })
     .map(({ id }) => id);

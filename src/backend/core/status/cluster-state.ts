@@ -20,6 +20,7 @@ import {
   type StepRecord,
   type VoteRecord,
 } from "./history.ts";
+import type { SynchronousSet } from "./synchronous-set.ts";
 
 export interface ClusterState {
   /** Of this layout: a node that knows only an older one must not guess. */
@@ -43,6 +44,8 @@ export interface ClusterState {
   readonly quarantines: readonly Quarantine[];
   /** The online recovery that the leader runs. */
   readonly recovery: Recovery | null;
+  /** Published by the leader; null where replication is asynchronous, or was never looked at. */
+  readonly synchronous: SynchronousSet | null;
   /** What was done, the newest last, at most `HISTORY_MAX`. */
   readonly history: readonly HistoryEntry[];
 }
@@ -98,6 +101,8 @@ export interface Intent {
   readonly oldMainId: number | null;
   /** `%m`: the server that should take over. */
   readonly newMainId: number | null;
+  /** How `newMainId` was chosen, where it was by more than its number; it stays as it is then. */
+  readonly choice: CandidateChoice | null;
   /** The primary has to be looked for (or, in a promotion, is `newMainId`). */
   readonly primaryChanges: boolean;
   readonly startedAt: number;
@@ -120,6 +125,13 @@ export interface SwitchoverState {
   readonly onTimeout: "abort" | "cancel";
   /** Why it is undone; empty while it is not. */
   readonly problem: string;
+}
+
+export interface CandidateChoice {
+  /** `asked`: a person named it; `lsn`: the most advanced. */
+  readonly by: "asked" | "lsn";
+  /** Why it may lack commits that were promised to be on a standby; empty when none can be missing. */
+  readonly doubt: string;
 }
 
 /** What has been done for an intent; a successor goes on from there. */
@@ -172,6 +184,7 @@ export function firstClusterState(
     maintenance: null,
     quarantines: [],
     recovery: null,
+    synchronous: null,
     history: [],
   };
 }

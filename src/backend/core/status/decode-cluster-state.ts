@@ -5,6 +5,7 @@ import {
   BACKENDS_MAX,
   QUARANTINES_MAX,
   type BackendStatus,
+  type CandidateChoice,
   type ClusterState,
   type Follow,
   type Intent,
@@ -30,6 +31,7 @@ import {
   STEPS_MAX,
   VOTES_MAX,
 } from "./history.ts";
+import { decodeSynchronousSet } from "./synchronous-set.ts";
 
 /**
  * Reads a value that came from another node.
@@ -78,6 +80,7 @@ function decodeFields(value: unknown): ClusterState {
     maintenance: fields.optional("maintenance", decodeMaintenance),
     quarantines: fields.list("quarantines", QUARANTINES_MAX, decodeQuarantine),
     recovery: fields.optional("recovery", decodeRecovery),
+    synchronous: fields.optional("synchronous", decodeSynchronousSet),
     history: fields.list("history", HISTORY_MAX, decodeEntry),
   };
 }
@@ -125,6 +128,7 @@ function decodeIntent(value: unknown): Intent {
     oldPrimaryId: fields.optionalId("oldPrimaryId"),
     oldMainId: fields.optionalId("oldMainId"),
     newMainId: fields.optionalId("newMainId"),
+    choice: fields.optional("choice", decodeChoice),
     primaryChanges: fields.boolean("primaryChanges"),
     startedAt: fields.number("startedAt"),
     votes: fields.list("votes", VOTES_MAX, decodeVote),
@@ -142,6 +146,11 @@ function decodeSwitchover(value: unknown): SwitchoverState {
     onTimeout: fields.oneOf("onTimeout", ["abort", "cancel"]),
     problem: fields.text("problem", REASON_MAX),
   };
+}
+
+function decodeChoice(value: unknown): CandidateChoice {
+  const fields = new Fields(value, "choice");
+  return { by: fields.oneOf("by", ["asked", "lsn"]), doubt: fields.text("doubt", REASON_MAX) };
 }
 
 function decodeProgress(value: unknown): Progress {

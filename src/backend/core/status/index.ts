@@ -9,3 +9,4 @@ export * from "./history-lines.ts";
 export * from "./local-marks.ts";
 export * from "./status-text.ts";
 export * from "./choose-primary.ts";
+export * from "./synchronous-set.ts";

@@ -8,6 +8,7 @@ import {
   type ConductorEvent,
   type ConductorState,
   type FailoverSettings,
+  type ReplicationAnswer,
 } from "../../../../../src/backend/index.ts";
 import type {
   ClusterRequest,
@@ -34,6 +35,8 @@ export function makeSettings(change: Partial<FailoverSettings> = {}): FailoverSe
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,
     commandRetriesMax: 2,
+    candidate: "id",
+    candidateTimeoutMs: 3000,
     searchPrimaryTimeoutMs: 10_000,
     compatVersion: "4.7",
     ...change,
@@ -66,6 +69,8 @@ export class ClusterStory {
   search: ActionOf<"search-primary"> | null = null;
   preparation: ActionOf<"prepare-switchover"> | null = null;
   watch: ActionOf<"watch"> | null = null;
+  /** The standbys were asked how far they are. */
+  asked: ActionOf<"ask-candidates"> | null = null;
 
   constructor(settings: FailoverSettings = makeSettings(), origin = "n0") {
     const ids = settings.backends.map(({ id }) => id);
@@ -131,6 +136,10 @@ export class ClusterStory {
     this.command = null;
     const { commandId } = command;
     this.deliver({ type: "command-finished", commandId, exitCode, signal: null, outputTail });
+    return this.#record();
+  }
+
+  #record(): this {
     const isProgress = this.state.proposal?.purpose === "progress";
     return isProgress && this.recordsAtOnce ? this.commit() : this;
   }
@@ -182,6 +191,15 @@ export class ClusterStory {
     this.watch = null;
     const { watchId } = watch;
     return this.deliver({ type: "watched", watchId, outcome: { problem, primaries } });
+  }
+
+  /** What standbys say when they are asked how far they are. */
+  positions(answers: readonly ReplicationAnswer[], isOver = true): this {
+    const { asked } = this;
+    if (asked === null) throw new Error(`nobody was asked:${this.text}`);
+    const { askId } = asked;
+    if (isOver) this.asked = null;
+    return this.deliver({ type: "candidates-answered", askId, answers, isOver }).#record();
   }
 
   wait(ms: number): this {
@@ -242,6 +260,11 @@ export class ClusterStory {
       }
       case "end-watch":
         this.watch = null;
+        return;
+      case "ask-candidates":
+        this.asked = action;
+        // A mere comparison is no part of what happens.
+        if (action.askId > 0) this.lines.push(`ask #${action.askId} ${action.among.join(",")}`);
         return;
       case "log": {
         const detail = action.detail === undefined ? "" : ` | ${action.detail}`;
