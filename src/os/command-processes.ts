@@ -10,18 +10,21 @@ interface Entry {
   readonly pid: number;
   readonly parentPid: number;
   /** Of the process, in ticks since boot: the same number again is another process. */
-  readonly startedAt: string;
+  readonly startedAt: number;
 }
 
 export class CommandProcesses {
   /** `NAME=value`; null: only descendants can be told. */
   readonly #mark: string | null;
+  /** When the command was started: who is older is none of it. */
+  readonly #since: number;
   /** Seen before as one of them: `pid startedAt`. Its parent may have ended since. */
   readonly #known = new Set<string>();
 
   constructor(rootPid: number, mark: string | null) {
     this.#mark = mark;
     const root = readEntry(String(rootPid));
+    this.#since = root?.startedAt ?? 0;
     if (root !== null) this.#known.add(keyOf(root));
   }
 
@@ -55,8 +58,8 @@ export class CommandProcesses {
     return pids.length;
   }
 
-  #isMarked({ pid }: Entry): boolean {
-    if (this.#mark === null) return false;
+  #isMarked({ pid, startedAt }: Entry): boolean {
+    if (this.#mark === null || startedAt < this.#since) return false;
     const environment = read(`/proc/${pid}/environ`);
     return environment !== null && environment.split("\0").includes(this.#mark);
   }
@@ -83,7 +86,7 @@ function readEntry(name: string): Entry | null {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, parent] = fields;
   if (state === "Z" || state === "X") return null;
-  return { pid: Number(name), parentPid: Number(parent), startedAt: fields[19] ?? "" };
+  return { pid: Number(name), parentPid: Number(parent), startedAt: Number(fields[19]) };
 }
 
 function read(path: string): string | null {
