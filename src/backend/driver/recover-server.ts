@@ -174,6 +174,18 @@ async function runBySsh(options: RecoverServerOptions): Promise<Done> {
   return await onHost(options, "remote start", start);
 }
 
+/** Settings of scripts/remote-functions.sh, which the scripts there read as well. */
+const FORWARDED: readonly string[] = [
+  "PGQUORUM_SSH",
+  "PGQUORUM_SSH_CONFIG",
+  "PGQUORUM_SSH_USER",
+  "PGQUORUM_SSH_TIMEOUT",
+  "PGQUORUM_POSTGRES_BIN",
+  "PGQUORUM_POSTGRES_LOG",
+  "PGQUORUM_SUPERUSER",
+  "PGQUORUM_REPLICATION_USER",
+];
+
 /** It never asks a question, and notices a host that is lost. */
 const SSH_OPTIONS: readonly string[] = [
   "-T",
@@ -191,6 +203,10 @@ async function onHost(
 ): Promise<Done> {
   const { source, log, signal, right } = options;
   const { PGQUORUM_SSH, PGQUORUM_SSH_CONFIG, PGQUORUM_SSH_USER } = process.env;
+  const settings = FORWARDED.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
   const config = PGQUORUM_SSH_CONFIG === undefined ? [] : ["-F", PGQUORUM_SSH_CONFIG];
   const { exitCode, startError, lines } = await runCommand({
     command: [
@@ -199,7 +215,7 @@ async function onHost(
       ...config,
       "--",
       `${PGQUORUM_SSH_USER ?? "postgres"}@${hostOf(source)}`,
-      words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" "),
+      ["env", ...settings, ...words].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" "),
     ],
     timeoutMs: 0,
     right,
