@@ -462,7 +462,7 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       const { link } = connection;
       const isSharing = this.#o.first !== null;
       const isClean = (!isSharing || this.#session.isClean(link)) && link.isQuiet;
-      const mayBeReset = isSharing && !isClean && this.#session.mayBeReset(link);
+      const mayBeReset = !isClean && this.#session.mayBeReset(link);
       link.letGo();
       connection.leftAt = Date.now();
       connection.resume(PAUSE.otherSideIsSlow);

@@ -3,6 +3,7 @@ import { failure, type Failure } from "../../base/index.ts";
 import type { BackendView } from "../../wire/ipc/index.ts";
 import { chooseLoadBalanceNode } from "../core/routing/index.ts";
 import type { BackendMethod, FirstState, StartedClient } from "../core/session/index.ts";
+import { awaitLastAnswers } from "./last-answers.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { type Acquired } from "./backend-pool.ts";
 import type { ClientSession, LinkSource } from "./client-session.ts";
@@ -145,15 +146,25 @@ export class SessionOpener implements LinkSource {
   }
 
   release(connection: BackendConnection, isOrderly: boolean): void {
+    this.#release(connection, isOrderly && this.#host.mayReuse());
+  }
+
+  /** What we asked there ourselves may not be answered yet. */
+  recycle(connection: BackendConnection): void {
+    const mayReuse = this.#host.mayReuse();
+    if (connection.link.isQuiet) return this.#release(connection, mayReuse);
+    awaitLastAnswers(connection, {
+      answered: () => this.#release(connection, mayReuse),
+      broken: () => this.#release(connection, false),
+    });
+  }
+
+  #release(connection: BackendConnection, mayReuse: boolean): void {
     const { pool, pauses } = this.#context;
     // To be used again it would have to be reset, and nothing begins on a paused backend.
     const isPaused = pauses.of(connection.target.backendId) !== null;
-    if (!isOrderly || isPaused) return pool.discard(connection);
-    pool.release(connection, { mayReuse: this.#host.mayReuse(), status: connection.link.status });
-  }
-
-  recycle(connection: BackendConnection): void {
-    this.release(connection, true);
+    if (!mayReuse || isPaused) return pool.discard(connection);
+    pool.release(connection, { mayReuse, status: connection.link.status });
   }
 
   abandon(connection: BackendConnection): void {

@@ -29,6 +29,7 @@ import {
 } from "./backend-connection.ts";
 import type { Acquired } from "./backend-pool.ts";
 import type { SocketIo } from "./byte-socket.ts";
+import { awaitLastAnswers } from "./last-answers.ts";
 
 export type SharedLane = Lane<BackendConnection, Seeker>;
 export type SharedWait = LaneWait<BackendConnection, Seeker>;
@@ -72,29 +73,6 @@ export interface Welcome {
 
 /** Whatever `reset_query_list` says: to sessions that take turns it must be as it was at first. */
 const RESET_QUERIES = ["ABORT", "DISCARD ALL"];
-
-/** Waits for the answers to what we asked last for a session that has ended. */
-class LastAnswers implements ConnectionUser {
-  readonly #connections: SharedConnections;
-
-  constructor(connections: SharedConnections) {
-    this.#connections = connections;
-  }
-
-  received(connection: BackendConnection, bytes: Buffer): void {
-    const isBroken = connection.link.push(bytes) !== null;
-    if (isBroken) this.#connections.discard(connection);
-    else if (connection.link.isQuiet) this.#connections.recycle(connection);
-  }
-
-  drained(): void {
-    // Nothing waits for it.
-  }
-
-  closed(connection: BackendConnection): void {
-    this.#connections.discard(connection);
-  }
-}
 
 /** Kept for so many kinds of connections. */
 const WELCOMES_MAX = 1000;
@@ -205,7 +183,12 @@ export class SharedConnections
   /** A session that kept it, or was in a transaction, has ended: it is made like new for others. */
   recycle(connection: BackendConnection): void {
     const { link } = connection;
-    if (!link.isQuiet) return connection.use(new LastAnswers(this));
+    if (!link.isQuiet) {
+      return awaitLastAnswers(connection, {
+        answered: () => this.recycle(connection),
+        broken: () => this.discard(connection),
+      });
+    }
     const lane = this.#lanes.get(connection);
     const isTainted = (link.keepsForGood & LEAVES.process) !== 0;
     if (lane === undefined || lane.isPaused || isTainted) return this.discard(connection);
