@@ -1,5 +1,13 @@
 /** `follow_primary_command`: after a new primary was found, one server after another. */
-import { withLateCommand, type ClusterState, type Follow } from "../status/index.ts";
+import {
+  findBackend,
+  hasFailed,
+  withBackends,
+  withLateCommand,
+  type BackendStatus,
+  type ClusterState,
+  type Follow,
+} from "../status/index.ts";
 import type { Turn } from "./conductor-state.ts";
 import { startCommand } from "./run-command.ts";
 import { followStartingText } from "./wording.ts";
@@ -11,17 +19,27 @@ export function advanceFollow(turn: Turn, cluster: ClusterState, follow: Follow)
   if (run !== null && run.record !== null) {
     const remainingIds = follow.remainingIds.filter((id) => id !== run.backendId);
     const rest = remainingIds.length === 0 ? null : { ...follow, remainingIds };
+    const lost = follow.isSwitchover && hasFailed(run.record) ? [run.backendId] : [];
+    const reason = "follow_primary_command has failed for it";
     turn.propose("follow", {
-      ...withLateCommand(cluster, follow.eventId, run.record),
+      ...withBackends(withLateCommand(cluster, follow.eventId, run.record), lost, {
+        state: "down",
+        reason,
+        changedAt: turn.wallMs,
+      }),
       follow: rest,
     });
     return true;
   }
   if (runningIds.length > 0) return false;
   const { primaryId } = cluster;
-  const isDue = (id: number): boolean =>
-    id !== primaryId && cluster.backends.some((one) => one.id === id && one.state === "down");
-  const backendId = follow.remainingIds.find(isDue);
+  // Those that are live although they have to follow are attached already, as far as that goes.
+  const isDue = ({ id, state }: BackendStatus): boolean =>
+    id !== primaryId && (state === "down" || follow.isSwitchover);
+  const backendId = follow.remainingIds.find((id) => {
+    const backend = findBackend(cluster, id);
+    return backend !== null && isDue(backend);
+  });
   if (backendId === undefined || settings.followPrimaryCommand === "" || primaryId === null) {
     turn.propose("follow", { ...cluster, follow: null });
     return true;

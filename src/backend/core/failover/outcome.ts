@@ -77,7 +77,8 @@ function lossText(doubt: string): string {
 
 /**
  * Every server but the new primary is set down; the command runs for each, at last for those that
- * were down before, and brings them back by attaching them.
+ * were down before, and brings them back by attaching them. After a switchover, which lost nothing,
+ * standbys serve on: what they have is as good as before.
  */
 function withFollowers(
   turn: Turn,
@@ -86,12 +87,12 @@ function withFollowers(
   primaryId: number,
 ): ClusterState {
   const { settings } = turn.state;
-  const liveFollowerIds = liveIds(cluster).filter((id) => id !== primaryId);
+  const isSwitchover = intent.kind === "switchover";
+  const liveFollowerIds = isSwitchover ? [] : liveIds(cluster).filter((id) => id !== primaryId);
   for (const id of liveFollowerIds) turn.log(followDetachText(settings, id));
   const reason = `has to follow the new primary ${primaryId}`;
   const changedAt = turn.wallMs;
   const down = withBackends(cluster, liveFollowerIds, { state: "down", reason, changedAt });
-  const isSwitchover = intent.kind === "switchover";
   const remainingIds = followersOf(cluster, primaryId, intent.oldPrimaryId);
   if (settings.followPrimaryCommand === "" || remainingIds.length === 0) return down;
   const { epoch, eventId, oldPrimaryId, oldMainId } = intent;

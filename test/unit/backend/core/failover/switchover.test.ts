@@ -49,8 +49,7 @@ describe("a switchover", () => {
       > 50 ms pass
       > answer to #11: 1
       LOG: find_primary_node: primary node is 1
-      LOG: === Starting follow degeneration. shutdown host db2(5432) ===
-      propose #13 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 down, 2,0 have to follow
+      propose #13 after 5: epoch 5, primary 1, 0 down, 1 waiting, 2 waiting, 2,0 have to follow
       > #13 is committed
       LOG: failover: set new primary node: 1
       LOG: failover: set new main node: 1
@@ -83,6 +82,21 @@ describe("a switchover", () => {
     story.finish().commit();
     expect(story.command?.text).toBe("follow 0 1");
     expect(story.command?.env.PGQUORUM_FOLLOW_STOPPED).toBe("on");
+  });
+
+  it("lets standbys serve on while they are pointed to the new primary, unless that fails", () => {
+    const story = stopping().finish(0, STOPPED).watched().finish().answer(1).commit();
+    expect(story.committed?.backends.map(({ state }) => state)).toEqual([
+      "down",
+      "waiting",
+      "waiting",
+    ]);
+    expect(story.command?.text).toBe("follow 2 1");
+    story.finish(1).commit();
+    expect(story.committed?.backends[2]).toMatchObject({ state: "down" });
+    expect(story.committed?.backends[2]?.reason).toContain("follow_primary_command");
+    story.finish().commit();
+    expect(story.committed?.follow).toBeNull();
   });
 
   it("is looked at before anybody waits, and a refusal stands in the history", () => {
