@@ -2,7 +2,6 @@
  * Part of the supervisor's root: what administrators may ask of this node, over PCP and over the
  * control socket, joined to what the node can do.
  */
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, succeed, type Ms, type Result } from "../base/index.ts";
 import { liveBackends, showPoolStatus, type Config } from "../config/index.ts";
@@ -31,7 +30,6 @@ import {
   type RecoveryReport,
   type RouteItem,
   type RouteQuestion,
-  type SwitchoverAnswer,
   type SwitchoverNews,
   type SwitchoverReport,
   type WatchdogView,
@@ -39,7 +37,12 @@ import {
 import type { BackendPauses } from "./driver/backend-pauses.ts";
 import { healthStatsRows, poolCells, poolRows } from "../proxy/core/show/index.ts";
 import { loadingView } from "./core/loading-view.ts";
-import { switchoverRequest } from "./switchover.ts";
+import {
+  beginSwitchover,
+  detachGracefully,
+  maySwitchOver,
+  promoteBySwitchover,
+} from "./graceful.ts";
 
 /** What the node offers to its administrators. */
 export interface AdminNode {
@@ -142,7 +145,7 @@ async function answer(node: AdminNode, request: ControlRequest): Promise<Result<
     case "maintenance":
       return await setMaintenance(node, request);
     case "switchover":
-      return await beginSwitchover(node, request);
+      return await beginSwitchover(node, request, "pgquorum switchover");
     case "switchover-news":
       return succeed(node.switchoverNews(request.id));
     case "recovery":
@@ -196,20 +199,6 @@ async function setMaintenance(
   return succeed(node.view.maintenance);
 }
 
-/** Errors: no quorum to decide it. */
-async function beginSwitchover(
-  node: AdminNode,
-  wish: Extract<ControlRequest, { command: "switchover" }>,
-): Promise<Result<SwitchoverAnswer, string>> {
-  const report = await node.reportOnSwitchover(wish.to);
-  const { isReady, toId } = report;
-  if (!isReady || toId === null) return succeed({ report, id: null });
-  const id = `switchover-${randomBytes(8).toString("hex")}`;
-  const reason = "pgquorum switchover";
-  const asked = await node.request(switchoverRequest(node.config, { ...wish, id, toId, reason }));
-  return asked.ok ? succeed({ report, id }) : asked;
-}
-
 function statusAt(status: NodeStatus, nowMs: Ms): NodeStatus {
   if (status.watchdog === null) return status;
   const watchdog = watchdogViewAt(status.watchdog, nowMs);
@@ -256,8 +245,14 @@ function handlersOf(node: AdminNode): PcpHandlers {
     },
     attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
     recover: async (id) => await node.recover(id, "pcp_recovery_node"),
-    detach: async (id) => await node.request(requestFor("detach", id, "pcp_detach_node")),
-    promote: async (id, { switchover }) => {
+    detach: async (id, { graceful }) => {
+      const request = requestFor("detach", id, `pcp_detach_node${graceful ? " -g" : ""}`);
+      return await (graceful ? detachGracefully(node, request) : node.request(request));
+    },
+    promote: async (id, { switchover, graceful }) => {
+      if (switchover && maySwitchOver(node.config)) {
+        return await promoteBySwitchover(node, id, graceful);
+      }
       if (!switchover) return await node.request(requestFor("promote", id, "pcp_promote_node"));
       const { primaryId } = node.view;
       if (primaryId === null) return fail("there is no primary node to switch from");

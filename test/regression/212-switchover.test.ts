@@ -95,9 +95,88 @@ describe.each(["session", "transaction"])("pgquorum switchover, pool_mode = %s",
     const recovery = await idle.query("SELECT pg_is_in_recovery() /* on the primary */");
     expect(recovery.rowCount).toBe(1);
     process.stderr.write(
-      `${poolMode}: ${news.pausedMs} ms as the node saw it, longest write ${Math.round(told.longestMs)} ms\n${news.steps.map(({ name, at }) => `  ${at - (news.startedAt ?? 0)} ms ${name}\n`).join("")}`,
+      `${poolMode}: ${news.pausedMs} ms as the node saw it, longest write ${Math.round(told.longestMs)} ms\n`,
     );
     await allFollow(target);
+  });
+
+  it("is given up for a transaction that does not end, which then goes on", async () => {
+    const { primaryId } = (await node.status()).view;
+    const open = await connect();
+    await open.query("BEGIN");
+    await open.query("INSERT INTO ledger VALUES (-1, 1)");
+    const ended = await switchover("--drain-timeout", "0.3", "--on-timeout", "abort");
+    expect(ended.stdout).toContain("transactions still ran after 300 ms");
+    expect(ended.exitCode).toBe(1);
+    await open.query("COMMIT");
+    const { view, cluster } = await node.status();
+    expect([view.primaryId, cluster?.intent]).toEqual([primaryId, null]);
+    expect(view.backends.map(({ state }) => state)).not.toContain("down");
+  });
+
+  it("is what pcp_promote_node -s -g does, whose answer is how it ended", async () => {
+    const { primaryId } = (await node.status()).view;
+    const refused = await node.pcp("pcp_promote_node", "-n", String(primaryId), "-s", "-g");
+    expect(refused.stderr).toContain("is the primary already");
+    const target = primaryId === 1 ? 2 : 1;
+    const client = await connect();
+    await client.query("SELECT 1");
+    const done = await node.pcp("pcp_promote_node", "-n", String(target), "-s", "-g");
+    expect(`${done.stdout}${done.stderr}`).toContain("Command Successful");
+    expect((await node.status()).view.primaryId).toBe(target);
+    await client.query("INSERT INTO ledger VALUES (-2, 1)");
+    await allFollow(target);
+  });
+
+  it("lets what runs on a server end before pcp_detach_node -g takes it away", async () => {
+    const { primaryId } = (await node.status()).view;
+    const standby = [0, 1, 2].find((id) => id !== primaryId) ?? -1;
+    const gone = await node.pcp("pcp_detach_node", "-n", String(standby), "-g");
+    expect(`${gone.stdout}${gone.stderr}`).toContain("Command Successful");
+    await until("it is down", async () => {
+      const { view } = await node.status();
+      return view.backends[standby]?.state === "down";
+    });
+    await node.pcp("pcp_attach_node", "-n", String(standby));
+    await allFollow(primaryId ?? -1);
+  });
+});
+
+describe("a switchover that fails when the old primary is stopped", () => {
+  it("starts it again, and clients see no error", async () => {
+    const node = await LoneNode.start({
+      postgres,
+      config: (place) => [
+        // What it prints is thrown away, so nobody knows where the log ends.
+        ...scriptedConfig(postgres, place).map((line) =>
+          line.startsWith("demote_command") ? line.replace(/'$/, " >/dev/null'") : line,
+        ),
+        "sr_check_period = 1",
+        "health_check_period = 1",
+      ],
+    });
+    const load = new Load();
+    const client = await node.client({ database: "postgres" });
+    try {
+      const { primaryId } = (await node.status()).view;
+      load.write(client, 100);
+      await load.calm();
+      const words = ["switchover", "-f", join(node.home, "pgpool.conf"), "--json"];
+      const ended = await run(resolve(import.meta.dirname, "../../bin/pgquorum"), words);
+      expect(ended.exitCode).toBe(1);
+      expect(JSON.parse(ended.stdout)).toMatchObject({
+        state: "failed",
+        problem: "demote_command did not print where the log ends",
+      });
+      await load.calm();
+      expect((await load.stop()).errors).toEqual([]);
+      const { view } = await node.status();
+      expect(view.primaryId).toBe(primaryId);
+      expect(view.backends.map(({ state }) => state)).not.toContain("down");
+    } finally {
+      await client.end().catch(() => undefined);
+      await node.remove();
+    }
   });
 });
 
