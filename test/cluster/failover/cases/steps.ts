@@ -1,4 +1,5 @@
 /** The leader is killed at each step of a failover; what it began is taken over. */
+import { primaryOf } from "../../../../scripts/lab.d/roles.ts";
 import { loseLeaderAt, STEP_NAMES } from "../leader-loss.ts";
 import { playRound, struckWithLeader } from "../round.ts";
 import { loseServer } from "../server-loss.ts";
@@ -19,6 +20,10 @@ export const STEPS_CASE: Case = {
             const lose = (): Promise<unknown> => loseServer(primary, "kill");
             return loseLeaderAt(step, { stage, primary, leader, logs, lose });
           }),
+        // The old one is dead: whoever else takes writes now was promoted beside the new one.
+        afterwards: async () => {
+          await primaryOf(stage.plan);
+        },
       });
     }
   },
