@@ -129,7 +129,7 @@ export class BackendCare {
       config: options.config,
       log: options.log,
       onMarks: () => this.#onQuarantine(),
-      onHurry: (id) => this.#health.hurry(id),
+      onHurry: (id) => this.#health.askAnew(id),
       onRequest: options.vote,
       onFitness: options.onFitness,
     });

@@ -77,9 +77,9 @@ export class HealthCare {
     this.#checkers.get(backendId)?.setStanding(standing);
   }
 
-  /** Look now. */
-  hurry(backendId: number): void {
-    this.#checkers.get(backendId)?.hurry("lost");
+  /** Look now, and report it again if it is still lost. */
+  askAnew(backendId: number): void {
+    this.#checkers.get(backendId)?.askAnew();
   }
 
   get rows(): readonly HealthRow[] {

@@ -17,7 +17,7 @@ beforeAll(async () => {
       "wd_heartbeat_keepalive = 1",
       "wd_heartbeat_deadtime = 5",
       "health_check_period = 1",
-      "health_check_timeout = 1",
+      "health_check_timeout = 2",
       "health_check_max_retries = 0",
       "sr_check_period = 1",
       "failover_command = 'echo %d >> DIRECTORY/failovers'",
@@ -77,7 +77,7 @@ describe("a server that one node alone does not reach", () => {
     const said = await cluster.nodes[lead]?.ask("status");
     expect(said?.stdout).toMatch(
       new RegExp(
-        `node ${follower} has backend 1 in quarantine for .*: health check: no answer within 1000 ms \\(1 of 2 votes to detach it, 1 missing\\)`,
+        `node ${follower} has backend 1 in quarantine for .*: health check: no answer within 2000 ms \\(1 of 2 votes to detach it, 1 missing\\)`,
         "u",
       ),
     );
@@ -100,7 +100,8 @@ describe("a server that one node alone does not reach", () => {
     await untilQuarantinesAre("");
     join(one, 1);
     join(other, 1);
-    await cluster.nodes[lead]?.pcp("pcp_attach_node", 1);
+    const attached = await cluster.nodes[lead]?.pcp("pcp_attach_node", 1);
+    expect(attached?.stderr).toBe("");
     await until("it is attached", async () => {
       return (await statuses()).every((status) => status?.view.backends[1]?.state === "up");
     });

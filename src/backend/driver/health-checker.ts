@@ -85,6 +85,11 @@ export class HealthChecker {
     this.#runner.deliver({ type: "hurried", alarm });
   }
 
+  /** Look now, and report it again if it is still lost. */
+  askAnew(): void {
+    this.#runner.deliver({ type: "asked-anew" });
+  }
+
   /** Since its start. */
   get statistics(): HealthStatistics {
     return this.#statistics;

@@ -56,7 +56,9 @@ export type HealthEvent =
   | { readonly type: "view-changed"; readonly standing: Standing }
   /** A client's session lost its connection, or got none: look now rather than at the period's end. */
   | { readonly type: "hurried"; readonly alarm: "lost" | "announced" }
-  /** The same of the connection that the last check left open. */
+  /** The cluster is to be asked anew about a server that was reported. */
+  | { readonly type: "asked-anew" }
+  /** The same as `hurried`, of the connection that the last check left open. */
   | { readonly type: "connection-lost"; readonly cause: CheckFailure; readonly message: string }
   | { readonly type: "configured"; readonly settings: HealthSettings }
   | { readonly type: "tick" };
@@ -89,6 +91,10 @@ export interface HealthState {
   readonly alarm: Alarm;
   /** The attempt under way was not due: its failure alone counts for nothing. */
   readonly isLook: boolean;
+  /** The attempt under way began before the standing changed: its failure is another story. */
+  readonly isStale: boolean;
+  /** It was reported, and is told again when the next check is due, not for whatever breaks. */
+  readonly isReported: boolean;
   /** Of a server that is just going down. */
   readonly glanceCount: number;
   /** Of the last check. */
@@ -111,6 +117,8 @@ export function newHealthCheck(settings: HealthSettings, nowMs: Ms): HealthState
     isHurried: false,
     alarm: "none",
     isLook: false,
+    isStale: false,
+    isReported: false,
     glanceCount: 0,
     endedAtMs: -Infinity,
   };
@@ -127,6 +135,7 @@ export const healthCheck: Core<HealthState, HealthEvent, HealthAction> = {
         if (state.phase !== "asking") return stay(state);
         // A server that is full is a server that lives.
         if (event.cause === "too-many-connections") return onAlive(state, nowMs);
+        if (state.isStale) return stay({ ...wait(state, nowMs), nextAtMs: nowMs });
         return onFailed(state, event, nowMs);
       case "view-changed":
         return stay(withStanding(state, event.standing, nowMs));
@@ -134,6 +143,8 @@ export const healthCheck: Core<HealthState, HealthEvent, HealthAction> = {
         return onHurried(state, event.alarm, nowMs);
       case "connection-lost":
         return onConnectionLost(state, event, nowMs);
+      case "asked-anew":
+        return onAskedAnew(state, nowMs);
       case "configured":
         return stay(withSettings(state, event.settings, nowMs));
       case "tick":
@@ -166,7 +177,7 @@ function onAlive(state: HealthState, nowMs: Ms): HealthStep {
     const message = `health check retrying on DB node: ${backendId} succeeded`;
     actions.push({ type: "log", level: "log", message });
   }
-  return { state: wait({ ...state, alarm: "none" }, nowMs), actions };
+  return { state: wait({ ...state, alarm: "none", isReported: false }, nowMs), actions };
 }
 
 function onFailed(
@@ -206,8 +217,9 @@ function onFailed(
     return { state: { ...retrying, isHurried: false, isLook: false }, actions };
   }
   actions.push(...conclude(state, event, backendId));
-  // Whoever is hurried now is told the same once more by the next check.
-  return { state: wait({ ...state, alarm: "none", isHurried: false }, nowMs), actions };
+  // Asked a second time the cluster would take this node for the only one in trouble.
+  const reported = { ...state, alarm: "none" as const, isHurried: false, isReported: true };
+  return { state: wait(reported, nowMs), actions };
 }
 
 /** There is no doubt that would have to be removed by asking again. */
@@ -277,8 +289,10 @@ function conclude(
 /** A change of standing begins anew: what failed before was another story. */
 function withStanding(state: HealthState, standing: Standing, nowMs: Ms): HealthState {
   if (standing === state.standing) return state;
-  const changed = { ...state, standing, failedCount: 0, alarm: "none" as const };
-  if (state.phase !== "retrying") return changed;
+  const fresh = { failedCount: 0, alarm: "none", isReported: false } as const;
+  const changed = { ...state, standing, ...fresh };
+  if (state.phase === "asking") return { ...changed, isStale: standing === "live" };
+  if (state.phase === "waiting") return changed;
   return { ...changed, phase: "waiting", nextAtMs: nowMs + state.settings.periodMs };
 }
 
@@ -318,8 +332,14 @@ function onConnectionLost(
   return { state: looking, actions: [line] };
 }
 
+function onAskedAnew(state: HealthState, nowMs: Ms): HealthStep {
+  const asked = { ...state, isReported: false, alarm: "lost" as const };
+  return stay({ ...lookAt(asked, nowMs).state, isLook: false });
+}
+
 /** Retries keep their distance, whoever is in a hurry. */
 function lookAt(state: HealthState, atMs: Ms): HealthStep {
+  if (state.isReported) return stay(state);
   if (state.phase === "asking") return stay({ ...state, isHurried: true });
   if (state.phase === "retrying" || atMs >= state.nextAtMs) return stay(state);
   return stay({ ...state, nextAtMs: atMs, isLook: true });
@@ -333,6 +353,7 @@ function wait(state: HealthState, nowMs: Ms): HealthState {
     failedCount: 0,
     nextAtMs: nowMs + (isHurried ? 0 : settings.periodMs),
     isHurried: false,
+    isStale: false,
     isLook: isHurried,
     glanceCount: 0,
     endedAtMs: nowMs,

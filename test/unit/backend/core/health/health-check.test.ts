@@ -218,6 +218,14 @@ describe("the health check of a backend", () => {
     expect(story.lines.join("\n")).not.toContain("REPORT DOWN");
   });
 
+  it("asks again when the attempt that failed began before an attach", () => {
+    const story = new HealthStory().deliver({ type: "view-changed", standing: "down" });
+    story.fail("timeout").wake();
+    story.nowMs += 500;
+    story.deliver({ type: "view-changed", standing: "live" }).fail("timeout").wake().succeed();
+    expect(story.lines.slice(-3)).toEqual(["10000: check", "10500: check", "10500: pg_status up"]);
+  });
+
   it("looks at once when somebody saw an error, also right after the attempt that runs", () => {
     const story = new HealthStory();
     story.deliver({ type: "hurried", alarm: "lost" }).succeed().wake().succeed();
@@ -333,6 +341,21 @@ describe("the health check of a backend", () => {
     const slow = new HealthStory({ retriesMax: 0 }).succeed();
     slow.deliver({ type: "hurried", alarm: "lost" }).wake().fail("timeout");
     expect(slow.lines.at(-1)).toContain("REPORT DOWN");
+  });
+
+  it("does not report again what breaks behind a report, but when the next check is due", () => {
+    const story = new HealthStory().succeed().lose().tick().fail();
+    story.nowMs = 100;
+    story.deliver({ type: "hurried", alarm: "lost" }).lose().tick();
+    expect(story.state.phase).toBe("waiting");
+    story.wake().fail();
+    expect(story.lines.filter((line) => line.includes("REPORT"))).toEqual([
+      "0: REPORT DOWN health check: connection refused",
+      "10000: REPORT DOWN health check: connection refused",
+    ]);
+    story.nowMs = 11_000;
+    story.deliver({ type: "asked-anew" }).tick().fail();
+    expect(story.lines.at(-1)).toBe("11000: REPORT DOWN health check: connection refused");
   });
 
   it("keeps the distance between retries, but looks when the connection breaks meanwhile", () => {
