@@ -73,6 +73,13 @@ export const FAILURES = {
     message: "the server was lost before it said whether the transaction is committed",
     hint: "Look whether it is, before you run it again.",
   },
+  "not-replicated": {
+    severity: "ERROR",
+    sqlstate: "08007",
+    message:
+      "the wait for the synchronous standby was canceled: the transaction is committed, but it may be lost with its server",
+    hint: "Look whether it is there, before you run it again.",
+  },
   "state-lost": {
     severity: "FATAL",
     sqlstate: "57P01",

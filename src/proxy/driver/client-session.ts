@@ -30,7 +30,7 @@ import type { WorkerContext } from "./worker-context.ts";
 const CLIENT_CLOSE_WITHIN_MS = 5000;
 
 /** Why a socket is not read: one bit each. */
-export const PAUSE = { sessionWaits: 1, otherSideIsSlow: 2, login: 4 } as const;
+export const PAUSE = { sessionWaits: 1, otherSideIsSlow: 2, login: 4, unconfirmed: 8 } as const;
 
 const ERROR_STATISTICS: Readonly<Record<string, number | undefined>> = {
   FATAL: STATISTIC.fatal,
@@ -297,6 +297,12 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
 
   pauseOf(backendId: number): "wait" | Failure | null {
     return this.#o.context.pauses.of(backendId);
+  }
+
+  holdLink(link: BackendLink, isHeld: boolean): void {
+    const connection = this.#connectionOf(link);
+    if (isHeld) connection?.pause(PAUSE.unconfirmed);
+    else connection?.resume(PAUSE.unconfirmed);
   }
 
   dropLink(link: BackendLink, why: string): void {

@@ -224,6 +224,10 @@ export class World implements SessionPort {
     return this.isPrimaryAwaited;
   }
 
+  holdLink(): void {
+    // Nothing comes by itself.
+  }
+
   dropLink({ backendId }: BackendLink): void {
     assert(this.links.delete(backendId), `backend ${backendId} is let go once`);
   }

@@ -1,7 +1,9 @@
 import {
   BACKEND,
+  buildError,
   buildNamedRun,
   buildQuery,
+  buildReady,
   FrameWalker,
   HELD_BYTES_MAX,
   READY,
@@ -11,6 +13,7 @@ import {
   type FrameSink,
   type Take,
 } from "../../../wire/postgres/index.ts";
+import { failure } from "../../../base/index.ts";
 import { LEAVES } from "../sql/index.ts";
 import { KnownStatements } from "./known-statements.ts";
 import { BatchCopy } from "./batch-copy.ts";
@@ -64,6 +67,9 @@ export interface HiddenReply {
   /** There was more than is held. */
   readonly isCut: boolean;
 }
+
+/** The routine that PostgreSQL names when a wait for a synchronous standby ends before its time. */
+const SYNC_WAIT = "SyncRepWaitForLSN";
 
 /** What a question gets that nobody answers any more. */
 export const LINK_LOST: ReadonlyMap<string, string> = new Map([
@@ -166,11 +172,20 @@ export class BackendLink implements FrameSink {
   saidFatal = false;
   /** It said so for reasons that are none of the client's doing: what follows is the session's to say. */
   lastWords: ReadonlyMap<string, string> | null = null;
+  /**
+   * A transaction was committed without the standby that it had to wait for: the success is not
+   * passed on, nor what follows it up to ReadyForQuery.
+   */
+  isUnreplicated = false;
+  #isToldUnreplicated = false;
   /** What is under way may have done, in bits of MAY. */
   mayHaveDone = 0;
   owner: LinkOwner = NOBODY;
   /** Told of each frame that begins, when that is logged. */
   watcher: ((type: number) => void) | null = null;
+  /** At most what was on its way when the port stopped reading. */
+  readonly #withheld: Buffer[] = [];
+  hasWithheld = false;
   readonly #port: LinkPort;
   readonly #sets: ParameterSets;
   readonly #walker = new FrameWalker(this);
@@ -203,6 +218,7 @@ export class BackendLink implements FrameSink {
 
   /** No session uses it any more. */
   letGo(): void {
+    this.takeWithheld();
     this.owner = NOBODY;
     this.watcher = null;
     this.speaksForSession = false;
@@ -274,6 +290,17 @@ export class BackendLink implements FrameSink {
     this.#giveHeld();
   }
 
+  /** Bytes that may not be acted on yet; see `Session.linkBytes`. */
+  withhold(bytes: Buffer): void {
+    this.#withheld.push(Buffer.from(bytes));
+    this.hasWithheld = true;
+  }
+
+  takeWithheld(): Buffer[] {
+    this.hasWithheld = false;
+    return this.#withheld.splice(0);
+  }
+
   /** The connection is gone: whoever waits for something learns that it will not come. */
   abandon(): void {
     this.pending.abandon();
@@ -289,6 +316,7 @@ export class BackendLink implements FrameSink {
 
   frameBegan(type: number, lengthBytes: number): Take {
     if (this.watcher !== null && !this.pending.isInjected) this.watcher(type);
+    if (this.isUnreplicated) return this.#takeUnreplicated(type);
     switch (type) {
       case BACKEND.dataRow:
         if (!this.pending.isHidden) return TAKE.pass;
@@ -304,7 +332,7 @@ export class BackendLink implements FrameSink {
       case BACKEND.parameterStatus:
         return TAKE.hold;
       case BACKEND.notice:
-        return this.#isOurs() ? TAKE.swallow : TAKE.pass;
+        return this.#isOurs() ? TAKE.swallow : TAKE.show;
       case BACKEND.notification:
         // It is the answer to nothing, and may come in the middle of what the client must not see.
         return this.speaksForSession ? TAKE.pass : TAKE.swallow;
@@ -330,6 +358,7 @@ export class BackendLink implements FrameSink {
     this.status = lastByte;
     const isAsked = this.pending.isAsked;
     const hidden = this.pending.replied(type);
+    if (this.isUnreplicated) return this.#readyUnreplicated(lastByte);
     if (isAsked) this.#answered();
     else if (!hidden && this.read.isUnseen) this.read.forget();
     // What is hidden was sent to another server: its reply begins anew.
@@ -343,6 +372,10 @@ export class BackendLink implements FrameSink {
       return;
     }
     if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
+    if (type === BACKEND.notice) {
+      this.#noticed(frame);
+      return this.passed(frame, 0, frame.length);
+    }
     if (type !== BACKEND.error) return this.#described(type, frame);
     const question = this.pending.isAsked ? this.#questions[0] : undefined;
     const isUnanswered = this.#mayRetry;
@@ -407,8 +440,35 @@ export class BackendLink implements FrameSink {
 
   /** A description, or a CommandComplete, that the client sees. */
   frameShown(type: number, frame: Buffer): void {
+    if (type === BACKEND.notice) return this.#noticed(frame);
     this.pending.described(frame);
     this.pending.replied(type);
+  }
+
+  /** Of whatever language: the routine's name is the same in all. */
+  #noticed(frame: Buffer): void {
+    if (frame.includes(SYNC_WAIT)) this.isUnreplicated = true;
+  }
+
+  #takeUnreplicated(type: number): Take {
+    if (type === BACKEND.notification) return this.speaksForSession ? TAKE.pass : TAKE.swallow;
+    if (type === BACKEND.parameterStatus) return TAKE.hold;
+    if (!this.#isToldUnreplicated) {
+      this.#isToldUnreplicated = true;
+      this.#walker.flush();
+      const told = buildError(failure("not-replicated"));
+      this.owner.relayed(told, 0, told.length);
+    }
+    if (type !== BACKEND.ready && type !== BACKEND.error) this.pending.replied(type);
+    return TAKE.swallow;
+  }
+
+  #readyUnreplicated(status: number): void {
+    this.isUnreplicated = false;
+    this.#isToldUnreplicated = false;
+    const ready = buildReady(status);
+    this.owner.relayed(ready, 0, ready.length);
+    this.owner.ready(this, false);
   }
 
   #described(type: number, frame: Buffer): void {

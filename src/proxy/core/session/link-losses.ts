@@ -34,7 +34,12 @@ export class LinkLosses {
   }
 
   /** Why a link is of no use in this view; null when it is. */
-  whyToLeave(link: BackendLink, view: ClusterView, oldPrimary: BackendLink | null): string | null {
+  whyToLeave(
+    link: BackendLink,
+    view: ClusterView,
+    oldPrimary: BackendLink | null,
+    before: ClusterView,
+  ): string | null {
     const { backendId } = link;
     if (!isUp(view, backendId)) return `backend ${backendId} is down`;
     const { primaryId } = view;
@@ -42,6 +47,8 @@ export class LinkLosses {
     if (link === oldPrimary && primaryId !== backendId) {
       return `the primary is now backend ${primaryId}; it was ${backendId}`;
     }
+    // It may have been replaced, and be the primary again.
+    if (link.hasWithheld && view.epoch !== before.epoch) return "a failover has come between";
     // As a standby it was not told of what was PREPAREd.
     const isPromoted = !this.#talk.isSharing && link !== oldPrimary && primaryId === backendId;
     const lacks = isPromoted && link.isQuiet && this.#memory.hasPrepared;
@@ -145,6 +152,7 @@ export class LinkLosses {
 /** What can be said truthfully of what was under way on a link that is lost. */
 function outcomeOf(link: BackendLink, owed: Owed, detail: string): Failure {
   const { lastWords, mayHaveDone, status } = link;
+  if (link.isUnreplicated) return failure("not-replicated", { detail });
   const mayBeWritten = (mayHaveDone & MAY.write) !== 0 && owed.readies > 0;
   const mayBeCommitted = mayBeWritten || (mayHaveDone & MAY.commit) !== 0;
   // A server that ends a connection with words has undone what ran; but not what it had committed.

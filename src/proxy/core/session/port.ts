@@ -34,6 +34,8 @@ export interface SessionPort {
    * `Session.gateChanged`, or it fails.
    */
   pauseOf(backendId: number): "wait" | Failure | null;
+  /** Reads no more from this link, or does again. Bytes that already came may still be pushed. */
+  holdLink(link: BackendLink, isHeld: boolean): void;
   /** Closes this link's connection; it must not be used again. */
   dropLink(link: BackendLink, why: string): void;
   /** The client said Terminate. */

@@ -233,6 +233,8 @@ export class Session implements LinkOwner {
 
   linkBytes(link: BackendLink, bytes: Buffer): void {
     if (this.#talk.hasEnded) return;
+    const mayTell = this.#port.mayForward() && !this.#routing.view.awaitsPrimary;
+    if ((!mayTell || link.hasWithheld) && this.#withholds(link, bytes)) return;
     this.#isRelaying = true;
     const complaint = link.push(bytes);
     this.#isRelaying = false;
@@ -349,11 +351,12 @@ export class Session implements LinkOwner {
     const talk = this.#talk;
     if (talk.hasEnded) return;
     const oldPrimary = talk.primary;
+    const before = this.#routing.view;
     this.#routing.view = view;
     this.#claims.viewChanged();
     // A copy: those that are given up leave the list.
     for (const link of this.links.toReversed()) {
-      const why = this.#losses.whyToLeave(link, view, oldPrimary);
+      const why = this.#losses.whyToLeave(link, view, oldPrimary, before);
       if (why === null || talk.hasEnded) continue;
       this.#port.dropLink(link, why);
       this.linkLost(link, why);
@@ -376,6 +379,7 @@ export class Session implements LinkOwner {
     const talk = this.#talk;
     if (talk.hasEnded) return;
     this.#claims.viewChanged();
+    this.#lookAtWithheld();
     const refusal = this.#port.mayForward() ? null : this.#port.forwardRefusal();
     if (refusal !== null && talk.isBusy) {
       // What runs may run on a server that the others have replaced: its success must not be told,
@@ -473,6 +477,36 @@ export class Session implements LinkOwner {
   }
 
   // ---- helpers ----------------------------------------------------------------------------
+
+  /**
+   * Another server may be the primary by now, without this worker knowing: a success that comes now
+   * may be worth nothing, so it waits until that is known.
+   */
+  #withholds(link: BackendLink, bytes: Buffer): boolean {
+    const talk = this.#talk;
+    if (link !== talk.primary) return false;
+    const { readies, isOpen } = link.pending.owed();
+    if (readies === 0 && !isOpen) return false;
+    link.withhold(bytes);
+    this.#port.holdLink(link, true);
+    return true;
+  }
+
+  /** What was withheld is told, once it is certain that its server was the primary all the time. */
+  #lookAtWithheld(): void {
+    const link = this.#talk.primary;
+    if (link === null || !link.hasWithheld || this.#talk.hasEnded) return;
+    const { awaitsPrimary } = this.#routing.view;
+    if (this.#port.mayForward() && !awaitsPrimary) {
+      this.#port.holdLink(link, false);
+      const withheld = link.takeWithheld();
+      for (const bytes of withheld) if (link.owner === this) this.linkBytes(link, bytes);
+    } else if (awaitsPrimary && !this.#port.awaitsPrimary()) {
+      const why = "the primary is being replaced";
+      this.#port.dropLink(link, why);
+      this.linkLost(link, why);
+    }
+  }
 
   #adopt(link: BackendLink): boolean {
     link.owner = this;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
 import { failure } from "../../../../../src/base/index.ts";
+import { buildMessage } from "../../../../../src/wire/postgres/index.ts";
 import { VIEW, World, says } from "./world.ts";
 
 const READ = "select a from t";
@@ -256,5 +257,41 @@ describe.each([false, true])("a server that is lost (shared: %s)", (isSharing) =
     expect(world.story()).toBe(opening);
     world.session.linkFailed(0, failure("backend-lost", { severity: "ERROR" }));
     expect(world.story()).toMatch(/^>client E\(08006\)\n>client Z[IE]\nresume client$/);
+  });
+});
+
+describe("a commit whose wait for the synchronous standby was canceled", () => {
+  const canceled = buildMessage(
+    "N".codePointAt(0) ?? 0,
+    Buffer.from("SWARNING\0VWARNING\0C01000\0Mcanceling wait\0RSyncRepWaitForLSN\0\0"),
+  );
+
+  test.each([
+    ["by itself", [say.query(WRITE)], [canceled, says.done, says.ready()], ""],
+    [
+      "in a batch",
+      extended(WRITE),
+      [says.parsed, says.bound, says.done, canceled, says.ready()],
+      " 1 2 C",
+    ],
+    [
+      "with more behind it",
+      [say.query("commit; select 1")],
+      [canceled, says.done, says.rows, says.done, says.ready()],
+      "",
+    ],
+  ])("is no success: %s", (_, sent, answers, before) => {
+    const world = new World().client(...sent);
+    world.story();
+    world.backend(0, ...answers);
+    expect(world.story()).toBe(`>client${before} N\n>client E(08007)\n>client ZI`);
+    world.client(say.query(WRITE)).backend(0, says.notice, says.done, says.ready());
+    expect(world.story()).toContain(">client N C ZI");
+  });
+
+  test("is none either when the server ends the connection then", () => {
+    const world = new World().client(say.query(WRITE)).backend(0, canceled);
+    world.story();
+    expect(world.lost(0, "gone").story()).toBe(">client E(08007)\n>client ZI");
   });
 });

@@ -309,10 +309,49 @@ describe("while the routing lease is over", () => {
     expect(world.setGate("open").client(say.query(WRITE)).story()).toBe(`>0 Q(${WRITE})`);
   });
 
-  test("what runs may end, but nothing is added to it", () => {
+  test("nothing is added to what runs, and its success is not told before the next lease", () => {
     const world = new World().client(say.query(WRITE)).setGate("holds").client(say.query(WRITE));
+    world.backend(0, says.done).backend(0, says.ready());
+    expect(world.story()).toBe(`>0 Q(${WRITE})\n${held}`);
+    expect(world.setGate("open").story()).toBe(
+      `>client C\n>client ZI\n>0 Q(${WRITE})\nresume client`,
+    );
+  });
+
+  test("a success that came too late is none, if there is no next lease, or another primary", () => {
+    const late = (): World => {
+      const world = new World().client(say.query(WRITE)).setGate("holds");
+      world.backend(0, says.done, says.ready()).story();
+      return world;
+    };
+    expect(late().setGate("refuses").story()).toBe(
+      "drop 0: no quorum\n>client E(08007)\n>client ZI",
+    );
+    const replaced = late();
+    replaced.session.viewChanged({ ...VIEW, primaryId: 1, epoch: 2 });
+    expect(replaced.story()).toContain(
+      "drop 0: the primary is now backend 1; it was 0\n>client E(08007)",
+    );
+    const again = late();
+    again.session.viewChanged({ ...VIEW, epoch: 3 });
+    expect(again.story()).toContain("drop 0: a failover has come between\n>client E(08007)");
+  });
+
+  test("what the old primary says while it is replaced is told when it stays one after all", () => {
+    const world = new World().client(say.query(WRITE)).replacePrimary(true);
     world.backend(0, says.done, says.ready());
-    expect(world.story()).toBe(`>0 Q(${WRITE})\n${held}\n>client C ZI`);
+    expect(world.story()).toBe(`>0 Q(${WRITE})`);
+    world.isPrimaryAwaited = false;
+    world.session.gateChanged();
+    expect(world.story()).toBe(
+      "drop 0: the primary is being replaced\n>client E(08007)\n>client ZI",
+    );
+  });
+
+  test("a read on a standby is told at once", () => {
+    const world = new World().client(say.query(READ)).setGate("holds");
+    world.backend(1, says.rows, says.done, says.ready());
+    expect(world.story()).toContain(">client T D C ZI");
   });
 
   test.each([

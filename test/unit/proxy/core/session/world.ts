@@ -242,6 +242,10 @@ export class World implements SessionPort {
     return !this.isClientSlow;
   }
 
+  holdLink(): void {
+    // Nothing comes by itself.
+  }
+
   dropLink(link: BackendLink, why: string): void {
     this.#lines.push(`drop ${link.backendId}: ${why}`);
   }
