@@ -50,6 +50,8 @@ import {
   readSettings,
   PrimaryWatch,
   SharedConnections,
+  SyncWaits,
+  type OwnLogin,
   ReplayWatch,
   StandbyWatch,
   TableWrites,
@@ -189,16 +191,12 @@ const standbys = new StandbyWatch({
   silenceMs: () => settings.config.standby_silence_timeout,
   changed: takeView,
 });
+const syncWaits = new SyncWaits(io, known.sets, ownLogin);
 const replay = new ReplayWatch({
   io,
   sets: known.sets,
   log,
-  login: () => {
-    const { sr_check_user, sr_check_password, sr_check_database: database } = settings.config;
-    const user = sr_check_user === "" ? "postgres" : sr_check_user;
-    const secret = ownPassword(settings.config, user, sr_check_password);
-    return { user, database, secret: secret.isEmpty ? null : { kind: "text", secret } };
-  },
+  login: ownLogin,
   waitMs: () => settings.config.read_consistency_wait,
   failed: (backendId) => standbys.suspect(backendId),
 });
@@ -223,6 +221,7 @@ const context: WorkerContext = {
   gate,
   primary,
   replay,
+  syncWaits,
   pauses,
   poolStatus: () =>
     showPoolStatus(
@@ -494,6 +493,14 @@ function report(message: FromWorker): void {
 
 function tell(message: FromWorker): void {
   if (process.connected) process.send?.(message);
+}
+
+/** As whom this node itself asks servers something. */
+function ownLogin(): OwnLogin {
+  const { sr_check_user, sr_check_password, sr_check_database: database } = settings.config;
+  const user = sr_check_user === "" ? "postgres" : sr_check_user;
+  const secret = ownPassword(settings.config, user, sr_check_password);
+  return { user, database, secret: secret.isEmpty ? null : { kind: "text", secret } };
 }
 
 /** As whom a server is asked whether it lives. */

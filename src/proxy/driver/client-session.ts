@@ -209,13 +209,28 @@ export class ClientSession implements SessionPort, ConnectionUser, ReplayWaiter 
       const connection = this.#connectionOf(link);
       if (connection === undefined) continue;
       connection.cancelsOpen += 1;
-      sendCancel(connection, () => {
+      this.#sendCancel(connection, () => {
         connection.cancelsOpen -= 1;
         if (connection.cancelsOpen === 0) this.#o.links.cancelled(connection);
         open -= 1;
         if (open === 0) done();
       });
     }
+  }
+
+  /** Held back from a commit that waits for its standby: all that could be canceled is that wait. */
+  #sendCancel(connection: BackendConnection, over: () => void): void {
+    const { context } = this.#o;
+    const { backends } = context.view();
+    const { backendId } = connection.target;
+    const backend = backends.find(({ id }) => id === backendId);
+    if (backend === undefined || !this.#session.mayBeCommitting(connection.link)) {
+      return sendCancel(connection, over);
+    }
+    context.syncWaits.ask(backend, connection.processId, (isWaiting) => {
+      if (isWaiting) over();
+      else sendCancel(connection, over);
+    });
   }
 
   // ---- the session's port -----------------------------------------------------------------

@@ -17,6 +17,8 @@ export { chooseSocketIo } from "./socket-io.ts";
 export { ReplayWatch } from "./replay-watch.ts";
 export { TableWrites } from "./table-writes.ts";
 export { PrimaryWatch } from "./primary-watch.ts";
+export type { OwnLogin } from "./question-line.ts";
+export { SyncWaits } from "./sync-waits.ts";
 export { StandbyWatch } from "./standby-watch.ts";
 export { TimedGate } from "./timed-gate.ts";
 export type { Settings, WorkerContext } from "./worker-context.ts";

@@ -19,6 +19,7 @@ import type { AcceptedClient, SocketIo } from "./byte-socket.ts";
 import type { PrimaryWatch } from "./primary-watch.ts";
 import type { ReplayWatch } from "./replay-watch.ts";
 import type { SharedConnections } from "./shared-connections.ts";
+import type { SyncWaits } from "./sync-waits.ts";
 import type { TimedGate } from "./timed-gate.ts";
 
 /** What a configuration gives to sessions that start from now on; replaced as a whole by a reload. */
@@ -60,6 +61,7 @@ export interface WorkerContext {
   readonly gate: TimedGate;
   readonly primary: PrimaryWatch;
   readonly replay: ReplayWatch;
+  readonly syncWaits: SyncWaits;
   readonly pauses: BackendPauses;
   readonly catalogs: Catalogs;
   /** What all sessions of the node write, for dml_adaptive_global. */

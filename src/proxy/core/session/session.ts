@@ -16,6 +16,7 @@ import { isStandbysFault } from "./unseen-read.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
 import { StatementLog, type StatementLogging } from "./statement-log.ts";
+import { MAY } from "./in-flight.ts";
 import { isUp, LinkLosses } from "./link-losses.ts";
 import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier.ts";
 
@@ -191,6 +192,11 @@ export class Session implements LinkOwner {
   /** The links that run something of this client now; what we do there ourselves is none of it. */
   busyLinks(): BackendLink[] {
     return this.links.filter((link) => !link.pending.isIdle && !link.pending.isAsked);
+  }
+
+  /** What runs there may be in the middle of a commit. */
+  mayBeCommitting(link: BackendLink): boolean {
+    return (link.mayHaveDone & (MAY.commit | MAY.write)) !== 0;
   }
 
   /** The rest of a message that began there will never come. */
