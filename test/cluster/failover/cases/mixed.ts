@@ -31,8 +31,9 @@ export const MIXED: Case = {
 function mixedRound(stage: Stage, count: number, { dice }: CaseOptions): RoundPlan {
   const how = SERVER_LOSSES[count % SERVER_LOSSES.length] ?? "kill";
   const restarts = CHOICE in PARAMETERS && dice() < RESTART_SHARE;
-  const step =
-    dice() < LEADER_SHARE ? STEP_NAMES[Math.floor(dice() * STEP_NAMES.length)] : undefined;
+  // With a host cut off and another node killed, two of three are lost: there is no quorum.
+  const hasStep = dice() < LEADER_SHARE && how !== "cut";
+  const step = hasStep ? STEP_NAMES[Math.floor(dice() * STEP_NAMES.length)] : undefined;
   const restartedMs = dice() * RESTARTED_MS_MAX;
   const words = [
     `primary ${how}`,

@@ -46,7 +46,7 @@ export interface CancelStormOptions {
 export type FromCrowd =
   | { readonly type: "running" }
   | { readonly type: "round-begun" }
-  | { readonly type: "written"; readonly atMs: number }
+  | { readonly type: "written"; readonly afterMs: number; readonly atMs: number }
   | { readonly type: "resting" }
   | { readonly type: "stormed" }
   | { readonly type: "storms-ended"; readonly storms: readonly StormReport[] }

@@ -62,8 +62,8 @@ class Clients implements Crowd {
   onRowAcknowledged(sentMs: number, atMs: number): void {
     this.#acknowledgedMs.push(atMs);
     if (this.#awaitedMs === null || sentMs < this.#awaitedMs) return;
+    tell({ type: "written", afterMs: this.#awaitedMs, atMs });
     this.#awaitedMs = null;
-    tell({ type: "written", atMs });
   }
 
   async hear(message: Exclude<ToCrowd, { type: "start" }>): Promise<void> {
