@@ -280,11 +280,10 @@ describe("backends that fail", () => {
     client.send(say.query(LONG));
     await client.until(() => client.frames.length > 1000, "rows");
     await terminate(1, "%mid-result%");
-    await client.closed();
-    // PostgreSQL may cut a row short. What is whole is a row or the error.
-    const kinds = new Set(client.types());
-    kinds.delete("E");
-    expect(kinds).toEqual(new Set(["T", "D"]));
+    // PostgreSQL may cut a row short: then the client just sees the end.
+    await client.until(() => client.isClosed || client.count("Z") === 1, "the end");
+    const kinds = client.types().replace(/^TD+/, "");
+    expect(["", "E", "EZ"]).toContain(kinds);
     const next = await worker.client();
     expect(await nodeOf(next)).toBe("node1");
     await next.end();
