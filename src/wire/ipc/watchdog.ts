@@ -25,18 +25,21 @@ export type ToWatchdog =
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
-export type RequestKind =
-  | "detach"
-  | "attach"
-  | "promote"
-  | "switchover"
-  | "maintenance-on"
-  | "maintenance-off"
+export const REQUEST_KINDS = [
+  "detach",
+  "attach",
+  "promote",
+  "switchover",
+  "maintenance-on",
+  "maintenance-off",
   /** The node that says so keeps away from a backend by itself: known to all until it expires. */
-  | "quarantine"
-  | "release"
+  "quarantine",
+  "release",
   /** Online recovery of a server. */
-  | "recover";
+  "recover",
+] as const;
+
+export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 /** A wish to change the state of backends, before anybody agreed to it. */
 export interface ClusterRequest {

@@ -1,5 +1,5 @@
 import { fail, succeed, type Result } from "../../base/index.ts";
-import type { ClusterRequest, SwitchoverWish } from "../ipc/index.ts";
+import { REQUEST_KINDS, type ClusterRequest, type SwitchoverWish } from "../ipc/index.ts";
 
 /** The position of a state in the history of the cluster: a later term wins, then a later index. */
 export interface EntryId {
@@ -338,18 +338,6 @@ function readVerdict(value: Decoded): FailoverVerdict | null {
     verdict === "consensus-may-fail";
   return request !== null && isKnown ? { type: "failover-verdict", request, verdict } : null;
 }
-
-const REQUEST_KINDS: readonly ClusterRequest["kind"][] = [
-  "detach",
-  "attach",
-  "promote",
-  "switchover",
-  "maintenance-on",
-  "maintenance-off",
-  "quarantine",
-  "release",
-  "recover",
-];
 
 function readRequest(value: unknown): ClusterRequest | null {
   if (!isObject(value)) return null;

@@ -1,5 +1,6 @@
 /** Checks each field of a history entry that came from another node or from this node's file. */
 import { fail, succeed, type Result } from "../../../base/index.ts";
+import { REQUEST_KINDS } from "../../../wire/ipc/index.ts";
 import { DecodeError, Fields } from "./fields.ts";
 import {
   BY_MAX,
@@ -23,19 +24,7 @@ export const EVENT_ID_MAX = 100;
 const SIGNAL_MAX = 16;
 const NODE_ID_MAX = 127;
 
-const KINDS: readonly HistoryKind[] = [
-  "detach",
-  "attach",
-  "promote",
-  "switchover",
-  "maintenance-on",
-  "maintenance-off",
-  "quarantine",
-  "release",
-  "recover",
-  "primary",
-  "configured",
-];
+const KINDS: readonly HistoryKind[] = [...REQUEST_KINDS, "primary", "configured"];
 const COMMAND_KINDS: readonly CommandKind[] = ["failover", "failback", "follow-primary", "demote"];
 const OUTCOMES: readonly HistoryEntry["outcome"][] = ["done", "failed"];
 
