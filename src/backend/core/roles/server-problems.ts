@@ -28,7 +28,11 @@ export function findProblems(
   if (primaryId === null) return before;
   const primary = answers.find(({ id }) => id === primaryId);
   const ours = primaryIdentity(cluster.identity, primary);
-  const problems = new Map<number, ServerProblem>();
+  // What was found of a server stands until it says otherwise: silence is no proof.
+  const silent = [...before].filter(
+    ([id]) => id !== primaryId && !answers.some((answer) => answer.id === id),
+  );
+  const problems = new Map<number, ServerProblem>(silent);
   for (const answer of answers) {
     const problem = answer.id === primaryId ? null : problemOf(answer, primaryId, ours);
     if (problem !== null) problems.set(answer.id, problem);

@@ -109,6 +109,13 @@ describe("a server that must not be routed to", () => {
     expect(problemTexts([primaryAnswer(0, promoted), standbyAnswer(1, 0, promoted)])).toEqual({});
   });
 
+  it("stays what it is until it says otherwise, or is the primary itself", () => {
+    const before = findProblems(cluster, [primaryAnswer(0), primaryAnswer(1, promoted)], new Map());
+    expect([...findProblems(cluster, [primaryAnswer(0)], before)]).toEqual([...before]);
+    expect(findProblems(cluster, [standbyAnswer(1, 0)], before).size).toBe(0);
+    expect(findProblems({ ...cluster, primaryId: 1 }, [], before).size).toBe(0);
+  });
+
   it("is not judged anew while nobody is known to be the primary", () => {
     const before = findProblems(cluster, [primaryAnswer(0), primaryAnswer(1, promoted)], new Map());
     const during = { ...cluster, primaryId: null };
