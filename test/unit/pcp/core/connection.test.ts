@@ -265,8 +265,8 @@ describe("a request", () => {
   });
 
   it("that is not offered yet is refused in plain words", () => {
-    expect(ask({ type: "unavailable", letter: "O", name: "online recovery" })).toEqual([
-      "send E ERROR: online recovery is not available yet",
+    expect(ask({ type: "unavailable", letter: "V", name: "log rotation" })).toEqual([
+      "send E ERROR: log rotation is not available yet",
       "report ERROR",
     ]);
   });

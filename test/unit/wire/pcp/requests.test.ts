@@ -24,6 +24,7 @@ describe("a request", () => {
     { type: "set-parameter", name: "client_min_messages", value: "debug1" },
     { type: "pool-status" },
     { type: "attach", backendId: 3 },
+    { type: "recover", backendId: 2 },
     { type: "detach", backendId: 0, graceful: false },
     { type: "detach", backendId: 12, graceful: true },
     { type: "node-info", backendId: -1 },
@@ -58,12 +59,12 @@ describe("a request", () => {
     expect(bytes).toEqual(Buffer.from("J\0\0\0\x0910 \0s", "latin1"));
   });
 
-  it.each(["F", "G", "O", "V"])("that is not offered yet is known by its letter %s", (type) => {
+  it.each(["F", "G", "V"])("that is not offered yet is known by its letter %s", (type) => {
     const request = decodeRequest({ type, payload: Buffer.alloc(0) });
     expect(request).toMatchObject({ ok: true, value: { type: "unavailable", letter: type } });
   });
 
-  it.each(["I", "C", "D", "d", "W", "J", "H", "P"])(
+  it.each(["I", "C", "D", "d", "W", "J", "H", "O", "P"])(
     "with a node id that is no number is refused: %s",
     (type) => {
       for (const id of ["", "x", "1x", "0x1", "9999999999", "1.5"]) {
