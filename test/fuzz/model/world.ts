@@ -197,7 +197,8 @@ export class World implements SessionPort {
   }
 
   giveUpLink(): void {
-    // Nothing comes later here, unless a test says so.
+    assert(this.opening !== null, "what is given up was asked for");
+    this.opening = null;
   }
 
   releaseLink(): void {

@@ -131,11 +131,7 @@ export class Session implements LinkOwner {
       readsText: o.rules.readsText,
       log: this.#log,
       divergent: (link) => {
-        // It may have been lost for another reason before all had answered.
-        if (!this.#talk.links.has(link)) return;
-        const why = "a statement that ran on the primary failed on this backend";
-        this.#port.dropLink(link, why);
-        this.linkLost(link, why);
+        this.#leave(link, "a statement that ran on the primary failed on this backend");
       },
     });
     this.#losses = new LinkLosses({
@@ -244,11 +240,12 @@ export class Session implements LinkOwner {
     this.#isRelaying = true;
     const complaint = link.push(bytes);
     this.#isRelaying = false;
+    // What it says may have ended the session, by another link that it proves to be different.
+    if (this.#talk.hasEnded) return;
     if (this.#notices.length > 0) this.#flushNotices();
     const why = complaint ?? (link.lastWords === null ? null : wordsOf(link.lastWords));
     if (why !== null) {
-      this.#port.dropLink(link, why);
-      this.linkLost(link, why);
+      this.#leave(link, why);
     } else if (this.#retries === link && link.isQuiet) {
       this.#retries = null;
       this.#stream.again(link.copy.bytes);
@@ -363,9 +360,7 @@ export class Session implements LinkOwner {
     // A copy: those that are given up leave the list.
     for (const link of this.links.toReversed()) {
       const why = this.#losses.whyToLeave(link, view, oldPrimary, before);
-      if (why === null || talk.hasEnded) continue;
-      this.#port.dropLink(link, why);
-      this.linkLost(link, why);
+      if (why !== null) this.#leave(link, why);
     }
     if (talk.hasEnded) return;
     if (talk.primary === null && view.primaryId !== null && talk.links.size > 0) {
@@ -390,10 +385,7 @@ export class Session implements LinkOwner {
     if (refusal !== null && talk.isBusy) {
       // What runs may run on a server that the others have replaced: its success must not be told,
       // and an answer may never come.
-      for (const link of this.busyLinks()) {
-        this.#port.dropLink(link, refusal);
-        this.linkLost(link, refusal);
-      }
+      for (const link of this.busyLinks()) this.#leave(link, refusal);
     } else if (talk.waitsFor === "gate") {
       this.#resume();
     }
@@ -508,10 +500,15 @@ export class Session implements LinkOwner {
       const withheld = link.takeWithheld();
       for (const bytes of withheld) if (link.owner === this) this.linkBytes(link, bytes);
     } else if (awaitsPrimary && !this.#port.awaitsPrimary()) {
-      const why = "the primary is being replaced";
-      this.#port.dropLink(link, why);
-      this.linkLost(link, why);
+      this.#leave(link, "the primary is being replaced");
     }
+  }
+
+  /** Closes a link of the session, unless it went with another one or with the session. */
+  #leave(link: BackendLink, why: string): void {
+    if (this.#talk.hasEnded || !this.#talk.links.has(link)) return;
+    this.#port.dropLink(link, why);
+    this.linkLost(link, why);
   }
 
   #adopt(link: BackendLink): boolean {
