@@ -164,11 +164,6 @@ desc :
     });
   });
 
-  it("are told in plain words what is not offered yet", async () => {
-    const { stderr } = await ask("pcp_recovery_node", "1");
-    expect(stderr).toBe("ERROR:  online recovery is not available yet\n\n");
-  });
-
   it("exit with 1 for a wrong password, and the log tells of it", async () => {
     const ended = await run(oracle("pcp_node_count"), pcp.options, {
       env: { PCPPASSFILE: "/dev/null/absent", HOME: directory.path },
