@@ -54,6 +54,9 @@ export class SessionOpener implements LinkSource {
   readonly #client: StartedClient;
   readonly #host: OpenerHost;
   #giveUp: (() => void)[] = [];
+  /** How many the session has asked for, or given up: nobody wants the answer to an older one. */
+  #asked = 0;
+  #giveUpAsked: (() => void) | null = null;
   #opened: BackendConnection[] = [];
   #isOver = false;
 
@@ -86,11 +89,12 @@ export class SessionOpener implements LinkSource {
     }
     if (this.#context.pauses.of(first.id) !== null) return this.#startLater(first.id);
     const { queue_timeout: waitMs } = this.#context.settings().config;
-    this.#acquire(first, waitMs, (result) => {
+    const giveUp = this.#acquire(first, waitMs, (result) => {
       if (result.kind !== "connection") return this.#notOpened(first.id, result);
       this.#opened.push(result.connection);
       this.#begin(isReplication ? null : lbNode);
     });
+    this.#giveUp.push(giveUp);
   }
 
   /** A primary that takes no connections is waited for, as by the statements of sessions. */
@@ -126,7 +130,10 @@ export class SessionOpener implements LinkSource {
     const backend = this.#client.isReplication
       ? undefined
       : backends.find((one) => one.id === backendId);
+    this.giveUp();
+    const asked = this.#asked;
     const tell = (result: Acquired): void => {
+      if (asked !== this.#asked) return this.#discard(result);
       if (result.kind === "connection") return session.opened(result.connection);
       if (backendId !== primaryId) this.#withoutBackend(backendId, result);
       session.notOpened(backendId, result);
@@ -137,7 +144,8 @@ export class SessionOpener implements LinkSource {
       const isStandby = backendId !== primaryId;
       const waitMs =
         isStandby && (queueMs === 0 || queueMs > STANDBY_WAIT_MS) ? STANDBY_WAIT_MS : queueMs;
-      this.#acquire(backend, waitMs, (result) => setImmediate(tell, result));
+      const done = (result: Acquired): void => void setImmediate(tell, result);
+      this.#giveUpAsked = this.#acquire(backend, waitMs, done);
     } else {
       const why = failure("no-primary");
       setImmediate(tell, { kind: "failed", failure: why, unreachable: false });
@@ -173,7 +181,9 @@ export class SessionOpener implements LinkSource {
   }
 
   giveUp(): void {
-    // It may be needed by the next statement.
+    this.#asked += 1;
+    this.#giveUpAsked?.();
+    this.#giveUpAsked = null;
   }
 
   cancelled(): void {
@@ -184,6 +194,7 @@ export class SessionOpener implements LinkSource {
   leave(): void {
     this.#isOver = true;
     for (const giveUp of this.#giveUp) giveUp();
+    this.#giveUpAsked?.();
     const mayReuse = this.#opened.length > 0 && this.#host.mayReuse();
     for (const connection of this.#opened) {
       this.#context.pool.release(connection, { mayReuse, status: null });
@@ -207,7 +218,8 @@ export class SessionOpener implements LinkSource {
     });
   }
 
-  #acquire(backend: BackendView, waitMs: number, done: (result: Acquired) => void): void {
+  /** @returns gives it up, unless it is done. */
+  #acquire(backend: BackendView, waitMs: number, done: (result: Acquired) => void): () => void {
     const client = this.#client;
     const other = this.#settings.users.get(client.user)?.backend;
     const parameters = new Map(client.parameters);
@@ -227,16 +239,17 @@ export class SessionOpener implements LinkSource {
           const what = { backendId: backend.id, cause: "connect" as const, message };
           this.#context.tell({ type: "backend-error", ...what });
         }
-        if (this.#isOver) {
-          if (result.kind === "connection") this.#context.pool.discard(result.connection);
-          return;
-        }
+        if (this.#isOver) return this.#discard(result);
         done(result);
       },
     });
-    this.#giveUp.push(() => {
+    return () => {
       if (isOpen) giveUp();
-    });
+    };
+  }
+
+  #discard(result: Acquired): void {
+    if (result.kind === "connection") this.#context.pool.discard(result.connection);
   }
 
   #withoutBackend(backendId: number, result: NoConnection): void {
