@@ -225,6 +225,7 @@ export class BackendLogin implements FrameSink {
     this.#isHashing = true;
     const message = Buffer.from(serverFirst);
     this.#listener.hash(hashing, () => {
+      this.#isHashing = false;
       if (!this.#isOver) this.#scramAnswer(message);
     });
   }
