@@ -211,7 +211,7 @@ export class ModelServer {
     for (const row of fetched) this.#reply("D", row);
     portal.position += fetched.length;
     if (fetched.length === limit) this.#reply("s");
-    else this.#reply("C", `SELECT ${fetched.length}`);
+    else this.#replyTag(`SELECT ${fetched.length}`);
   }
 
   #close(kind: string, name: string): void {
@@ -250,7 +250,7 @@ export class ModelServer {
       return;
     }
     this.#copyIn = null;
-    this.#reply("C", "COPY 1");
+    this.#replyTag("COPY 1");
     if (copy?.isQuery !== true) return;
     try {
       this.#runAll(copy.rest);
@@ -274,7 +274,7 @@ export class ModelServer {
   #complete(behaviour: Behaviour, rowCount: number): void {
     const { effect } = behaviour;
     const tag = effect === null || effect.kind === "execute" ? null : this.#act(effect);
-    this.#reply("C", tag ?? (rowCount > 0 ? `SELECT ${rowCount}` : behaviour.tag));
+    this.#replyTag(tag ?? (rowCount > 0 ? `SELECT ${rowCount}` : behaviour.tag));
   }
 
   /** @returns a tag that differs from the usual one. */
@@ -324,19 +324,20 @@ export class ModelServer {
     for (const name of this.#statements.keys()) if (name !== "") this.#statements.delete(name);
   }
 
-  /** @param mustExist of a statement that EXECUTE names. */
-  #rowsOf(behaviour: Behaviour, text: string, mustExist = true): readonly string[] | null {
+  /** @param isExecuted and not described: what EXECUTE names must exist. */
+  #rowsOf(behaviour: Behaviour, text: string, isExecuted = true): readonly string[] | null {
     if (behaviour.rows !== null) {
       return Array.from({ length: behaviour.rows }, (_, row) => `${text} ${row}`);
     }
     if (behaviour.effect?.kind !== "execute") return null;
     const named = this.#statements.get(behaviour.effect.name);
-    if (named === undefined && mustExist) throw new ModelError("26000");
+    if (named === undefined && isExecuted) throw new ModelError("26000");
     if (named === undefined || named === "") return null;
     const inner = behaviourOf(named);
     if (inner.fails !== null) throw new ModelError(inner.fails.sqlstate);
-    // EXECUTE of a command does it; which is not what this model is for.
-    return inner.rows === null ? ["executed"] : this.#rowsOf(inner, named);
+    if (inner.rows !== null) return this.#rowsOf(inner, named);
+    // EXECUTE of a command does it; which is not what this model is for. Described it has no columns.
+    return isExecuted || inner.effect?.kind === "execute" ? ["executed"] : null;
   }
 
   #isSyntaxError(text: string): boolean {
@@ -359,6 +360,11 @@ export class ModelServer {
     if (this.#status === "I") this.#portals.clear();
     this.#reply("Z", this.#status);
     this.#flush();
+  }
+
+  /** A relay may read it: it ends with a zero. */
+  #replyTag(tag: string): void {
+    this.#reply("C", `${tag}\0`);
   }
 
   #reply(type: string, body = ""): void {
