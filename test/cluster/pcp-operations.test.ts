@@ -51,6 +51,16 @@ function isReadFrom(host: string): void {
   }
 }
 
+/** Asks the node of a host, as soon as nothing else is done to the server. */
+function recover(asked: string, id: number): LabRun {
+  const endMs = performance.now() + WITHIN_MS;
+  for (;;) {
+    const ran = pcp(asked, "pcp_recovery_node", "-n", String(id));
+    const isBusy = /has not ended|is in progress/.test(ran.stderr);
+    if (!isBusy || performance.now() > endMs) return ran;
+  }
+}
+
 function loseDisk(host: string): void {
   lab("kill", host, "postgres");
   until(`${host} is out`, isDown(HOSTS.indexOf(host)));
@@ -72,7 +82,7 @@ describe("Debian's pcp programs", () => {
         ({ id, role, status: word }) => id !== 0 && role === "primary" && word !== "down",
       ),
     );
-    const recovered = pcp("n3", "pcp_recovery_node", "-n", "0");
+    const recovered = recover("n3", 0);
     expect(recovered.stderr).toBe("");
     expect(recovered.stdout).toContain("pcp_recovery_node -- Command Successful");
     expect(sqlOn("n1", "SELECT pg_is_in_recovery(), count(*) FROM numbers")).toBe("t|1000");
@@ -87,7 +97,7 @@ describe("Debian's pcp programs", () => {
     const primary = status().backends.find(({ role }) => role === "primary")?.id ?? 0;
     sqlOn(HOSTS[primary] ?? "n1", "DROP EXTENSION pgpool_recovery");
     loseDisk("n3");
-    const recovered = pcp("n1", "pcp_recovery_node", "-n", "2");
+    const recovered = recover("n1", 2);
     expect(recovered.stderr).toBe("");
     expect(sqlOn("n3", "SELECT pg_is_in_recovery(), count(*) FROM numbers")).toBe("t|1000");
     isReadFrom("n3");
