@@ -70,13 +70,14 @@ async function loseStandby(): Promise<void> {
 }
 
 async function untilState(wanted: "down" | "live"): Promise<void> {
-  await until(`the standby is ${wanted} on every node`, async () => {
+  await until(`the standby is ${wanted} on every node, and that is over`, async () => {
     const known = await Promise.all(
       cluster.nodes.filter(({ isRunning }) => isRunning).map((node) => node.status()),
     );
     return known.every((status) => {
       const state = status?.view.backends[1]?.state;
-      return state !== undefined && (state === "down") === (wanted === "down");
+      const isSettled = status?.cluster?.intent === null;
+      return isSettled && state !== undefined && (state === "down") === (wanted === "down");
     });
   });
 }
