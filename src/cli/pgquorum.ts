@@ -17,6 +17,7 @@ import type {
 
 import { askNode, EXIT_FAILED } from "./pgquorum/ask-node.ts";
 import { checkConfig } from "./pgquorum/check-config.ts";
+import { complain } from "./pgquorum/complain.ts";
 import { explainRouting, type ExplainOptions } from "./pgquorum/explain-routing.ts";
 import { formatClients } from "./pgquorum/format-clients.ts";
 import { formatQueues } from "./pgquorum/format-queues.ts";
@@ -40,11 +41,7 @@ async function show(
   format: (value: unknown) => string,
 ): Promise<void> {
   const answer = await askNode(options.config, { command });
-  if (!answer.ok) {
-    process.stderr.write(`pgquorum: ${answer.error.text}`);
-    process.exitCode = answer.error.exitCode;
-    return;
-  }
+  if (!answer.ok) return complain(answer.error);
   const json = options.json === true;
   process.stdout.write(json ? `${JSON.stringify(answer.value, null, 2)}\n` : format(answer.value));
 }
@@ -100,9 +97,7 @@ const backendArgument = ["<backend>", "number of the backend, as in pgpool.conf"
 program
   .command("pause")
   .description(
-    `let nothing begin on a backend, and wait until nothing runs there any more: transactions end as
-they will, further statements of clients wait; reads of a standby go to the primary meanwhile.
-End it by "pgquorum resume". Exit code 1: something still ran when the time was over.`,
+    `let nothing begin on a backend, and wait until nothing runs there any more: transactions end as they will, further statements of clients wait; reads of a standby go to the primary meanwhile. End it by "pgquorum resume". Exit code 1: something still ran when the time was over.`,
   )
   .argument(...backendArgument)
   .option(...configOption)
@@ -119,9 +114,7 @@ program
 program
   .command("switchover")
   .description(
-    `let a standby take over from the primary: new statements wait, transactions end, the old primary
-is stopped, the standby promoted, the others follow. What fails before the promotion is undone.
-Exit code 1: it cannot be done now, or has failed.`,
+    `let a standby take over from the primary: new statements wait, transactions end, the old primary is stopped, the standby promoted, the others follow. What fails before the promotion is undone. Exit code 1: it cannot be done now, or has failed.`,
   )
   .option(...configOption)
   .option(...jsonOption)
@@ -140,8 +133,7 @@ Exit code 1: it cannot be done now, or has failed.`,
 program
   .command("maintenance")
   .description(
-    `while it is on, the cluster does nothing to a backend by itself: no failover, no failback. What a
-person asks for is done as ever. Every node and "pgquorum status" show it.`,
+    `while it is on, the cluster does nothing to a backend by itself: no failover, no failback. What a person asks for is done as ever. Every node and "pgquorum status" show it.`,
   )
   .argument("<on|off>", "whether it begins or ends")
   .option(...configOption)
@@ -152,8 +144,7 @@ person asks for is done as ever. Every node and "pgquorum status" show it.`,
 program
   .command("history")
   .description(
-    `show what was done to the backends: every failover, failback and promotion with who asked for it,
-when each step was taken, and what became of the commands. Of a node that is stopped its file is read.`,
+    `show what was done to the backends: every failover, failback and promotion with who asked for it, when each step was taken, and what became of the commands. Of a node that is stopped its file is read.`,
   )
   .option(...configOption)
   .option(...jsonOption)

@@ -7,6 +7,7 @@ export * from "./clock.ts";
 export * from "./files.ts";
 export * from "./lock-file.ts";
 export * from "./child-command.ts";
+export * from "./command-program.ts";
 export * from "./command-right.ts";
 export * from "./core-runner.ts";
 export * from "./open-log.ts";

@@ -12,6 +12,7 @@ import {
   type SwitchoverClusterFacts,
 } from "../backend/index.ts";
 import type { Config } from "../config/index.ts";
+import { programProblem } from "../os/index.ts";
 import type {
   ClusterRequest,
   ClusterView,
@@ -80,7 +81,9 @@ export async function reportOnSwitchover(question: SwitchoverQuestion): Promise<
     ...looked,
     commands: {
       hasFailoverCommand: settings.failoverCommand !== "",
+      failoverProblem: programProblem(settings.failoverCommand),
       hasFollowCommand: settings.followPrimaryCommand !== "",
+      followProblem: programProblem(settings.followPrimaryCommand),
       demote,
     },
     drainTimeoutMs: config.switchover_drain_timeout,

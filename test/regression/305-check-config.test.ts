@@ -72,6 +72,29 @@ describe("pgquorum check-config", () => {
     expect(missing.stdout).toContain("pool_hba.conf: error: cannot be read: No such file");
   });
 
+  it("names the commands whose program cannot be started", async () => {
+    const script = write("not-executable.sh", "#!/bin/sh\n");
+    chmodSync(script, 0o600);
+    const lines = [
+      "failover_command = '/nowhere/failover.sh %d \"%h\"'",
+      `demote_command = '${script} %a'`,
+      `follow_primary_command = '${directory.path} %d'`,
+      "failback_command = '/bin/true %d'",
+      "wd_escalation_command = 'test -x /nowhere/x && /nowhere/x'",
+    ];
+    const path = write("commands.conf", `${lines.join("\n")}\n`);
+    const { stdout, exitCode } = await pgquorum("check-config", "-f", path);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(
+      "failover_command cannot be started by this user: /nowhere/failover.sh: No such file",
+    );
+    expect(stdout).toContain(
+      `demote_command cannot be started by this user: ${script}: Permission`,
+    );
+    expect(stdout).toContain(`${directory.path}: Is a directory`);
+    expect(stdout.match(/cannot be started/g)).toHaveLength(3);
+  });
+
   it("says so when there is no such file", async () => {
     const path = join(directory.path, "absent.conf");
     const checked = await pgquorum("check-config", "-f", path);

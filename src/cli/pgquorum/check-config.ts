@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { parseHba, parsePcpConf, parsePoolPasswd } from "../../auth/index.ts";
-import type { Finding } from "../../config/index.ts";
+import type { Config, Finding } from "../../config/index.ts";
 import { formatFindings } from "../../config/index.ts";
-import { readTextFile } from "../../os/index.ts";
+import { programProblem, readTextFile } from "../../os/index.ts";
 import { findConfigFile, readConfig } from "../programs/config-file.ts";
 
 export interface CheckOptions {
@@ -30,6 +30,7 @@ export function checkConfig(options: CheckOptions): CheckOutcome {
           ...hbaFindings(config.files.hba, config.enable_pool_hba || options.hbaFile !== undefined),
           ...poolPasswdFindings(config.files.poolPasswd),
           ...pcpConfFindings(config.files.pcp),
+          ...commandFindings(config),
         ];
   const all = [...findings, ...beside];
   const errors = all.filter(({ level }) => level === "error").length;
@@ -69,6 +70,27 @@ function pcpConfFindings(file: string): readonly Finding[] {
   if (text.ok) return parsePcpConf(text.value, file).findings;
   const hint = "without it no pcp_* command can log in: write user:md5hex(password) lines";
   return [unreadable(file, "notice", text.error, hint)];
+}
+
+const COMMANDS = [
+  "failover_command",
+  "failback_command",
+  "follow_primary_command",
+  "demote_command",
+  "wd_escalation_command",
+  "wd_de_escalation_command",
+  "replication_delay_source_cmd",
+] as const satisfies readonly (keyof Config)[];
+
+/** A script that is missing would be missed only when it is needed most. */
+function commandFindings(config: Config): readonly Finding[] {
+  return COMMANDS.flatMap((name) => {
+    const problem = programProblem(config[name]);
+    if (problem === null) return [];
+    const message = `${name} cannot be started by this user: ${problem}`;
+    const hint = "correct the path, or make the file executable for the user that the node runs as";
+    return [{ level: "warning", file: config.files.config, line: null, message, hint }];
+  });
 }
 
 function unreadable(file: string, level: Finding["level"], why: string, hint: string): Finding {

@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { fail, succeed, type Result } from "../../base/index.ts";
 import { EXIT_FAILED, type AskFailure } from "./ask-node.ts";
 
@@ -17,4 +18,18 @@ export function wholeNumber(text: string, what: string, max: number): Result<num
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= max) return succeed(value);
   return fail(mistake(`${what} must be a whole number up to ${max}, not "${text}"`));
+}
+
+/** Who runs this program; a user whom the system does not know by name is told by number. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.() ?? "?"}`;
+  }
+}
+
+/** For the history. */
+export function askedBy(command: string): string {
+  return `${userName()} by pgquorum ${command}`;
 }

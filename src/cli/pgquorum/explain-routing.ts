@@ -1,5 +1,6 @@
 import type { RouteItem, RouteQuestion } from "../../wire/ipc/index.ts";
 import { askNode } from "./ask-node.ts";
+import { complain } from "./complain.ts";
 import { visible } from "./table.ts";
 
 export interface ExplainOptions {
@@ -23,11 +24,7 @@ export async function explainRouting(sql: string, options: ExplainOptions): Prom
     afterWrite: options.afterWrite === true,
   };
   const answer = await askNode(options.config, { command: "explain-routing", question });
-  if (!answer.ok) {
-    process.stderr.write(`pgquorum: ${answer.error.text}`);
-    process.exitCode = answer.error.exitCode;
-    return;
-  }
+  if (!answer.ok) return complain(answer.error);
   // The reply comes from a node of this very version.
   const items = answer.value as readonly RouteItem[];
   const text = options.json === true ? `${JSON.stringify(items, null, 2)}\n` : formatItems(items);

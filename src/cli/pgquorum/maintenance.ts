@@ -1,7 +1,6 @@
-import { userInfo } from "node:os";
 import type { Maintenance } from "../../wire/ipc/index.ts";
 import { askNode } from "./ask-node.ts";
-import { complain, mistake } from "./complain.ts";
+import { complain, mistake, userName } from "./complain.ts";
 import { formatMaintenance } from "./format-status.ts";
 
 export interface MaintenanceOptions {
@@ -33,13 +32,4 @@ export async function setMaintenance(turn: string, options: MaintenanceOptions):
     process.stdout.write(formatMaintenance(maintenance, Date.now()));
   }
   return undefined;
-}
-
-/** A user whom the system does not know by name is told by number. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `user ${process.getuid?.() ?? "?"}`;
-  }
 }

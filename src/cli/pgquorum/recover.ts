@@ -1,8 +1,8 @@
 /** `pgquorum recover`: asks for online recovery of a server and tells how it goes. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { userInfo } from "node:os";
 import type { Recovery, RecoveryReport } from "../../wire/ipc/index.ts";
 import { askNode, EXIT_FAILED } from "./ask-node.ts";
+import { askedBy, complain, mistake, wholeNumber } from "./complain.ts";
 
 export interface RecoverOptions {
   readonly config?: string;
@@ -16,19 +16,18 @@ const ATTACH_MS_MAX = 10_000;
 const MEBIBYTE = 1024 * 1024;
 
 export async function recover(backend: string, options: RecoverOptions): Promise<void> {
-  if (!/^\d{1,9}$/.test(backend)) {
-    return complain(`the backend must be a whole number, not "${backend}"\n`);
-  }
-  const backendId = Number(backend);
-  const by = `pgquorum recover by ${userInfo().username}`;
+  const number = wholeNumber(backend, "the backend", Number.MAX_SAFE_INTEGER);
+  if (!number.ok) return complain(number.error);
+  const backendId = number.value;
+  const by = askedBy("recover");
   const startedMs = performance.now();
   const begun = await askNode(options.config, { command: "recover", backendId, by });
-  if (!begun.ok) return complain(begun.error.text, begun.error.exitCode);
+  if (!begun.ok) return complain(begun.error);
   const eventId = String(begun.value);
   let overMs: number | null = null;
   for (let told = ""; ; await sleep(LOOK_EVERY_MS)) {
     const answer = await askNode(options.config, { command: "recovery", eventId });
-    if (!answer.ok) return complain(answer.error.text, answer.error.exitCode);
+    if (!answer.ok) return complain(answer.error);
     // The reply comes from a node of this very version.
     const report = answer.value as RecoveryReport;
     const elapsedMs = performance.now() - startedMs;
@@ -39,7 +38,7 @@ export async function recover(backend: string, options: RecoverOptions): Promise
       return tellEnd(backendId, report, elapsedMs, options.json === true);
     }
     if (end === null && recovery === null && elapsedMs > BEGIN_MS_MAX) {
-      return complain("the leader has not begun the recovery; its log says why\n");
+      return complain(mistake("the leader has not begun the recovery; its log says why"));
     }
     const news = recovery === null ? "" : formatProgress(recovery, report.copied);
     if (news !== told && news !== "") {
@@ -84,10 +83,5 @@ function tellEnd(
   } else if (problem === null) {
     const seconds = (elapsed / 1000).toFixed(1);
     process.stdout.write(`node ${backendId} was recovered and attached in ${seconds} s\n`);
-  } else complain(`node ${backendId} was not recovered: ${problem}\n`);
-}
-
-function complain(text: string, exitCode = EXIT_FAILED): void {
-  process.stderr.write(`pgquorum: ${text}`);
-  process.exitCode = exitCode;
+  } else complain(mistake(`node ${backendId} was not recovered: ${problem}`));
 }

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, succeed, type Ms, type Result } from "../../base/index.ts";
 import {
@@ -8,6 +7,7 @@ import {
   type SwitchoverReport,
 } from "../../wire/ipc/index.ts";
 import { askNode, EXIT_FAILED, type AskFailure } from "./ask-node.ts";
+import { askedBy, complain, mistake } from "./complain.ts";
 import { formatTable } from "./table.ts";
 
 export interface SwitchoverOptions {
@@ -36,7 +36,7 @@ export async function switchover(options: SwitchoverOptions): Promise<void> {
     // The reply comes from a node of this very version, here and below.
     return asked.ok ? showReport(asked.value as SwitchoverReport, isJson) : complain(asked.error);
   }
-  const by = `${userInfo().username} by pgquorum switchover`;
+  const by = askedBy("switchover");
   const request = { command: "switchover", to, drainTimeoutMs, onTimeout, by } as const;
   const asked = await askNode(options.config, request);
   if (!asked.ok) return complain(asked.error);
@@ -140,28 +140,19 @@ interface Wish {
 
 function readWish({ to, drainTimeout, onTimeout }: SwitchoverOptions): Result<Wish, AskFailure> {
   if (to !== undefined && !/^\d{1,9}$/.test(to)) {
-    return mistake(`--to must be the number of a backend, as in pgpool.conf, not "${to}"`);
+    return fail(mistake(`--to must be the number of a backend, as in pgpool.conf, not "${to}"`));
   }
   const drainTimeoutMs = drainTimeout === undefined ? null : Number(drainTimeout) * 1000;
   const isTime = drainTimeoutMs === null || (drainTimeoutMs >= 0 && drainTimeoutMs <= DRAIN_MS_MAX);
   if (!isTime || (drainTimeout !== undefined && !/^\d+(\.\d{1,3})?$/.test(drainTimeout))) {
-    return mistake(`--drain-timeout must be seconds up to ${DRAIN_MS_MAX / 1000}`);
+    return fail(mistake(`--drain-timeout must be seconds up to ${DRAIN_MS_MAX / 1000}`));
   }
   if (onTimeout !== undefined && onTimeout !== "abort" && onTimeout !== "cancel") {
-    return mistake(`--on-timeout must be abort or cancel, not "${onTimeout}"`);
+    return fail(mistake(`--on-timeout must be abort or cancel, not "${onTimeout}"`));
   }
   return succeed({
     to: to === undefined ? null : Number(to),
     drainTimeoutMs: drainTimeoutMs === null ? null : Math.round(drainTimeoutMs),
     onTimeout: onTimeout ?? null,
   });
-}
-
-function mistake(text: string): Result<never, AskFailure> {
-  return fail({ text: `${text}\n`, exitCode: EXIT_FAILED });
-}
-
-function complain({ text, exitCode }: AskFailure): void {
-  process.stderr.write(`pgquorum: ${text}`);
-  process.exitCode = exitCode;
 }

@@ -312,7 +312,9 @@ function onGranted(turn: Turn, event: Event<"granted">): void {
     const queued = { request, grantedAt, votes };
     if (!isSwitchoverRequest(request)) turn.set({ queue: [...queue, queued] });
     else if (!beginPreparation(turn, queued)) {
-      turn.log(`${describe(request)} is dropped: another switchover is under way`, "warning");
+      // Whoever asked for it waits to hear of it, on whichever node.
+      const refusal = "another switchover is under way";
+      turn.set({ queue: [...queue, { ...queued, refusal }] });
     }
   }
 }

@@ -32,7 +32,9 @@ export function isSwitchoverRequest(request: ClusterRequest): request is Switcho
 export function beginPreparation(turn: Turn, queued: QueuedRequest): boolean {
   const { preparation, cluster, queue } = turn.state;
   const isUnderWay = cluster?.intent?.kind === "switchover";
-  const isQueued = queue.some(({ request }) => request.kind === "switchover");
+  const isQueued = queue.some(
+    ({ request, refusal }) => request.kind === "switchover" && refusal === undefined,
+  );
   if (preparation !== null || isUnderWay || isQueued) return false;
   const [targetId] = queued.request.backendIds;
   assert(targetId !== undefined, "a switchover has a target");
@@ -103,7 +105,8 @@ export function proposeRefusal(
   problem: string,
 ): void {
   turn.log(`switchover to node ${request.backendIds.join(", ")} is refused: ${problem}`, "warning");
-  turn.act({ type: "end-watch" });
+  // The sessions to the servers may be those of another one that is looked at.
+  if (turn.state.preparation === null) turn.act({ type: "end-watch" });
   const epoch = cluster.epoch + 1;
   const event = turn.eventAt(epoch);
   const entry = plainEntry({

@@ -250,6 +250,7 @@ export function isSameRequest(one: ClusterRequest, other: ClusterRequest): boole
     one.kind === other.kind &&
     one.switchoverTo === other.switchoverTo &&
     one.eventId === other.eventId &&
+    one.switchover?.id === other.switchover?.id &&
     ids.size === otherIds.size &&
     [...ids].every((id) => otherIds.has(id))
   );

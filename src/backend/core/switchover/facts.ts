@@ -81,7 +81,10 @@ export interface TargetFacts {
 
 export interface SwitchoverCommandFacts {
   readonly hasFailoverCommand: boolean;
+  /** What keeps its program from being started; null as far as that can be told. */
+  readonly failoverProblem: string | null;
   readonly hasFollowCommand: boolean;
+  readonly followProblem: string | null;
   readonly demote: DemoteFacts;
 }
 

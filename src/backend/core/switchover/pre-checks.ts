@@ -259,12 +259,13 @@ function checkSlots(facts: SwitchoverFacts, target: TargetFacts): SwitchoverChec
 
 function checkFailoverCommand({ commands }: SwitchoverFacts): SwitchoverCheck {
   const name = "failover_command";
-  if (commands.hasFailoverCommand) return ok(name, "is set");
-  return refused(
-    name,
-    "is not set",
-    "It promotes the target; scripts/failover.sh is ready to use.",
-  );
+  if (!commands.hasFailoverCommand) {
+    const remedy = "It promotes the target; scripts/failover.sh is ready to use.";
+    return refused(name, "is not set", remedy);
+  }
+  const problem = commands.failoverProblem;
+  if (problem === null) return ok(name, "is set");
+  return refused(name, `cannot be started: ${problem}`, "The leader runs it, on its own host.");
 }
 
 function checkDemoteCommand({ commands }: SwitchoverFacts): readonly SwitchoverCheck[] {
@@ -279,7 +280,8 @@ function checkDemoteCommand({ commands }: SwitchoverFacts): readonly SwitchoverC
       "Without %a in it, it is not tried before, and a stopped primary is not started again when the switchover fails.";
     return [warning(name, "is set", remedy)];
   }
-  if (tried === null) return [warning(name, "was not tried", "The old primary is not known.")];
+  if (tried === null)
+    return [warning(name, "was not tried", "There must be both a primary and a target first.")];
   if (tried.ok) return [ok(name, "reaches both servers")];
   const remedy = "Run it by hand as the user that the node runs as, with check for %a.";
   return [refused(name, `fails: ${tried.error}`, remedy)];
@@ -287,6 +289,10 @@ function checkDemoteCommand({ commands }: SwitchoverFacts): readonly SwitchoverC
 
 function checkFollow({ commands, backends }: SwitchoverFacts): SwitchoverCheck {
   const name = "follow_primary_command";
+  const problem = commands.followProblem;
+  if (problem !== null) {
+    return warning(name, `cannot be started: ${problem}`, "The leader runs it, on its own host.");
+  }
   if (commands.hasFollowCommand) return ok(name, "is set");
   const remedy = "The other servers do not follow the new primary by themselves.";
   if (backends.length > 2) return warning(name, "is not set", remedy);

@@ -230,13 +230,17 @@ describe("a switchover", () => {
     expect(before.proposal?.state.intent?.kind).toBe("detach");
   });
 
-  it("is one at a time", () => {
+  it("is one at a time, and whoever asks for another hears that it is refused", () => {
     const story = new ClusterStory(settings).settle().switchover();
-    story.switchover({ id: "other" });
-    const dropped = "switchover request for node 1 is dropped: another switchover is under way";
-    expect(story.lines.at(-1)).toBe(`WARNING: ${dropped}`);
-    story.prepared().switchover({ id: "third" });
-    expect(story.lines.at(-1)).toBe("LOG: switchover request for node 1 is already under way");
+    story.switchover({ id: "other" }).commit();
+    const refused = { outcome: "failed", problem: "refused: another switchover is under way" };
+    expect(story.committed?.history.at(-1)).toMatchObject({ eventId: "other", ...refused });
+    story.prepared().switchover({ id: "third" }).commit();
+    expect(story.committed?.intent).toMatchObject({ kind: "switchover", eventId: "wish" });
+    story.watched("the connection was lost").commit().commit();
+    const [wish, third] = story.committed?.history.slice(-2) ?? [];
+    expect(wish).toMatchObject({ eventId: "wish", outcome: "failed" });
+    expect(third).toMatchObject({ eventId: "third", ...refused });
   });
 });
 

@@ -60,7 +60,9 @@ const GOOD: SwitchoverFacts = {
   target: { ok: true, value: TARGET },
   commands: {
     hasFailoverCommand: true,
+    failoverProblem: null,
     hasFollowCommand: true,
+    followProblem: null,
     demote: { isSet: true, saysWhat: true, tried: { ok: true, value: null } },
   },
   drainTimeoutMs: 5000,
@@ -144,6 +146,7 @@ describe("the checks before a switchover", () => {
     ["wal senders", target({ isReadyToSend: false })],
     ["slots", target({ slotsMax: 1 })],
     ["failover_command", { commands: { ...GOOD.commands, hasFailoverCommand: false } }],
+    ["failover_command", { commands: { ...GOOD.commands, failoverProblem: "/f: no such file" } }],
     ["demote_command", demote({ isSet: false, saysWhat: false, tried: null })],
     ["demote_command", demote({ tried: { ok: false, error: "status 1: no route" } })],
   ])("refuse by %s, with what to do: %j", (name, own) => {
@@ -158,6 +161,7 @@ describe("the checks before a switchover", () => {
     ["sync state", { targetId: 2, ...backend1({}) }],
     ["demote_command", demote({ saysWhat: false, tried: null })],
     ["follow_primary_command", { commands: { ...GOOD.commands, hasFollowCommand: false } }],
+    ["follow_primary_command", { commands: { ...GOOD.commands, followProblem: "/f: no such" } }],
   ])("only warn by %s: %j", (name, own) => {
     const checks = checkSwitchover({ ...GOOD, ...own });
     expect(checks.filter(({ result }) => result === "refused")).toEqual([]);
