@@ -231,6 +231,18 @@ describe("a session that is kept", () => {
     expect(session.isOpen).toBe(false);
   });
 
+  it("leaves nothing behind with each question", async () => {
+    const warnings: string[] = [];
+    const note = (warning: Error): number => warnings.push(warning.message);
+    process.on("warning", note);
+    const session = await open();
+    // Node warns at the eleventh listener that nobody has taken away.
+    for (let count = 0; count < 12; count += 1) await pidOf(session);
+    await session.close();
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
+  });
+
   it("tells the last words of a server that ends it", async () => {
     let tell: (failure: ProbeFailure) => void = () => undefined;
     const ended = new Promise<ProbeFailure>((resolve) => {

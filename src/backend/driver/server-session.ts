@@ -225,6 +225,7 @@ class Deadline {
   readonly #socket: Socket;
   readonly #timers = new Set<NodeJS.Timeout>();
   #onData: () => void = () => undefined;
+  #onLookup: () => void = () => undefined;
 
   constructor(limits: Limits, socket: Socket) {
     this.#socket = socket;
@@ -237,9 +238,10 @@ class Deadline {
       };
       // A name service that hangs says nothing of the server.
       let isResolving = hostname !== undefined && isName(hostname);
-      socket.once("lookup", () => {
+      this.#onLookup = () => {
         isResolving = false;
-      });
+      };
+      if (isResolving) socket.on("lookup", this.#onLookup);
       const giveUp = (what: string): void => {
         if (isResolving) give("name-resolution", `no address of ${hostname}: ${what}`);
         else give("timeout", what);
@@ -262,6 +264,7 @@ class Deadline {
 
   cancel(): void {
     this.#socket.off("data", this.#onData);
+    this.#socket.off("lookup", this.#onLookup);
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
