@@ -1,5 +1,6 @@
 /**
  * The primary is killed while 64 clients of all kinds are connected: idle, in a transaction, at work.
+ * The ready scripts promote a standby and point the other one to it, which is down meanwhile.
  * `ROUNDS=10` does it more often; each round has a fresh set of servers.
  */
 import { readFileSync } from "node:fs";
@@ -7,7 +8,8 @@ import pg from "pg";
 import { describe, expect, test } from "vitest";
 import { LoneNode } from "../support/lone-node.ts";
 import { until } from "../support/loopback-cluster.ts";
-import { programPath, startPostgres, type PostgresCluster } from "../support/postgres.ts";
+import type { PostgresCluster } from "../support/postgres.ts";
+import { scriptedConfig, startScriptedPostgres } from "../support/switchover-lab.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? "1");
 const IDLE = 24;
@@ -35,13 +37,10 @@ function killAll(postgres: PostgresCluster, index: number): void {
 }
 
 async function startNode(postgres: PostgresCluster, mode: string): Promise<LoneNode> {
-  const promote = postgres.servers.map(
-    ({ dataDirectory }) => `${programPath("pg_ctl")} -D ${dataDirectory} -w promote`,
-  );
-  const asOwner = process.getuid?.() === 0 ? "runuser -u postgres -- " : "";
   return LoneNode.start({
     postgres,
-    config: [
+    config: (place) => [
+      ...scriptedConfig(postgres, place),
       `pool_mode = ${mode}`,
       "num_workers = 2",
       "num_init_children = 100",
@@ -49,8 +48,6 @@ async function startNode(postgres: PostgresCluster, mode: string): Promise<LoneN
       "health_check_period = 1",
       "failover_on_backend_error = on",
       "sr_check_period = 1",
-      // All but writes and transactions may go to standbys.
-      `failover_command = 'cd /; ${asOwner}${promote[1]}'`,
     ],
   });
 }
@@ -108,7 +105,7 @@ class Reader {
 }
 
 async function round(mode: string): Promise<void> {
-  const postgres = await startPostgres({ standbys: 2 });
+  const postgres = await startScriptedPostgres(2);
   let node: LoneNode | null = null;
   try {
     await postgres.query(0, "create database bench");
@@ -129,7 +126,10 @@ async function round(mode: string): Promise<void> {
       await client.query("begin");
       await client.query("insert into written values (-1, 0)");
     }
-    const writers = (await clients(WRITERS)).map((client, id) => new Writer(client, id));
+    const writing = await clients(WRITERS);
+    // Where sessions have connections of their own, they have one to a standby then as well.
+    for (const client of writing) await client.query("select count(*) from small");
+    const writers = writing.map((client, id) => new Writer(client, id));
     const readers = (await clients(READERS)).map((client) => new Reader(client));
     await until("all are at work", () => writers.every((one) => one.acknowledged > 3));
     killAll(postgres, 0);
@@ -137,8 +137,13 @@ async function round(mode: string): Promise<void> {
     await until("all write again", () =>
       writers.every((one, id) => one.acknowledged > (before[id] ?? 0) + 3 || one.errors.length > 3),
     );
-    for (const one of [...writers, ...readers]) one.isOver = true;
-    await Promise.all([...writers, ...readers].map((one) => one.ended));
+    await until("the other standby follows", async () => {
+      const { view, cluster } = await at.status();
+      return view.backends[2]?.state !== "down" && cluster?.followingIds.length === 0;
+    });
+    const all = [...writers, ...readers];
+    for (const one of all) one.isOver = true;
+    await Promise.all(all.map((one) => one.ended));
 
     for (const [id, client] of idle.entries()) {
       const { rows } = await client.query("select current_setting('work_mem') as mem");

@@ -1,9 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
+import type { BackendView } from "../../../../../src/wire/ipc/index.ts";
 import { VIEW, World, says } from "./world.ts";
 
 const READ = "select a from t";
 const WRITE = "insert into t values (1)";
+
+function backend(id: number): BackendView {
+  const found = VIEW.backends.find((one) => one.id === id);
+  if (found === undefined) throw new Error(`the view has no backend ${id}`);
+  return found;
+}
 
 const LOST = { severity: "ERROR", sqlstate: "08006", message: "m" } as const;
 
@@ -113,4 +120,40 @@ describe("a standby", () => {
     world.client(say.query(READ));
     expect(world.story()).toBe(`>0 Q(${READ})`);
   });
+
+  test.each([
+    ["", [say.query(WRITE)], `Q(${WRITE})`],
+    [
+      " in a batch",
+      [say.parse("", WRITE), say.bind("", ""), say.execute(), say.sync()],
+      "P() B() E S",
+    ],
+  ])(
+    "that goes down with the view that names a primary is no matter to a write%s",
+    (_, sent, what) => {
+      const two = [...VIEW.backends, { ...backend(1), id: 2 }];
+      const world = new World({
+        view: { ...VIEW, backends: two },
+        backends: [0, 2],
+        loadBalanceNode: 2,
+      });
+      world.client(say.query(READ)).backend(2, says.rows, says.done, says.ready());
+      world.isPrimaryAwaited = true;
+      const awaiting = { ...VIEW, backends: two, epoch: 2, primaryId: null, awaitsPrimary: true };
+      world.lost(0, "gone").session.viewChanged(awaiting);
+      world.story();
+      world.client(...sent);
+      expect(world.story()).toBe("pause client");
+      world.isPrimaryAwaited = false;
+      // As follow_primary_command has it, which points the standby to the new primary.
+      const backends = two.map((one) => ({
+        ...one,
+        state: one.id === 1 ? ("up" as const) : ("down" as const),
+      }));
+      world.session.viewChanged({ ...VIEW, epoch: 2, primaryId: 1, backends });
+      expect(world.story()).toBe("drop 2: backend 2 is down\npause client\nopen 1");
+      world.opened(1);
+      expect(world.story()).toBe(`>1 ${what}\nresume client`);
+    },
+  );
 });
