@@ -192,13 +192,26 @@ export class LoopbackNode {
 
   /** SIGKILL to supervisor, watchdog, workers and commands: they are one session. */
   kill(): void {
+    this.#signal("SIGKILL");
+    this.#child = null;
+  }
+
+  /** All its processes stand still until `thaw`. */
+  freeze(): void {
+    this.#signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#signal("SIGCONT");
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     if (this.#child?.pid === undefined) return;
     try {
-      process.kill(-this.#child.pid, "SIGKILL");
+      process.kill(-this.#child.pid, signal);
     } catch {
       // It has ended already.
     }
-    this.#child = null;
   }
 }
 

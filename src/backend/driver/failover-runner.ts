@@ -167,8 +167,11 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       case "recover":
         recoveries.begin(action, settings.backends, recovery, leadUntilMs);
         return;
+      case "permit-recovery":
+        recoveries.permit(action.runId, action.stage);
+        return;
       case "stop-recovery":
-        recoveries.stop(action.eventId, action.why);
+        recoveries.stop(action.runId, action.why);
         return;
       case "prepare-switchover":
         void prepare(action);

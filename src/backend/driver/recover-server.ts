@@ -29,14 +29,21 @@ export interface RecoverServerOptions extends RecoverySettings {
   readonly source: FailoverBackend;
   readonly target: FailoverBackend;
   readonly log: Log;
-  readonly onStage: (stage: RecoveryStage) => void;
+  /** What comes before it was done already. */
+  readonly from: RecoveryStage;
+  /** An earlier recovery that still runs on the primary is waited for: its node was lost. */
+  readonly isTakenUp: boolean;
+  /** Resolves when the stage may begin. */
+  readonly onStage: (stage: RecoveryStage) => Promise<void>;
   /** Its reason is the text that says why it is stopped. */
   readonly signal: AbortSignal;
-  /** What runs over ssh dies with it. */
+  /** Nothing begins without it, and what runs over ssh dies with it. */
   readonly right: CommandRight;
 }
 
 type Done = Result<void, string>;
+/** Errors: it may not begin any more. */
+type Begin = (stage: RecoveryStage) => Promise<Done>;
 
 const REMOTE_START = "pgpool_remote_start";
 const EXTENSION_DATABASE = "template1";
@@ -49,33 +56,43 @@ const SAID_CHARACTERS_MAX = 200;
 
 /** Errors: the step that failed and why. Never rejects. */
 export async function recoverServer(options: RecoverServerOptions): Promise<Done> {
-  const { signal } = options;
+  const { signal, from } = options;
   const stopped = new Promise<Done>((resolve) => {
     const stop = (): void => resolve(fail(String(signal.reason)));
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true });
   });
-  const work = options.method === "ssh" ? runBySsh(options) : runByExtension(options);
-  const made = await Promise.race([work, stopped]);
-  if (!made.ok) return made;
-  options.onStage("waiting for the server");
+  const begin: Begin = async (stage) => {
+    const leave = stage === from ? null : await Promise.race([options.onStage(stage), stopped]);
+    if (leave?.ok === false) return leave;
+    if (monotonicNowMs() < options.right.untilMs) return succeed(undefined);
+    return fail("this node no longer leads the cluster");
+  };
+  if (from !== "waiting for the server") {
+    const run = options.method === "ssh" ? runBySsh : runByExtension;
+    const made = await Promise.race([run(options, begin), stopped]);
+    if (!made.ok) return made;
+    const begun = await begin("waiting for the server");
+    if (!begun.ok) return begun;
+  }
   return await Promise.race([untilItRuns(options), stopped]);
 }
 
-async function runByExtension(options: RecoverServerOptions): Promise<Done> {
-  const opened = await openWithExtension(options);
+async function runByExtension(options: RecoverServerOptions, begin: Begin): Promise<Done> {
+  const opened = await openWhenQuiet(options);
   if (!opened.ok) return opened;
   const { session, argumentsCount } = opened.value;
   const onStop = (): void => void session.close();
   options.signal.addEventListener("abort", onStop, { once: true });
   try {
-    if (options.firstStageCommand !== "") {
+    if (options.from === "first stage" && options.firstStageCommand !== "") {
       const words = firstStageWords(options);
       const first = words.slice(0, argumentsCount).map(literalOf).join(", ");
       const copied = await call(session, `pgpool_recovery(${first})`);
       if (!copied.ok) return atStage("1st stage", options, copied.error);
     }
-    options.onStage("remote start");
+    const begun = await begin("remote start");
+    if (!begun.ok) return begun;
     const { target } = options;
     const start = [hostOf(target), target.dataDirectory].map(literalOf).join(", ");
     const started = await call(session, `pgpool_remote_start(${start})`);
@@ -86,18 +103,37 @@ async function runByExtension(options: RecoverServerOptions): Promise<Done> {
   }
 }
 
+interface Opened {
+  readonly session: ServerSession;
+  readonly argumentsCount: number;
+}
+
+/** What a lost node has begun ends by itself, and nobody hears how: it is waited for. */
+async function openWhenQuiet(options: RecoverServerOptions): Promise<Result<Opened, string>> {
+  for (let isSaid = false; ; await sleep(LOOK_EVERY_MS)) {
+    const opened = await openWithExtension(options);
+    if (opened.ok) return opened;
+    const { why, isBusy } = opened.error;
+    if (!isBusy || !options.isTakenUp || options.signal.aborted) return fail(why);
+    if (!isSaid) options.log.write("log", "recovery waits", { detail: why });
+    isSaid = true;
+  }
+}
+
 /** The extension is looked for in recovery_database and, as of old, in template1. */
 async function openWithExtension(
   options: RecoverServerOptions,
-): Promise<Result<{ session: ServerSession; argumentsCount: number }, string>> {
+): Promise<Result<Opened, { readonly why: string; readonly isBusy: boolean }>> {
   const { source, login, connectTimeoutMs } = options;
+  const no = (why: string): ReturnType<typeof fail<{ why: string; isBusy: boolean }>> =>
+    fail({ why, isBusy: false });
   const place = `node ${source.id} (${source.hostname}:${source.port})`;
   for (const database of new Set([login.database, EXTENSION_DATABASE])) {
     const { hostname, port } = source;
     const address = { hostname, port, ...login, database, connectTimeoutMs };
     const opened = await openServerSession({ ...address, timeoutMs: PROBE_MS });
     if (!opened.ok)
-      return fail(`could not connect to the primary, ${place}: ${opened.error.message}`);
+      return no(`could not connect to the primary, ${place}: ${opened.error.message}`);
     const session = opened.value;
     const looked = await session.ask(async (ask) => {
       const [busy] = await ask(BUSY_SQL);
@@ -108,15 +144,14 @@ async function openWithExtension(
       return succeed({ session, argumentsCount: looked.value.argumentsCount });
     }
     await session.close();
-    if (!looked.ok)
-      return fail(`the primary, ${place}, could not be asked: ${looked.error.message}`);
+    if (!looked.ok) return no(`the primary, ${place}, could not be asked: ${looked.error.message}`);
     if (looked.value.busyPid !== null) {
-      return fail(
-        `an earlier recovery still runs on the primary, ${place}, in process ${looked.value.busyPid}`,
-      );
+      const pid = looked.value.busyPid;
+      const why = `an earlier recovery still runs on the primary, ${place}, in process ${pid}`;
+      return fail({ why, isBusy: true });
     }
   }
-  return fail(
+  return no(
     `the extension pgpool_recovery is neither in database "${login.database}" nor in ${EXTENSION_DATABASE} of the primary, ${place}: CREATE EXTENSION pgpool_recovery, or set recovery_method = 'ssh'`,
   );
 }
@@ -161,15 +196,16 @@ function atStage(stage: string, { source }: RecoverServerOptions, why: string): 
   );
 }
 
-async function runBySsh(options: RecoverServerOptions): Promise<Done> {
-  const { source, target, firstStageCommand } = options;
+async function runBySsh(options: RecoverServerOptions, begin: Begin): Promise<Done> {
+  const { source, target, firstStageCommand, from } = options;
   const data = source.dataDirectory;
-  if (firstStageCommand !== "") {
+  if (from === "first stage" && firstStageCommand !== "") {
     const [script = "", ...words] = firstStageWords(options);
     const copied = await onHost(options, "1st stage", [`${data}/${script}`, data, ...words]);
     if (!copied.ok) return copied;
   }
-  options.onStage("remote start");
+  const begun = await begin("remote start");
+  if (!begun.ok) return begun;
   const start = [`${data}/${REMOTE_START}`, hostOf(target), target.dataDirectory];
   return await onHost(options, "remote start", start);
 }

@@ -1,7 +1,13 @@
 /** The online recovery that this node runs as the leader, at most one. */
 import type { Ms } from "../../base/index.ts";
 import { CommandRight, type Log } from "../../os/index.ts";
-import type { ConductorAction, ConductorEvent, FailoverSettings } from "../core/failover/index.ts";
+import type { RecoveryStage } from "../../wire/ipc/index.ts";
+import {
+  RECOVERY_GRACE_MS,
+  type ConductorAction,
+  type ConductorEvent,
+  type FailoverSettings,
+} from "../core/failover/index.ts";
 import { recoverServer, type RecoverySettings } from "./recover-server.ts";
 
 export interface RecoveryRunnerOptions {
@@ -10,10 +16,12 @@ export interface RecoveryRunnerOptions {
 }
 
 interface Running {
-  readonly eventId: string;
+  readonly runId: number;
   readonly stop: AbortController;
   readonly right: CommandRight;
-  readonly ended: Promise<void>;
+  /** The stage that waits for leave to begin. */
+  waiting: { readonly stage: RecoveryStage; readonly begin: () => void } | null;
+  ended: Promise<void>;
 }
 
 export class RecoveryRunner {
@@ -24,44 +32,70 @@ export class RecoveryRunner {
     this.#options = options;
   }
 
+  /** @param leadUntilMs until then this node leads; what runs may go on a little longer. */
   begin(
-    { eventId, backendId, sourceId }: Extract<ConductorAction, { readonly type: "recover" }>,
+    action: Extract<ConductorAction, { readonly type: "recover" }>,
     backends: FailoverSettings["backends"],
     settings: RecoverySettings,
-    rightUntilMs: Ms,
+    leadUntilMs: Ms,
   ): void {
-    const { log, deliver } = this.#options;
+    const { runId } = action;
+    const before = this.#running?.ended;
+    const running: Running = {
+      runId,
+      stop: new AbortController(),
+      right: new CommandRight(leadUntilMs + RECOVERY_GRACE_MS),
+      waiting: null,
+      ended: Promise.resolve(),
+    };
+    const run = async (): Promise<void> => {
+      await before;
+      const problem = await this.#run(action, backends, settings, running);
+      if (this.#running === running) this.#running = null;
+      this.#options.deliver({ type: "recovery-ended", runId, problem });
+    };
+    this.#running = running;
+    running.ended = run();
+  }
+
+  async #run(
+    { runId, backendId, sourceId, from, isTakenUp }: Parameters<RecoveryRunner["begin"]>[0],
+    backends: FailoverSettings["backends"],
+    settings: RecoverySettings,
+    running: Running,
+  ): Promise<string | null> {
     const source = backends.find(({ id }) => id === sourceId);
     const target = backends.find(({ id }) => id === backendId);
-    const stop = new AbortController();
-    const right = new CommandRight(rightUntilMs);
-    const run = async (): Promise<void> => {
-      const outcome =
-        source === undefined || target === undefined
-          ? ({ ok: false, error: "the configuration of this node has other backends" } as const)
-          : await recoverServer({
-              ...settings,
-              source,
-              target,
-              log,
-              signal: stop.signal,
-              right,
-              onStage: (stage) => deliver({ type: "recovery-stage", eventId, stage }),
-            });
-      if (this.#running?.eventId === eventId) this.#running = null;
-      const problem = outcome.ok ? null : outcome.error;
-      deliver({ type: "recovery-ended", eventId, problem });
+    if (source === undefined || target === undefined) {
+      return "the configuration of this node has other backends";
+    }
+    const onStage = async (stage: RecoveryStage): Promise<void> => {
+      await new Promise<void>((begin) => {
+        running.waiting = { stage, begin };
+        this.#options.deliver({ type: "recovery-stage", runId, stage });
+      });
     };
-    this.#running = { eventId, stop, right, ended: run() };
+    const { right, stop } = running;
+    const place = { source, target, from, isTakenUp };
+    const means = { log: this.#options.log, signal: stop.signal, right, onStage };
+    const outcome = await recoverServer({ ...settings, ...place, ...means });
+    return outcome.ok ? null : outcome.error;
+  }
+
+  permit(runId: number, stage: RecoveryStage): void {
+    const running = this.#running;
+    if (running?.runId !== runId || running.waiting?.stage !== stage) return;
+    running.waiting.begin();
+    running.waiting = null;
   }
 
   /** @param why goes into the history. */
-  stop(eventId: string, why: string): void {
-    if (this.#running?.eventId === eventId) this.#running.stop.abort(why);
+  stop(runId: number, why: string): void {
+    if (this.#running?.runId === runId) this.#running.stop.abort(why);
   }
 
-  mayRunUntil(untilMs: Ms): void {
-    this.#running?.right.extend(untilMs);
+  mayRunUntil(leadUntilMs: Ms): void {
+    this.#running?.right.extend(leadUntilMs + RECOVERY_GRACE_MS);
   }
 
   /** Resolves when nothing runs any more. */

@@ -17,6 +17,8 @@ export interface Recovery {
   /** Who asked for it. */
   readonly by: string;
   readonly stage: RecoveryStage;
+  /** 1, and one more each time that it was taken up because the node that ran it was lost. */
+  readonly attempt: number;
   readonly startedAt: number;
   /** When this stage began. */
   readonly stageAt: number;

@@ -284,6 +284,7 @@ export class Supervisor {
       }
       // Nobody asks for online recovery or a switchover here.
       case "recover":
+      case "permit-recovery":
       case "stop-recovery":
       case "prepare-switchover":
       case "watch":

@@ -54,9 +54,10 @@ export type ConductorEvent =
       readonly primaryId: number | null;
       readonly identity: ServerIdentity | null;
     }
-  | { readonly type: "recovery-stage"; readonly eventId: string; readonly stage: RecoveryStage }
+  /** It is about to begin this stage, and waits for leave. */
+  | { readonly type: "recovery-stage"; readonly runId: number; readonly stage: RecoveryStage }
   /** Also of one that was stopped; null = the server runs as a standby. */
-  | { readonly type: "recovery-ended"; readonly eventId: string; readonly problem: string | null }
+  | { readonly type: "recovery-ended"; readonly runId: number; readonly problem: string | null }
   /** Why the switchover that was to be prepared cannot be done now; null when it can. */
   | {
       readonly type: "switchover-prepared";
@@ -114,12 +115,18 @@ export type ConductorAction =
   /** Make that server anew from the primary; its stages and its end are told. */
   | {
       readonly type: "recover";
-      readonly eventId: string;
+      readonly runId: number;
       readonly backendId: number;
       readonly sourceId: number;
+      /** What comes before it was done by a node that is lost. */
+      readonly from: RecoveryStage;
+      /** What such a node has begun may still run on the primary: it is waited for. */
+      readonly isTakenUp: boolean;
     }
+  /** The stage that it waits to begin stands recorded. */
+  | { readonly type: "permit-recovery"; readonly runId: number; readonly stage: RecoveryStage }
   /** Its end is still told. */
-  | { readonly type: "stop-recovery"; readonly eventId: string; readonly why: string }
+  | { readonly type: "stop-recovery"; readonly runId: number; readonly why: string }
   /** Check everything once more, and do what makes the rest short; clients do not wait yet. */
   | {
       readonly type: "prepare-switchover";
@@ -158,6 +165,8 @@ export interface ConductorState {
   /** Wall clock minus monotonic clock, as of the last event that told it. */
   readonly wallOffsetMs: number;
   readonly leads: boolean;
+  /** When that changed last. */
+  readonly leadsSinceMs: Ms;
   /** Of the newest committed state; null before the first is known. */
   readonly index: number | null;
   readonly cluster: ClusterState | null;
@@ -225,6 +234,8 @@ export type Purpose =
   | "maintenance"
   | "quarantine"
   | "begin-recovery"
+  /** It was begun by a node that is lost. */
+  | "take-up-recovery"
   /** A stage or the end of it. */
   | "recovery"
   /** A switchover cannot be done: the history says so. */
@@ -316,6 +327,7 @@ export function newConductor(facts: {
     ...facts,
     wallOffsetMs: 0,
     leads: false,
+    leadsSinceMs: 0,
     index: null,
     cluster: null,
     isOwn: false,

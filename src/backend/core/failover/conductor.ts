@@ -12,8 +12,6 @@ import { assert, fail, unreachable, type Core, type Ms, type Step } from "../../
 import type { ClusterRequest } from "../../../wire/ipc/index.ts";
 import {
   isSameRequest,
-  liveIds,
-  mainId,
   plainEntry,
   REASON_MAX,
   VOTES_MAX,
@@ -21,7 +19,6 @@ import {
   withHistory,
   type ClusterState,
   type CommandRecord,
-  type Intent,
 } from "../status/index.ts";
 import { isSameSet } from "../synchronous/index.ts";
 import {
@@ -30,11 +27,11 @@ import {
   type ConductorAction,
   type ConductorEvent,
   type ConductorState,
-  type Proposal,
   type QueuedRequest,
 } from "./conductor-state.ts";
 import { choosingWakeAtMs, onCandidatesAnswered } from "./choosing.ts";
-import { advanceIntent, newTask, onTaskCommandFinished } from "./carry-out.ts";
+import { advanceIntent, onTaskCommandFinished } from "./carry-out.ts";
+import { onCommitted } from "./committed.ts";
 import { advanceFollow } from "./follow.ts";
 import { isHeldBack, proposeMaintenance } from "./maintenance.ts";
 import {
@@ -47,18 +44,14 @@ import {
 } from "./plan-switchover.ts";
 import { onDemoteFinished, onWatched, switchingWakeAtMs } from "./switchover.ts";
 import { planFailover, type IntentRequest } from "./plan-failover.ts";
-import {
-  forgetCommittedNews,
-  noteQuarantine,
-  proposeQuarantines,
-  quarantinesWakeAtMs,
-} from "./quarantines.ts";
+import { noteQuarantine, proposeQuarantines, quarantinesWakeAtMs } from "./quarantines.ts";
 import {
   advanceRecovery,
-  dropRecovery,
-  onRecoveryBegun,
+  endLapsedRecovery,
   onRecoveryEvent,
+  onRecoveryLeadership,
   proposeRecovery,
+  recoveryWakeAtMs,
 } from "./recovery.ts";
 import { recordOf } from "./run-command.ts";
 import {
@@ -67,7 +60,7 @@ import {
   onPrimaryFound,
   searchWakeAtMs,
 } from "./search-primary.ts";
-import { commandFailure, doneText, failedText, startingText } from "./wording.ts";
+import { commandFailure } from "./wording.ts";
 
 type Event<Type> = Extract<ConductorEvent, { readonly type: Type }>;
 
@@ -86,12 +79,13 @@ export const conductor: Core<ConductorState, ConductorEvent, ConductorAction> = 
   },
 
   wakeAtMs(state): Ms | null {
-    if (!state.leads || state.proposal !== null) return null;
+    if (!state.leads) return recoveryWakeAtMs(state);
+    if (state.proposal !== null) return null;
     const { retryAtMs } = state;
     const choosingAtMs = state.task === null ? null : choosingWakeAtMs(state.task);
     const lookAtMs = earliest(
       choosingAtMs ?? searchWakeAtMs(state) ?? switchingWakeAtMs(state),
-      quarantinesWakeAtMs(state),
+      earliest(quarantinesWakeAtMs(state), recoveryWakeAtMs(state)),
     );
     if (retryAtMs === null) return lookAtMs;
     return lookAtMs === null ? retryAtMs : Math.max(retryAtMs, lookAtMs);
@@ -136,7 +130,7 @@ function take(turn: Turn, event: ConductorEvent): void {
     case "configured":
       return turn.set({ settings: event.settings });
     case "tick":
-      return undefined;
+      return endLapsedRecovery(turn);
   }
   return unreachable(event);
 }
@@ -263,7 +257,9 @@ function isIntentRequest(request: ClusterRequest): request is IntentRequest {
 function onLeadership(turn: Turn, event: Event<"leadership">): void {
   turn.set({ wallOffsetMs: event.wallMs - turn.nowMs });
   if (event.leads === turn.state.leads) return;
-  turn.set({ leads: event.leads, isOwn: false, proposal: null, retryAtMs: null });
+  const leadsSinceMs = turn.nowMs;
+  turn.set({ leads: event.leads, leadsSinceMs, isOwn: false, proposal: null, retryAtMs: null });
+  onRecoveryLeadership(turn, event.leads);
   if (event.leads) return;
   // A command that runs on could meet the one that the next leader starts.
   for (const commandId of turn.state.runningIds) {
@@ -272,7 +268,6 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
   for (const { request } of turn.state.queue) {
     turn.log(`${describe(request)} is dropped: this node no longer leads the cluster`);
   }
-  dropRecovery(turn);
   turn.act({ type: "end-watch" });
   turn.set({
     queue: [],
@@ -339,92 +334,6 @@ function isStoppedOnPurpose({ state: { task } }: Turn, request: ClusterRequest):
 function describe(request: ClusterRequest): string {
   if (request.backendIds.length === 0) return `${request.kind} request`;
   return `${request.kind} request for node ${request.backendIds.join(", ")}`;
-}
-
-function onCommitted(turn: Turn, event: Event<"committed">): void {
-  const { index, proposal, task, leads } = turn.state;
-  if (index !== null && event.index <= index) return;
-  const isOwn = proposal !== null && event.state?.stamp === proposal.state.stamp;
-  turn.set({
-    index: event.index,
-    cluster: event.state,
-    isOwn: leads && isOwn,
-    proposal: null,
-    retryAtMs: null,
-  });
-  if (isOwn) onOwnCommitted(turn, proposal);
-  else if (task !== null && event.state?.intent?.eventId !== task.intent.eventId) {
-    const { run } = task;
-    if (run !== null) turn.act({ type: "stop-command", commandId: run.commandId, how: "kill" });
-    if (task.switching !== null) turn.act({ type: "end-watch" });
-    turn.set({ task: null, search: null });
-  }
-}
-
-function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void {
-  const { settings, task } = turn.state;
-  switch (purpose) {
-    case "intent": {
-      const { intent } = cluster;
-      assert(intent !== null, "an intent was proposed");
-      turn.set({ queue: turn.state.queue.slice(1), task: newTask(turn, intent, false) });
-      turn.note("committed");
-      for (const id of intent.backendIds) turn.log(startingText(settings, intent.kind, id));
-      if (mainId(cluster) === null) turn.log("failover: no valid backend node found");
-      return;
-    }
-    case "progress": {
-      const { intent } = cluster;
-      assert(task !== null && intent !== null, "an intent goes on");
-      const isNewEpoch = intent.epoch !== task.intent.epoch;
-      const index = isNewEpoch ? (turn.state.index ?? task.index) : task.index;
-      turn.set({ task: { ...task, intent, index, isRecorded: true, isNewEpoch: false } });
-      return;
-    }
-    case "finish":
-      assert(task !== null, "a task was finished");
-      turn.set({ task: null, search: null });
-      tellEnd(turn, cluster, task.intent);
-      return;
-    case "quarantine":
-      forgetCommittedNews(turn);
-      return;
-    case "refused":
-      turn.set({ queue: turn.state.queue.slice(1) });
-      return;
-    case "maintenance":
-      turn.set({ queue: turn.state.queue.slice(1), heldBack: new Map() });
-      return;
-    case "begin-recovery":
-      return onRecoveryBegun(turn, cluster);
-    case "follow":
-      turn.set({ follow: null });
-      return;
-    case "primary":
-      turn.set({ search: null });
-      return;
-    case "synchronous":
-    case "initial":
-    case "configured":
-    case "adopt":
-    case "recovery":
-      return;
-  }
-  unreachable(purpose);
-}
-
-function tellEnd(turn: Turn, cluster: ClusterState, { kind, backendIds }: Intent): void {
-  const { settings } = turn.state;
-  turn.log(`failover: set new primary node: ${cluster.primaryId ?? -1}`);
-  if (liveIds(cluster).length > 0) {
-    turn.log(`failover: set new main node: ${mainId(cluster) ?? -1}`);
-  }
-  const entry = cluster.history.at(-1);
-  for (const id of backendIds) {
-    if (entry?.outcome === "failed")
-      turn.log(failedText(settings, kind, id), "warning", entry.problem);
-    else turn.log(doneText(settings, kind, id));
-  }
 }
 
 function onCommandFinished(turn: Turn, event: Event<"command-finished">): void {

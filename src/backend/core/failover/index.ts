@@ -12,7 +12,7 @@ export type {
   ConductorState,
 } from "./conductor-state.ts";
 export { LineAllowance } from "./line-allowance.ts";
-export { planRecovery } from "./recovery.ts";
+export { planRecovery, RECOVERY_GRACE_MS } from "./recovery.ts";
 export { formatCommand, mayAskFor, type CommandFacts } from "./command-text.ts";
 export { switchoverNews } from "./switchover-news.ts";
 export { failoverSettings } from "./settings.ts";

@@ -3,11 +3,13 @@
  *
  *     granted ─> recorded ─> first stage ─> remote start ─> waiting for the server ─> history, attach
  *
- * It is recorded in the cluster's state, so there is one at a time. Only the leader that began it
- * carries it on: another one strikes it out, because what the first one started is gone or tells
- * nobody its end. Failovers go on beside it; one that replaces the primary ends it.
+ * It is recorded in the cluster's state, so there is one at a time, and each stage is recorded before
+ * it begins, so only a leader begins one. A copy takes minutes, a lapse of the lead mostly less
+ * than a second: what runs goes on through it for `RECOVERY_GRACE_MS`. Another leader waits for
+ * longer than that and takes the recovery up at the stage that is recorded: what the first one
+ * started tells nobody its end. Failovers go on beside it; one that replaces the primary ends it.
  */
-import { fail, succeed, type Result } from "../../../base/index.ts";
+import { assert, fail, succeed, type Ms, type Result } from "../../../base/index.ts";
 import type { ClusterRequest, Recovery, RecoveryStage } from "../../../wire/ipc/index.ts";
 import {
   BY_MAX,
@@ -18,17 +20,40 @@ import {
   withHistory,
   type ClusterState,
 } from "../status/index.ts";
-import { QUEUE_MAX, type ConductorEvent, type Turn } from "./conductor-state.ts";
+import {
+  QUEUE_MAX,
+  type ConductorEvent,
+  type ConductorState,
+  type Turn,
+} from "./conductor-state.ts";
 import type { FailoverSettings } from "./settings.ts";
 
-/** What this leader runs. */
+/** What this node runs. */
 export interface RecoveryRun {
+  /** That of the run, which a recovery has anew when it is taken up. */
+  readonly runId: number;
   readonly eventId: string;
+  readonly attempt: number;
+  /** That it is at, or waits to begin. */
   readonly stage: RecoveryStage;
+  /** Stands committed, so that it was begun. */
+  readonly permitted: RecoveryStage;
   readonly isStopping: boolean;
   /** Null while it runs; the problem is null when there was none. */
   readonly end: { readonly problem: string | null } | null;
+  /** This node does not lead any more: then it is stopped. */
+  readonly endAtMs: Ms | null;
 }
+
+/** What has begun may go on for so long without the right to lead; nothing new begins meanwhile. */
+export const RECOVERY_GRACE_MS: Ms = 5000;
+/**
+ * Whoever leads next takes nothing up before. It leads strictly after the lease of the one before
+ * has ended; the rest is for clocks that differ and for processes to be ended.
+ */
+const TAKE_UP_AFTER_MS: Ms = 6000;
+/** Leaders that are lost again and again may be lost because of it. */
+const ATTEMPTS_MAX = 3;
 
 /**
  * The primary that the server is copied from.
@@ -82,6 +107,7 @@ export function proposeRecovery(turn: Turn, cluster: ClusterState, request: Clus
       sourceId: planned.value,
       by,
       stage: "first stage",
+      attempt: 1,
       startedAt: at,
       stageAt: at,
     };
@@ -108,10 +134,27 @@ export function proposeRecovery(turn: Turn, cluster: ClusterState, request: Clus
 export function onRecoveryBegun(turn: Turn, { recovery }: ClusterState): void {
   turn.set({ queue: turn.state.queue.slice(1) });
   if (recovery === null || recovery.eventId === turn.state.recovery?.eventId) return;
-  const { eventId, backendId, sourceId, stage } = recovery;
-  turn.set({ recovery: { eventId, stage, isStopping: false, end: null } });
+  const { backendId, sourceId } = recovery;
   turn.log(`starting recovering node ${backendId}`, "log", `from the primary, node ${sourceId}`);
-  turn.act({ type: "recover", eventId, backendId, sourceId });
+  begin(turn, recovery);
+}
+
+function begin(turn: Turn, { eventId, attempt, backendId, sourceId, stage }: Recovery): void {
+  const runId = turn.takeId();
+  turn.set({
+    recovery: {
+      runId,
+      eventId,
+      attempt,
+      stage,
+      permitted: stage,
+      isStopping: false,
+      end: null,
+      endAtMs: null,
+    },
+  });
+  const isTakenUp = attempt > 1;
+  turn.act({ type: "recover", runId, backendId, sourceId, from: stage, isTakenUp });
 }
 
 /** What the one that runs tells; an earlier one has nothing to say any more. */
@@ -120,7 +163,7 @@ export function onRecoveryEvent(
   event: Extract<ConductorEvent, { readonly type: "recovery-stage" | "recovery-ended" }>,
 ): void {
   const run = turn.state.recovery;
-  if (run === null || run.eventId !== event.eventId) return;
+  if (run === null || run.runId !== event.runId) return;
   if (event.type === "recovery-stage") turn.set({ recovery: { ...run, stage: event.stage } });
   else turn.set({ recovery: { ...run, end: { problem: event.problem } } });
 }
@@ -130,31 +173,112 @@ export function advanceRecovery(turn: Turn, cluster: ClusterState): boolean {
   const { recovery } = cluster;
   if (recovery === null) return false;
   const run = turn.state.recovery;
-  if (run === null || run.eventId !== recovery.eventId) {
-    return end(turn, cluster, recovery, "the leader that ran it was lost");
-  }
+  if (run === null || !isOf(run, recovery)) return advanceLost(turn, cluster, recovery);
   if (run.end !== null) return end(turn, cluster, recovery, run.end.problem);
   if (cluster.primaryId !== recovery.sourceId && !run.isStopping) {
     const why = `node ${recovery.sourceId} is no longer the primary`;
     turn.set({ recovery: { ...run, isStopping: true } });
-    turn.act({ type: "stop-recovery", eventId: run.eventId, why });
+    turn.act({ type: "stop-recovery", runId: run.runId, why });
     return true;
   }
-  if (run.stage === recovery.stage) return false;
-  const stageAt = turn.wallMs;
+  if (run.stage === run.permitted) return false;
+  if (run.stage === recovery.stage && turn.state.isOwn) {
+    turn.set({ recovery: { ...run, permitted: run.stage } });
+    turn.act({ type: "permit-recovery", runId: run.runId, stage: run.stage });
+    return true;
+  }
+  // After a lapse once more: that it is still ours shows when a state of our own is committed.
+  const stageAt = run.stage === recovery.stage ? recovery.stageAt : turn.wallMs;
   const step = { ...recovery, stage: run.stage, stageAt };
   turn.propose("recovery", { ...cluster, recovery: step });
   return true;
 }
 
-/** Another leader may begin another: ours must not go on. */
-export function dropRecovery(turn: Turn): void {
+/** Nobody carries it on. Whoever did may have had a moment left, which has to pass first. */
+function advanceLost(turn: Turn, cluster: ClusterState, recovery: Recovery): boolean {
+  const { backendId, attempt, sourceId, stage } = recovery;
+  if (cluster.primaryId !== sourceId) {
+    return end(turn, cluster, recovery, `node ${sourceId} is no longer the primary`);
+  }
+  if (attempt >= ATTEMPTS_MAX) {
+    const problem = `the leader that ran it was lost, ${attempt} times`;
+    return end(turn, cluster, recovery, problem);
+  }
+  if (turn.nowMs < takeUpAtMs(turn.state)) return false;
+  turn.log(`taking up the recovery of node ${backendId}`, "log", `at its ${stage}`);
+  turn.propose("take-up-recovery", {
+    ...cluster,
+    recovery: { ...recovery, attempt: attempt + 1, stageAt: turn.wallMs },
+  });
+  return true;
+}
+
+/** Of a recovery that nobody carries on, or that may not be carried on much longer. */
+export function recoveryWakeAtMs(state: ConductorState): Ms | null {
+  const { leads, cluster, recovery: run } = state;
+  if (!leads) return run?.endAtMs ?? null;
+  const recovery = cluster?.recovery ?? null;
+  if (recovery === null || (run !== null && isOf(run, recovery))) return null;
+  return takeUpAtMs(state);
+}
+
+function takeUpAtMs({ leadsSinceMs }: ConductorState): Ms {
+  return leadsSinceMs + TAKE_UP_AFTER_MS;
+}
+
+function isOf(run: RecoveryRun, { eventId, attempt }: Recovery): boolean {
+  return run.eventId === eventId && run.attempt === attempt;
+}
+
+/** A recovery outlives a short lapse: nobody else takes it up within it. */
+export function onRecoveryLeadership(turn: Turn, leads: boolean): void {
   const run = turn.state.recovery;
   if (run === null) return;
+  const endAtMs = leads ? null : turn.nowMs + RECOVERY_GRACE_MS;
+  turn.set({ recovery: { ...run, endAtMs } });
+}
+
+/** The lapse was no short one: another leader may take it up, so ours must not go on. */
+export function endLapsedRecovery(turn: Turn): void {
+  const run = turn.state.recovery;
+  const endAtMs = run?.endAtMs ?? null;
+  if (endAtMs !== null && turn.nowMs >= endAtMs)
+    drop(turn, "this node no longer leads the cluster");
+}
+
+/** Of whatever node's proposal: ours must not go on when it is over, or another's. */
+export function onRecoveryCommitted(turn: Turn, cluster: ClusterState | null): void {
+  const run = turn.state.recovery;
+  const recovery = cluster?.recovery ?? null;
+  if (run === null || (recovery !== null && isOf(run, recovery))) return;
+  drop(turn, "another leader has ended it");
+}
+
+/** Ours to carry on now. */
+export function onRecoveryTakenUp(turn: Turn, { recovery }: ClusterState): void {
+  assert(recovery !== null, "a recovery was taken up");
+  begin(turn, recovery);
+}
+
+/** What was told of the end stands committed by us. */
+export function onRecoveryProposed(turn: Turn, { recovery, history }: ClusterState): void {
+  const entry = history.at(-1);
+  if (recovery !== null || entry === undefined) return;
+  const [backendId = -1] = entry.backendIds;
+  if (entry.outcome === "done") {
+    turn.log(`recovery done for node ${backendId}`);
+    askToAttach(turn, backendId, entry.by);
+  } else {
+    turn.log(`recovery of node ${backendId} failed`, "warning", entry.problem);
+  }
+}
+
+function drop(turn: Turn, why: string): void {
+  const run = turn.state.recovery;
   turn.set({ recovery: null });
-  if (run.end !== null) return;
-  const why = "this node no longer leads the cluster";
-  turn.act({ type: "stop-recovery", eventId: run.eventId, why });
+  if (run !== null && run.end === null) {
+    turn.act({ type: "stop-recovery", runId: run.runId, why });
+  }
 }
 
 function end(
@@ -177,13 +301,6 @@ function end(
     outcome: problem === null ? "done" : "failed",
     problem: (problem ?? "").slice(0, PROBLEM_MAX),
   });
-  if (problem === null) {
-    turn.log(`recovery done for node ${backendId}`);
-    askToAttach(turn, backendId, by);
-  } else {
-    turn.log(`recovery of node ${backendId} failed`, "warning", problem);
-  }
-  turn.set({ recovery: null });
   turn.propose("recovery", withHistory({ ...cluster, epoch, recovery: null }, entry));
   return true;
 }

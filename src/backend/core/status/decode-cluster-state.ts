@@ -180,6 +180,7 @@ function decodeRecovery(value: unknown): Recovery {
     sourceId: fields.id("sourceId"),
     by: fields.text("by", BY_MAX),
     stage: fields.oneOf("stage", RECOVERY_STAGES),
+    attempt: fields.integer("attempt"),
     startedAt: fields.number("startedAt"),
     stageAt: fields.number("stageAt"),
   };

@@ -155,14 +155,14 @@ export class ClusterStory {
 
   recoveryTells(stage: RecoveryStage): this {
     this.lines.push(`> recovery: ${stage}`);
-    const eventId = this.state.recovery?.eventId ?? "none";
-    return this.deliver({ type: "recovery-stage", eventId, stage });
+    const runId = this.state.recovery?.runId ?? 0;
+    return this.deliver({ type: "recovery-stage", runId, stage });
   }
 
   recoveryEnds(problem: string | null): this {
     this.lines.push(`> recovery ends: ${problem ?? "all well"}`);
-    const eventId = this.state.recovery?.eventId ?? "none";
-    return this.deliver({ type: "recovery-ended", eventId, problem });
+    const runId = this.state.recovery?.runId ?? 0;
+    return this.deliver({ type: "recovery-ended", runId, problem });
   }
 
   /** Asked of node 1 by a person. */
@@ -239,10 +239,16 @@ export class ClusterStory {
         this.lines.push(`${action.how === "kill" ? "kill" : "stop"} #${action.commandId}`);
         return;
       case "recover":
-        this.lines.push(`recover node ${action.backendId} from node ${action.sourceId}`);
+        this.lines.push(
+          `recover #${action.runId} node ${action.backendId} from node ${action.sourceId}: ` +
+            `${action.from}${action.isTakenUp ? ", taken up" : ""}`,
+        );
+        return;
+      case "permit-recovery":
+        this.lines.push(`permit #${action.runId}: ${action.stage}`);
         return;
       case "stop-recovery":
-        this.lines.push(`stop ${action.eventId}: ${action.why}`);
+        this.lines.push(`stop recovery #${action.runId}: ${action.why}`);
         return;
       case "search-primary":
         this.search = action;
