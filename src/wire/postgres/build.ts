@@ -137,15 +137,21 @@ export function buildParse(name: string, text: string): Buffer {
 
 /**
  * A statement by the extended protocol, with its Sync. It has a name, and its portal as well, so that
- * what is prepared or bound without a name stays as it is; a simple Query would drop that.
+ * what is prepared or bound without a name stays as it is; a simple Query would drop that. Both names
+ * are free again behind it; and before it, as an earlier one may have failed half-way.
  */
 export function buildNamedRun(name: string, text: string): Buffer {
+  const close = [
+    buildMessage(FRONTEND.close, Buffer.from(`P${name}\0`)),
+    buildCloseStatement(name),
+  ];
   const bind = Buffer.from(`${name}\0${name}\0\0\0\0\0\0\0`);
   return Buffer.concat([
-    buildCloseStatement(name),
+    ...close,
     buildParse(name, text),
     buildMessage(FRONTEND.bind, bind),
     buildMessage(FRONTEND.execute, Buffer.from(`${name}\0\0\0\0\0`)),
+    ...close,
     SYNC,
   ]);
 }

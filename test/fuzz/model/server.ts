@@ -8,11 +8,20 @@
  */
 import { assert } from "../../../src/base/index.ts";
 import { say } from "../../support/raw-client.ts";
+import { answerTo, isQuestion } from "./questions.ts";
 import { behaviourOf, type Behaviour, type Effect } from "./statements.ts";
+
+interface Statement {
+  readonly text: string;
+  /** As they were when it was prepared; of EXECUTE, those of what its name meant then. */
+  readonly columns: string | null;
+  readonly isFromSql: boolean;
+}
 
 interface Portal {
   readonly text: string;
   readonly behaviour: Behaviour | null;
+  readonly columns: string | null;
   position: number;
   isDone: boolean;
 }
@@ -27,6 +36,8 @@ class ModelError extends Error {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** EXECUTEs that name each other in a circle: PostgreSQL 15 crashes when it describes one. */
+const ROUNDS = 1000;
 
 export class ModelServer {
   /** Set when something came that no server could have been sent. */
@@ -34,7 +45,7 @@ export class ModelServer {
   #input: Buffer = NOTHING;
   #replies: Buffer[] = [];
   #sent: Buffer[] = [];
-  readonly #statements = new Map<string, string>();
+  readonly #statements = new Map<string, Statement>();
   readonly #portals = new Map<string, Portal>();
   #status: "I" | "T" | "E" = "I";
   #skips = false;
@@ -141,7 +152,7 @@ export class ModelServer {
       }
       const rows = this.#rowsOf(behaviour, text);
       if (rows !== null) {
-        this.#reply("T", text);
+        this.#reply("T", this.#columnsOf(text) ?? "");
         for (const row of rows) this.#reply("D", row);
       }
       this.#complete(behaviour, rows?.length ?? 0);
@@ -159,32 +170,55 @@ export class ModelServer {
     if (behaviour !== null) this.#refuseIfFailed(behaviour);
     if (behaviour?.fails?.at === "parse") throw new ModelError(behaviour.fails.sqlstate);
     if (name !== "" && this.#statements.has(name)) throw new ModelError("42P05");
-    this.#statements.set(name, text);
+    this.#statements.set(name, { text, columns: this.#columnsOf(text), isFromSql: false });
     this.#reply("1");
   }
 
   #bind(portal: string, name: string): void {
-    const text = this.#statements.get(name);
-    if (text === undefined) throw new ModelError("26000");
+    const statement = this.#statements.get(name);
+    if (statement === undefined) throw new ModelError("26000");
+    const { text } = statement;
     const behaviour = text === "" ? null : behaviourOf(text);
     // Also one without text, although it may be parsed.
     if (this.#status === "E" && behaviour?.endsTransaction !== true) throw new ModelError("25P02");
     if (portal !== "" && this.#portals.has(portal)) throw new ModelError("42P03");
     if (behaviour?.fails?.at === "bind") throw new ModelError(behaviour.fails.sqlstate);
-    this.#portals.set(portal, { text, behaviour, position: 0, isDone: false });
+    const columns = this.#columnsOf(text);
+    this.#portals.set(portal, { text, behaviour, columns, position: 0, isDone: false });
     this.#reply("2");
   }
 
   #describe(kind: string, name: string): void {
-    const portal = this.#portals.get(name);
-    const text = kind === "S" ? this.#statements.get(name) : portal?.text;
-    if (text === undefined) throw new ModelError(kind === "S" ? "26000" : "34000");
-    const rows = text === "" ? null : this.#rowsOf(behaviourOf(text), text, false);
-    if (this.#status === "E" && rows !== null) throw new ModelError("25P02");
+    const described = kind === "S" ? this.#statements.get(name) : this.#portals.get(name);
+    if (described === undefined) throw new ModelError(kind === "S" ? "26000" : "34000");
+    const { text, columns } = described;
+    if (this.#status === "E" && columns !== null) throw new ModelError("25P02");
     // That of an EXECUTE tells nothing: one without text may stand in for it.
-    const isExecute = text !== "" && behaviourOf(text).effect?.kind === "execute";
-    if (kind === "S") this.#reply("t", isExecute ? "" : text);
-    this.#reply(rows === null ? "n" : "T", rows === null ? "" : text);
+    if (kind === "S") this.#reply("t", executedBy(text) === null ? text : "");
+    if (columns !== null) this.#findTargets(described);
+    this.#reply(columns === null ? "n" : "T", columns ?? "");
+  }
+
+  /** Source: UtilityReturnsTuples of PostgreSQL 15; what an EXECUTE names need not be there. */
+  #columnsOf(text: string): string | null {
+    const executed = executedBy(text);
+    if (executed !== null) return this.#statements.get(executed)?.columns ?? null;
+    return text !== "" && behaviourOf(text).rows !== null ? text : null;
+  }
+
+  /** Where columns come from is looked up once more. Source: FetchStatementTargetList. */
+  #findTargets(described: Pick<Statement, "text" | "columns">): void {
+    let statement: typeof described | undefined = described;
+    for (let depth = 0; statement.columns !== null; depth += 1) {
+      const executed = executedBy(statement.text);
+      if (executed === null) return;
+      statement = this.#statements.get(executed);
+      if (statement === undefined) throw new ModelError("26000");
+      if (depth === ROUNDS) {
+        this.isDead = true;
+        return;
+      }
+    }
   }
 
   #execute(name: string, rowsMax: number): void {
@@ -197,9 +231,11 @@ export class ModelServer {
     }
     this.#refuseIfFailed(behaviour);
     const rows = this.#rowsOf(behaviour, text);
-    if (rows !== null) return this.#fetch(portal, rows, rowsMax);
+    if (rows !== null && portal.columns !== null) return this.#fetch(portal, rows, rowsMax);
     if (portal.isDone) throw new ModelError("55000");
     portal.isDone = true;
+    // What the EXECUTE names had no columns when it was bound: then nobody gets its rows.
+    if (rows !== null) return this.#replyTag(`SELECT ${rows.length}`);
     if (behaviour.fails !== null) throw new ModelError(behaviour.fails.sqlstate);
     if (behaviour.effect?.kind === "copy-in") return this.#beginCopy({ isQuery: false, rest: [] });
     this.#complete(behaviour, 0);
@@ -297,7 +333,11 @@ export class ModelServer {
         return null;
       case "prepare":
         if (this.#statements.has(effect.name)) throw new ModelError("42P05");
-        this.#statements.set(effect.name, effect.text);
+        this.#statements.set(effect.name, {
+          text: effect.text,
+          columns: effect.text,
+          isFromSql: true,
+        });
         return null;
       case "deallocate":
         if (effect.name === null) this.#forgetNamed();
@@ -324,20 +364,25 @@ export class ModelServer {
     for (const name of this.#statements.keys()) if (name !== "") this.#statements.delete(name);
   }
 
-  /** @param isExecuted and not described: what EXECUTE names must exist. */
-  #rowsOf(behaviour: Behaviour, text: string, isExecuted = true): readonly string[] | null {
+  /** What it gives when it is executed now. */
+  #rowsOf(behaviour: Behaviour, text: string): readonly string[] | null {
+    if (isQuestion(text)) return answerTo(text, this.#preparedBySql());
     if (behaviour.rows !== null) {
       return Array.from({ length: behaviour.rows }, (_, row) => `${text} ${row}`);
     }
     if (behaviour.effect?.kind !== "execute") return null;
     const named = this.#statements.get(behaviour.effect.name);
-    if (named === undefined && isExecuted) throw new ModelError("26000");
-    if (named === undefined || named === "") return null;
-    const inner = behaviourOf(named);
+    if (named === undefined) throw new ModelError("26000");
+    if (named.text === "") return null;
+    const inner = behaviourOf(named.text);
     if (inner.fails !== null) throw new ModelError(inner.fails.sqlstate);
-    if (inner.rows !== null) return this.#rowsOf(inner, named);
-    // EXECUTE of a command does it; which is not what this model is for. Described it has no columns.
-    return isExecuted || inner.effect?.kind === "execute" ? ["executed"] : null;
+    // EXECUTE of a command does it; which is not what this model is for.
+    return inner.rows === null ? ["executed"] : this.#rowsOf(inner, named.text);
+  }
+
+  #preparedBySql(): Map<string, string> {
+    const own = [...this.#statements].filter(([, { isFromSql }]) => isFromSql);
+    return new Map(own.map(([name, { text }]) => [name, text]));
   }
 
   #isSyntaxError(text: string): boolean {
@@ -374,6 +419,12 @@ export class ModelServer {
   #flush(): void {
     if (this.#replies.length > 0) this.#sent.push(...this.#replies.splice(0));
   }
+}
+
+/** What an EXECUTE names; null of any other statement. */
+function executedBy(text: string): string | null {
+  const effect = text === "" ? null : behaviourOf(text).effect;
+  return effect?.kind === "execute" ? effect.name : null;
 }
 
 /** The zero-terminated string with this many others before it. */

@@ -1,4 +1,5 @@
 /** The statements that the model of a server understands; anything else is a syntax error. */
+import { isQuestion } from "./questions.ts";
 
 export interface Behaviour {
   /** Rows that a query returns; null for a command. */
@@ -53,6 +54,7 @@ const SYNTAX_ERROR = failing("parse", "42601");
 export function behaviourOf(text: string): Behaviour {
   const known = TABLE[text];
   if (known !== undefined) return known;
+  if (isQuestion(text)) return { ...PLAIN, rows: 0, tag: "SELECT 0" };
   const prepare = /^prepare (\w+) as (select 1|select a from t)$/.exec(text);
   if (prepare !== null) {
     return command("PREPARE", { kind: "prepare", name: prepare[1] ?? "", text: prepare[2] ?? "" });

@@ -269,19 +269,22 @@ export class BackendLink implements FrameSink {
     this.parameters = this.#sets.with(this.parameters, name, value);
   }
 
-  /**
-   * A simple query each; `done` is called when the last ReadyForQuery is here.
-   *
-   * @param sparesUnnamed by the extended protocol, single statements, so that the unnamed statement stays.
-   */
-  ask(queries: readonly string[], done: (reply: HiddenReply) => void, sparesUnnamed = false): void {
-    this.#questions.push(new Question(queries.length, done));
-    for (let i = 0; i < queries.length; i += 1) this.note(SENT.ask, HIDDEN);
-    if (sparesUnnamed) {
-      return this.send(Buffer.concat(queries.map((text) => buildNamedRun(ASKED, text))));
-    }
+  /** A simple query each; `done` is called when the last ReadyForQuery is here. */
+  ask(queries: readonly string[], done: (reply: HiddenReply) => void): void {
+    this.#noteAsked(queries.length, done);
     this.send(Buffer.concat(queries.map(buildQuery)));
     this.mayHaveUnnamed = false;
+  }
+
+  /** Single statements by the extended protocol: the unnamed statement stays. */
+  askApart(statements: readonly string[], done: (reply: HiddenReply) => void): void {
+    this.#noteAsked(statements.length, done);
+    this.send(Buffer.concat(statements.map((text) => buildNamedRun(ASKED, text))));
+  }
+
+  #noteAsked(count: number, done: (reply: HiddenReply) => void): void {
+    this.#questions.push(new Question(count, done));
+    for (let i = 0; i < count; i += 1) this.note(SENT.ask, HIDDEN);
   }
 
   /** What was held back of replies; their rest will not come. */

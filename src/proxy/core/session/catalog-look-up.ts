@@ -54,12 +54,11 @@ export class CatalogLookUp {
   ask(link: BackendLink, { names, asksLevel }: OpenQuestion): void {
     const drops = this.#catalog?.drops ?? 0;
     const isInside = link.status !== READY.idle;
-    this.#talk.statements.unnamedLost(link.bit);
     const pieces = [catalogQuery(names), asksLevel ? LEVELS_QUERY : ""].filter(
       (each) => each !== "",
     );
     const query = pieces.join(" UNION ALL ");
-    link.ask(isInside ? [GUARD, query, UNGUARD] : [query], (reply) => {
+    this.#talk.ask(link, isInside ? [GUARD, query, UNGUARD] : [query], (reply) => {
       if (reply.error === LINK_LOST) return this.over();
       if (reply.error === null && !reply.isCut) {
         this.#failures = 0;
@@ -81,6 +80,6 @@ export class CatalogLookUp {
   #failed(link: BackendLink, inside: HiddenReply | null): void {
     this.#failures += 1;
     if (inside === null || inside.error === null) return this.over();
-    link.ask([GO_BACK, UNGUARD], () => this.over());
+    this.#talk.ask(link, [GO_BACK, UNGUARD], () => this.over());
   }
 }

@@ -1,6 +1,6 @@
 import { assert, type Failure } from "../../../base/index.ts";
 import { FLUSH, READY } from "../../../wire/postgres/index.ts";
-import type { BackendLink } from "./backend-link.ts";
+import type { BackendLink, HiddenReply } from "./backend-link.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
@@ -162,8 +162,23 @@ export class Conversation {
     this.status = READY.failed;
     const { primary } = this;
     if (primary === null) return;
-    this.statements.unnamedLost(primary.bit);
-    primary.ask([`SELECT 1 / 0 AS ${why}`], () => undefined);
+    this.ask(primary, [`SELECT 1 / 0 AS ${why}`], () => undefined);
+  }
+
+  /**
+   * Single statements that the client does not see. A simple query takes the client's unnamed statement
+   * along, which is prepared once more when it is needed; but not one that could not be told then
+   * that it means what it did.
+   */
+  ask(link: BackendLink, statements: readonly string[], done: (reply: HiddenReply) => void): void {
+    const unnamed = this.statements.get("");
+    const isSpared =
+      unnamed !== undefined &&
+      unnamed.columnsFrom !== "text" &&
+      (unnamed.backends & link.bit) !== 0;
+    if (isSpared) return link.askApart(statements, done);
+    this.statements.unnamedLost(link.bit);
+    link.ask(statements, done);
   }
 
   /**

@@ -198,8 +198,7 @@ export class LinkClaims {
     const links = talk.isSharing ? this.#share(primaryId) : this.#claimOwn(talk.primary);
     if (links === "wait" || links === "failed") return links;
     const link = links[0] as BackendLink;
-    talk.statements.unnamedLost(link.bit);
-    link.ask(["BEGIN", `SELECT 1 / 0 AS the_server_of_this_transaction_was_lost`], () => {
+    talk.ask(link, ["BEGIN", `SELECT 1 / 0 AS the_server_of_this_transaction_was_lost`], () => {
       if (link.status === READY.failed) talk.cut = null;
       talk.goOn("carried");
     });

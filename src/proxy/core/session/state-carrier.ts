@@ -307,20 +307,16 @@ export class StateCarrier {
     this.#names = [];
     this.#custom = [];
     this.#isProbing = true;
-    const { statements } = this.#talk;
-    // Prepared once more, it could not be told that it means what it did.
-    const sparesUnnamed = (statements.get("")?.columnsFrom ?? "text") !== "text";
-    if (!sparesUnnamed) statements.unnamedLost(link.bit);
-    const found = (reply: HiddenReply): void => this.#found(link, suspicion, before, reply);
-    link.ask([probeQuery(suspicion, before)], found, sparesUnnamed);
+    this.#talk.ask(link, [probeQuery(suspicion, before)], (reply) =>
+      this.#found(link, suspicion, before, reply),
+    );
   }
 
   /** Which functions leave something in this database is not known yet. */
   #askOfCalls(link: BackendLink): void {
     const { drops } = this.#calls;
     this.#isProbing = true;
-    this.#talk.statements.unnamedLost(link.bit);
-    link.ask([LEAVING_QUERY], ({ rows, error, isCut }) => {
+    this.#talk.ask(link, [LEAVING_QUERY], ({ rows, error, isCut }) => {
       this.#isProbing = false;
       if (error === LINK_LOST) return;
       if (!this.#calls.learn(error !== null || isCut ? null : rows, drops)) return;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Catalog } from "../../../../../src/proxy/core/routing/index.ts";
 import { mayHaveColumns } from "../../../../../src/proxy/core/session/prepared-columns.ts";
 import { say } from "../../../../support/raw-client.ts";
 import { says, World } from "./world.ts";
@@ -70,9 +71,23 @@ test("an EXECUTE without a name is still there when we have asked the server som
   world.story();
   world.client(say.parse("l", "listen c"), say.bind("", "l"), say.execute(), say.sync());
   world.backend(0, says.parsed, says.columns(), ...RAN);
-  expect(world.story()).toMatch(/C P\(pgquorum\/ask\) B\(pgquorum\/ask\) E S$/);
-  world.backend(0, says.closed, says.parsed, says.bound, found, says.done, says.ready());
+  expect(world.story()).toMatch(/>0 C C P\(pgquorum\/ask\) B\(pgquorum\/ask\) E C C S$/);
+  world.backend(0, says.closed, says.closed, says.parsed, says.bound, found, says.done);
+  world.backend(0, says.closed, says.closed, says.ready());
   expect(world.session.reasonsToKeep).toEqual(["LISTEN"]);
+  world.client(say.describe("S", ""), say.sync());
+  expect(world.story()).toBe(">0 D S");
+});
+
+test("an EXECUTE without a name is still there when we have asked what functions leave", () => {
+  const world = new World({ backends: [0], catalog: new Catalog({ namesMax: 10, lifeMs: 0 }) });
+  world.client(say.parse("", "execute s"), say.sync()).backend(0, says.parsed, says.ready());
+  world.story();
+  world.client(say.parse("f", "insert into t values (f())"), say.bind("", "f"), say.execute());
+  world.client(say.sync()).backend(0, says.parsed, ...RAN);
+  expect(world.story()).toMatch(/>0 C C P\(pgquorum\/ask\) B\(pgquorum\/ask\) E C C S$/);
+  world.backend(0, says.closed, says.closed, says.parsed, says.bound, says.done);
+  world.backend(0, says.closed, says.closed, says.ready());
   world.client(say.describe("S", ""), say.sync());
   expect(world.story()).toBe(">0 D S");
 });
