@@ -480,7 +480,10 @@ export class LinkClaims {
     }
     this.#talk.active = first;
     if (first.pending.isAskedOnly) first.mayHaveDone = 0;
-    first.isAside = this.#talk.status === READY.inTransaction && first.status === READY.idle;
+    const { primary, status } = this.#talk;
+    // A standby that says ReadyForQuery out of turn opens no transaction for the primary.
+    const isElsewhere = status === READY.inTransaction && first.status === READY.idle;
+    first.isAside = isElsewhere && first !== primary;
     return links;
   }
 
