@@ -81,8 +81,7 @@ for ((i = 0; i < 100; i++)); do
   sleep 0.1
 done
 wait_for_remainder
-cd "$data"
-"$bin/pg_ctl" -D "$data" -w -t 60 -l "$log" start >/dev/null
+start_server "$log"
 '
 
 case $action in

@@ -97,16 +97,20 @@ if is_running; then
   "$bin/pg_ctl" -D "$data" -w -t 30 -m fast stop >/dev/null || "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null
 fi
 wait_for_remainder
-"$bin/pg_rewind" -D "$data" --source-server="$source" >&2
+file=$(config_file)
+options=()
+if [[ -n $file ]] && ((version >= 15)); then options=("--config-file=$file"); fi
+"$bin/pg_rewind" -D "$data" --source-server="$source" "${options[@]}" >&2
 '
 # Replaces the data by a copy of the new primary. The old data go only when the copy is complete.
 # shellcheck disable=SC2016
 clone='
-conninfo=$1 slot=$2 log=$3
+conninfo=$1 slot=$2 log=$3 more=$4
 if is_running; then "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null; fi
 wait_for_remainder
+config_file >/dev/null
 rm -rf "$data.new"
-"$bin/pg_basebackup" -D "$data.new" -d "$conninfo" -X stream --checkpoint=fast >&2
+"$bin/pg_basebackup" -D "$data.new" -d "$conninfo $more" -X stream --checkpoint=fast >&2
 rm -rf "$data.old"
 mv "$data" "$data.old"
 mv "$data.new" "$data"
@@ -119,8 +123,7 @@ start='
   echo "primary_slot_name = $(printf "\x27%s\x27" "$slot")"
 } >>"$data/postgresql.auto.conf"
 touch "$data/standby.signal"
-cd "$data"
-"$bin/pg_ctl" -D "$data" -w -t 60 -l "$log" start >/dev/null
+start_server "$log"
 '
 # shellcheck disable=SC2016
 wait_for_stream='
@@ -139,9 +142,11 @@ streams() {
 repoint() { on_server "$node_host" "$node_data" "$repoint" "$conninfo" "$slot" "$history" && streams; }
 rewind() {
   on_server "$node_host" "$node_data" "$rewind$start" "$conninfo" "$slot" "$log" \
-    "host=$primary_host port=$primary_port user=$superuser dbname=postgres" && streams
+    "host=$primary_host port=$primary_port user=$superuser dbname=postgres $COPY_OPTIONS" && streams
 }
-clone() { on_server "$node_host" "$node_data" "$clone$start" "$conninfo" "$slot" "$log" && streams; }
+clone() {
+  on_server "$node_host" "$node_data" "$clone$start" "$conninfo" "$slot" "$log" "$COPY_OPTIONS" && streams
+}
 
 if [[ $state == standby ]] && repoint; then
   how=pointed

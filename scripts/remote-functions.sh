@@ -6,10 +6,18 @@
 #   PGQUORUM_SSH               the ssh program (ssh)
 #   PGQUORUM_SSH_CONFIG        a configuration file for it (its own default)
 #   PGQUORUM_SSH_KEEP          seconds for which connections that were kept stay open; 0 = none (300)
+#   PGQUORUM_SSH_KEPT          the directory of their sockets, of its user alone (/tmp/pgquorum-ssh-UID)
+#   PGQUORUM_SSH_TIMEOUT       seconds that a host may take to let us in (3)
 #   PGQUORUM_SSH_USER          the owner of the PostgreSQL servers (postgres)
 #   PGQUORUM_POSTGRES_BIN      the directory of PostgreSQL's programs (found by the data directory)
+#   PGQUORUM_POSTGRES_LOG      where a server that is started writes, seen from its data directory
+#                              (startup.log)
 #   PGQUORUM_SUPERUSER         PostgreSQL's superuser (postgres)
 #   PGQUORUM_REPLICATION_USER  the account that standbys stream with (replicator)
+
+# For a program that copies from a primary: it ends within half a minute when the host is lost.
+# shellcheck disable=SC2034
+COPY_OPTIONS="connect_timeout=10 keepalives_idle=10 keepalives_interval=5 keepalives_count=3"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
@@ -102,6 +110,7 @@ SERVER_PRELUDE='set -euo pipefail
 cd /
 data=$1 bin=$2 user=$3
 shift 3
+while [[ $data == */ ]]; do data=${data%/}; done
 [[ -r $data/PG_VERSION ]] || { echo "no PostgreSQL data in $data" >&2; exit 3; }
 version=$(<"$data/PG_VERSION")
 if [[ -z $bin || ! -x $bin/pg_ctl ]]; then
@@ -122,6 +131,28 @@ wait_for_remainder() {
   local pid i
   pid=$(server_pid) || return 0
   for ((i = 0; i < 50; i++)); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
+}
+# Where the server has its postgresql.conf, if not in its data directory: Debian keeps it in /etc.
+config_file() {
+  local file
+  [[ ! -e $data/postgresql.conf ]] || return 0
+  for file in /etc/postgresql/"$version"/*/postgresql.conf; do
+    if grep -qsE "^[[:blank:]]*data_directory[[:blank:]=]" "$file" &&
+      [[ $("$bin/postgres" -C data_directory -c config_file="$file" 2>/dev/null) -ef $data ]]; then
+      printf %s "$file"
+      return
+    fi
+  done
+  echo "there is no postgresql.conf in $data, and none for it in /etc/postgresql/$version" >&2
+  return 3
+}
+start_server() { # LOG
+  local file options=()
+  file=$(config_file) || return
+  [[ -z $file ]] || options=(-o "-c config_file=$(printf %q "$file")")
+  cd "$data"
+  # By the environment, because pg_ctl would hand a -D to a shell as it is.
+  PGDATA=$data "$bin/pg_ctl" -w -t 60 -l "$1" "${options[@]}" start >/dev/null
 }
 query() {
   local port directory

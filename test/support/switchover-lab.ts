@@ -14,15 +14,20 @@ export async function startScriptedPostgres(standbys: number): Promise<PostgresC
   return postgres;
 }
 
+/** A program that the scripts take for ssh; the path of it. */
+export function sshStandIn(postgres: PostgresCluster): string {
+  const ssh = join(postgres.directory, "ssh");
+  const asOwner = process.getuid?.() === 0 ? "runuser -u postgres -- " : "";
+  writeFileSync(ssh, `#!/bin/bash\nexec ${asOwner}bash -c "\${!#}"\n`);
+  chmodSync(ssh, 0o755);
+  return ssh;
+}
+
 /** Lines of pgpool.conf by which the ready scripts act on these servers. */
 export function scriptedConfig(
   postgres: PostgresCluster,
   place: NodePlace | null = null,
 ): readonly string[] {
-  const ssh = join(postgres.directory, "ssh");
-  const asOwner = process.getuid?.() === 0 ? "runuser -u postgres -- " : "";
-  writeFileSync(ssh, `#!/bin/bash\nexec ${asOwner}bash -c "\${!#}"\n`);
-  chmodSync(ssh, 0o755);
   const attach =
     place === null
       ? ["PGQUORUM_ATTACH=off"]
@@ -33,7 +38,7 @@ export function scriptedConfig(
         ];
   const env = [
     "env",
-    `PGQUORUM_SSH=${ssh}`,
+    `PGQUORUM_SSH=${sshStandIn(postgres)}`,
     "PGQUORUM_SSH_KEEP=0",
     "PGQUORUM_REPLICATION_USER=postgres",
     ...attach,
