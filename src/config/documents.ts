@@ -19,6 +19,10 @@ export function sampleConfig(): string {
 const SAMPLE_INTRODUCTION =
   "pgpool.conf of pgquorum. A line reads: name = value. What follows a # is a comment; take it away from a line to set a parameter. Texts stand in single quotes. Times take the units us, ms, s, min, h, d and sizes B, kB, MB, GB, TB. Another file is read in place with: include = 'file'. Look the result over with: pgquorum check-config";
 
+/** Where README puts the program. */
+const SCRIPTS = "/opt/pgquorum/scripts";
+const PLACEHOLDERS = '%d "%h" %p "%D" %m "%H" %M %P %r "%R" "%N" %S';
+
 /** Values that help more than the initial one does. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   backend_hostname: "'server1'",
@@ -31,6 +35,10 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pgpool_port: "9999",
   heartbeat_hostname: "'server1'",
   heartbeat_port: "9694",
+  failover_command: `'${SCRIPTS}/failover.sh ${PLACEHOLDERS}'`,
+  follow_primary_command: `'${SCRIPTS}/follow_primary.sh ${PLACEHOLDERS}'`,
+  demote_command: `'${SCRIPTS}/demote.sh %a %d "%h" %p "%D" %m "%H" %r "%R"'`,
+  recovery_1st_stage_command: "'recovery_1st_stage'",
 };
 
 function sampleRow(name: string, row: ParameterRow): string {
