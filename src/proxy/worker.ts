@@ -75,6 +75,7 @@ const IO_NAMES = { net: "net.Socket", handle: "libuv's streams" };
 const NO_VIEW: ClusterView = {
   index: -1,
   epoch: 0,
+  primaryEpoch: 0,
   primaryId: null,
   awaitsPrimary: false,
   maintenance: null,

@@ -30,6 +30,7 @@ export function backendView(own: Partial<BackendView> = {}): BackendView {
 /** A primary and a streaming standby that takes twice its share of the reads. */
 export const twoBackends: ClusterView = {
   epoch: 1,
+  primaryEpoch: 1,
   primaryId: 0,
   index: 1,
   awaitsPrimary: false,

@@ -120,6 +120,7 @@ function firstView(o: WorkerOptions): ClusterView {
   return {
     index: 1,
     epoch: 1,
+    primaryEpoch: 1,
     primaryId: 0,
     awaitsPrimary: false,
     drainingId: null,

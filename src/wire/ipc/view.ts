@@ -6,6 +6,8 @@ export interface ClusterView {
   readonly epoch: number;
   /** The backend that takes writes, or null while none is known. */
   readonly primaryId: number | null;
+  /** While it stays, the primary is the same server and was it all the time. */
+  readonly primaryEpoch: number;
   /** A failover or promotion is under way that will name one: what needs the primary can wait. */
   readonly awaitsPrimary: boolean;
   /**

@@ -52,6 +52,7 @@ function backend(id: number): BackendView {
 
 const VIEW: ClusterView = {
   epoch: 1,
+  primaryEpoch: 1,
   primaryId: 0,
   backends: [backend(0), backend(1)],
   index: 1,

@@ -79,6 +79,7 @@ function answer(id: number, leaderId: number, states: BackendView["state"][]): N
     },
     view: {
       epoch: 1,
+      primaryEpoch: 1,
       primaryId: 1,
       backends: states.map((each, index) => backend(index, each)),
       index: 1,

@@ -15,6 +15,7 @@ import {
   type StepRecord,
   type SynchronousSet,
   type VoteRecord,
+  withPrimaryEpoch,
 } from "../status/index.ts";
 import type { WatchOrder, WatchOutcome } from "../switchover/index.ts";
 import type { RecoveryRun } from "./recovery.ts";
@@ -416,7 +417,7 @@ export class Turn {
   propose(purpose: Purpose, state: ClusterState): void {
     const { index, origin } = this.#state;
     const id = this.takeId();
-    const stamped = { ...state, stamp: `${origin}:${id}` };
+    const stamped = { ...withPrimaryEpoch(this.#state.cluster, state), stamp: `${origin}:${id}` };
     this.set({ proposal: { id, state: stamped, purpose }, retryAtMs: null });
     this.act({ type: "propose", id, afterIndex: index ?? 0, state: stamped });
   }

@@ -32,6 +32,8 @@ export interface ClusterState {
   /** By ascending id. */
   readonly backends: readonly BackendStatus[];
   readonly primaryId: number | null;
+  /** In which another server became or may have become the primary, or none was any more. */
+  readonly primaryEpoch: number;
   /** Of the last primary that was found: a server of another history is never taken for it. */
   readonly identity: ServerIdentity | null;
   /** The failover, failback or promotion that runs. */
@@ -178,6 +180,7 @@ export function firstClusterState(
     epoch: 1,
     backends,
     primaryId: null,
+    primaryEpoch: 1,
     identity: null,
     intent: null,
     follow: null,
@@ -187,6 +190,15 @@ export function firstClusterState(
     synchronous: null,
     history: [],
   };
+}
+
+/**
+ * The state that comes after another, with the epoch of its primary: as long as that stays, the
+ * primary is the same server, and was it all the time.
+ */
+export function withPrimaryEpoch(before: ClusterState | null, next: ClusterState): ClusterState {
+  const isKept = before?.primaryId === next.primaryId && next.intent?.primaryChanges !== true;
+  return isKept ? next : { ...next, primaryEpoch: next.epoch };
 }
 
 export function isLive(backend: BackendStatus): boolean {

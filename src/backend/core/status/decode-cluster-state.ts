@@ -74,6 +74,7 @@ function decodeFields(value: unknown): ClusterState {
     epoch: fields.integer("epoch"),
     backends,
     primaryId,
+    primaryEpoch: fields.integer("primaryEpoch"),
     identity: fields.optional("identity", decodeIdentity),
     intent: fields.optional("intent", decodeIntent),
     follow: fields.optional("follow", decodeFollow),

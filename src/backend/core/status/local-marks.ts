@@ -83,7 +83,7 @@ export function makeClusterView(facts: {
 }): ClusterView {
   const { index, refusal, isStreaming, delayIsTime } = facts;
   const state = withMarks(facts.state, facts.marks);
-  const { epoch, intent, backends: statuses } = state;
+  const { epoch, primaryEpoch, intent, backends: statuses } = state;
   const primaryId = state.primaryId ?? (isStreaming ? null : (liveIds(state)[0] ?? null));
   const weightSum = facts.backends.reduce((sum, { weight }) => sum + weight, 0);
   const backends = facts.backends.map((backend): BackendView => {
@@ -113,7 +113,7 @@ export function makeClusterView(facts: {
   const awaitsPrimary = intent?.primaryChanges === true && !isDraining;
   const drainingId = intent?.kind === "switchover" ? intent.oldPrimaryId : null;
   const { maintenance } = state;
-  const view = { index, epoch, primaryId, awaitsPrimary, drainingId, refusal };
+  const view = { index, epoch, primaryId, primaryEpoch, awaitsPrimary, drainingId, refusal };
   return { ...view, isStreaming, delayIsTime, backends, maintenance };
 }
 

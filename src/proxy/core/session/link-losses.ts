@@ -48,7 +48,8 @@ export class LinkLosses {
       return `the primary is now backend ${primaryId}; it was ${backendId}`;
     }
     // It may have been replaced, and be the primary again.
-    if (link.hasWithheld && view.epoch !== before.epoch) return "a failover has come between";
+    if (link.hasWithheld && view.primaryEpoch !== before.primaryEpoch)
+      return "a failover has come between";
     // As a standby it was not told of what was PREPAREd.
     const isPromoted = !this.#talk.isSharing && link !== oldPrimary && primaryId === backendId;
     const lacks = isPromoted && link.isQuiet && this.#memory.hasPrepared;

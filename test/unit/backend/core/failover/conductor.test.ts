@@ -665,6 +665,20 @@ describe("the conductor of failovers", () => {
     expect(story.search).toBeNull();
   });
 
+  it("begins an epoch of the primary when another one may take its place, and only then", () => {
+    const story = new ClusterStory().settle();
+    const first = story.committed?.primaryEpoch;
+    story.request("detach", [2]).commit().finish().commit();
+    expect(story.committed?.epoch).toBeGreaterThan(first ?? 0);
+    expect(story.committed?.primaryEpoch).toBe(first);
+    story.request("detach", [0]).commit();
+    const begun = story.committed?.primaryEpoch ?? 0;
+    expect(begun).toBe(story.committed?.epoch);
+    story.finish().answer(1).commit();
+    expect(story.committed?.primaryId).toBe(1);
+    expect(story.committed?.primaryEpoch).toBeGreaterThan(begun);
+  });
+
   it("proposes only what every node can read back", () => {
     const story = new ClusterStory(makeSettings({ followPrimaryCommand: "follow" })).settle();
     story.request("detach", [0]).commit().finish(1, "x".repeat(400)).wait(50).answer(1).commit();

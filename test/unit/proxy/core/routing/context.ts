@@ -36,6 +36,7 @@ export function backend(id: number, own: Partial<BackendView> = {}): BackendView
 export function view(own: Partial<ClusterView> = {}): ClusterView {
   return {
     epoch: 1,
+    primaryEpoch: 1,
     primaryId: 0,
     backends: [backend(0), backend(1), backend(2)],
     index: 1,

@@ -333,8 +333,11 @@ describe("while the routing lease is over", () => {
       "drop 0: the primary is now backend 1; it was 0\n>client E(08007)",
     );
     const again = late();
-    again.session.viewChanged({ ...VIEW, epoch: 3 });
+    again.session.viewChanged({ ...VIEW, epoch: 3, primaryEpoch: 3 });
     expect(again.story()).toContain("drop 0: a failover has come between\n>client E(08007)");
+    const standbyLost = late();
+    standbyLost.session.viewChanged({ ...VIEW, epoch: 2 });
+    expect(standbyLost.setGate("open").story()).toBe(">client C ZI");
   });
 
   test("what the old primary says while it is replaced is told when it stays one after all", () => {

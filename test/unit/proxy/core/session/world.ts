@@ -55,6 +55,7 @@ function backend(id: number): BackendView {
 
 export const VIEW: ClusterView = {
   epoch: 1,
+  primaryEpoch: 1,
   primaryId: 0,
   backends: [backend(0), backend(1)],
   index: 1,
