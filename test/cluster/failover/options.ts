@@ -16,8 +16,13 @@ export interface FailoverOptions {
   /** Of each storm of cancels. */
   readonly cancels: number;
   readonly seed: number;
+  /** Of which rounds logs are kept. */
+  readonly logs: LogsKept;
   readonly isJson: boolean;
 }
+
+const LOGS_KEPT = ["all", "failed"] as const;
+export type LogsKept = (typeof LOGS_KEPT)[number];
 
 const ROUNDS_MAX = 100_000;
 const SECONDS_MAX = 7 * 24 * 3600;
@@ -39,6 +44,7 @@ file that all hosts share. Needs root.
   --rate N           transactions a second of the 64 clients together (120)
   --cancels N        of a storm of cancels (300)
   --seed N           of all choices (of the moment)
+  --logs all|failed  keep the logs of these rounds (failed)
   --json             print all figures as JSON instead
 
 ${CASE_NAMES.map((name) => `  ${name.padEnd(13)} ${String(CASES[name].roundsUsual).padStart(4)}  ${CASES[name].about}`).join("\n")}
@@ -63,6 +69,7 @@ export function parseFailoverOptions(
     rate: 120,
     cancels: 300,
     seed: momentSeed,
+    logs: "failed",
     isJson: false,
   };
   return readWords(words, options, VALUED);
@@ -74,6 +81,7 @@ const VALUED: Readonly<Record<string, (value: string) => Change<FailoverOptions>
   "--rate": (value) => wholeNumber(value, 1, RATE_MAX, (rate) => ({ rate })),
   "--cancels": (value) => wholeNumber(value, 1, CANCELS_MAX, (cancels) => ({ cancels })),
   "--seed": (value) => wholeNumber(value, 0, 2 ** 32 - 1, (seed) => ({ seed })),
+  "--logs": (value) => oneOf(value, LOGS_KEPT, (logs) => ({ logs })),
   "--profile": (value) => oneOf(value, LAB_PROFILES, (profile) => ({ profile })),
   "--cases"(value) {
     const wanted = value.split(",");

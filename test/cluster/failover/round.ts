@@ -119,6 +119,10 @@ async function playedRound(
     `${record.name} ${record.rounds} (${plan.name}) of ${who}: ${inWords(plan, times)}, ${counts}`,
   );
   noteTimes(stage, record, plan, times);
+  if (stage.logs === "all") {
+    const kept = keepLogs(stage, `${record.name}-${record.rounds}`);
+    stage.say(`struck at ${new Date(struck.wallMs).toISOString()}; logs: ${kept}`);
+  }
   const verdicts = new Verdicts(record);
   judgeData(verdicts, judged);
   judgeCommands(verdicts, plan, runs);

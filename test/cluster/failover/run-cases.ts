@@ -46,9 +46,10 @@ async function playCase(
   name: CaseName,
   one: Case,
   play: Parameters<Case["play"]>[2],
-  { profile, rate }: FailoverOptions,
+  options: FailoverOptions,
   say: Say,
 ): Promise<CaseOutcome> {
+  const { profile } = options;
   const directory = labDirectory("namespaces");
   const plan = newPlan({
     directory,
@@ -68,7 +69,7 @@ async function playCase(
     const settings = settingsFor(plan, one.settings ?? []);
     await bringUp(plan, { settings, isWithoutNodes: false }, () => undefined);
     await makeTables(plan);
-    await withCrowd(plan, rate, say, (stage) => played(stage, record, one, play));
+    await withCrowd(plan, options, say, (stage) => played(stage, record, one, play));
     await cleanUp();
   };
   await locked("namespaces", () => undoing(work, cleanUp));
@@ -96,14 +97,14 @@ async function played(
 
 async function withCrowd(
   plan: LabPlan,
-  rate: number,
+  { rate, logs }: FailoverOptions,
   say: Say,
   work: (stage: Stage) => Promise<void>,
 ): Promise<void> {
   const crowd = new CrowdLink(plan, crowdOptions(rate));
   try {
     await crowd.running();
-    await work({ plan, hosts: hostsOf(plan), crowd, say, played: [] });
+    await work({ plan, hosts: hostsOf(plan), crowd, say, logs, played: [] });
   } finally {
     crowd.kill();
   }

@@ -30,12 +30,14 @@ import {
   type RoundReport,
 } from "./crowd/messages.ts";
 import { judge, type Judged } from "./ledger.ts";
+import type { LogsKept } from "./options.ts";
 
 export interface Stage {
   readonly plan: LabPlan;
   readonly hosts: readonly Host[];
   readonly crowd: CrowdLink;
   readonly say: Say;
+  readonly logs: LogsKept;
   /** Numbers of rounds that wrote, so that rows of all rounds can be compared in the end. */
   readonly played: { readonly round: number; readonly report: RoundReport }[];
 }
