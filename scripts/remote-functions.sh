@@ -1,6 +1,6 @@
 # Functions for the scripts that a node runs when backends fail: checked arguments, and commands
-# on other hosts over ssh. Sourced by failover.sh, follow_primary.sh, demote.sh, recovery_1st_stage
-# and pgpool_remote_start, which must lie in the same directory as this file.
+# on other hosts over ssh. Sourced by failover.sh, failover_ready.sh, follow_primary.sh, demote.sh,
+# recovery_1st_stage and pgpool_remote_start, which must lie in the same directory as this file.
 #
 # Settings, all from the environment:
 #   PGQUORUM_SSH               the ssh program (ssh)

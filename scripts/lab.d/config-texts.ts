@@ -110,7 +110,7 @@ health_check_password = '${password}'
 health_check_database = 'postgres'
 ${checkLines(plan.profile)}
 failover_command = '${join(scripts, "failover.sh")} ${everyPlaceholder}'
-demote_command = '${join(scripts, "demote.sh")} %a %d "%h" %p "%D" %m "%H" %r "%R"'
+${isLoopback ? "" : `failover_ready_command = '${join(scripts, "failover_ready.sh")} %d "%h"'\n`}demote_command = '${join(scripts, "demote.sh")} %a %d "%h" %p "%D" %m "%H" %r "%R"'
 follow_primary_command = '${join(scripts, "follow_primary.sh")} ${everyPlaceholder}'
 recovery_1st_stage_command = 'recovery_1st_stage'
 

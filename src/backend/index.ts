@@ -20,6 +20,7 @@ export {
   type ServerLogin,
   type ServerSession,
 } from "./driver/server-session.ts";
+export { KeptSessions } from "./driver/kept-sessions.ts";
 export { searchPrimary, type SearchOptions } from "./driver/primary-search.ts";
 export {
   startReplicationCheck,
@@ -29,6 +30,7 @@ export {
 export { DelayCommand, type DelayCommandOptions } from "./driver/delay-command.ts";
 export { askBackupProgress } from "./driver/recover-server.ts";
 export { lookBeforeSwitchover } from "./driver/switchover-look.ts";
+export { ReadyCommands } from "./driver/ready-commands.ts";
 export { tryDemoteCommand } from "./driver/demote-command.ts";
 export { readStatusFile, statusFilePath, writeStatusFile } from "./driver/status-file.ts";
 export { DownRequests } from "./driver/down-requests.ts";

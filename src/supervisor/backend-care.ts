@@ -7,6 +7,7 @@ import type { Ms } from "../base/index.ts";
 import {
   decodeClusterState,
   DelayCommand,
+  ReadyCommands,
   failoverSettings,
   firstClusterState,
   HistoryFile,
@@ -93,6 +94,7 @@ export class BackendCare {
   readonly #replication: ReplicationCare;
   readonly #delayCommand: DelayCommand;
   readonly #history: HistoryFile;
+  readonly #ready: ReadyCommands;
   #writing: Promise<void> = Promise.resolve();
   #view: ClusterView;
 
@@ -101,6 +103,7 @@ export class BackendCare {
     this.#config = options.config;
     this.#log = options.log;
     this.#delayCommand = new DelayCommand(options.log);
+    this.#ready = new ReadyCommands(options.log);
     const { work_dir, nodeId } = options.config;
     this.#history = new HistoryFile(historyFilePath(work_dir, nodeId), options.log);
     const path = statusFilePath(work_dir);
@@ -150,6 +153,7 @@ export class BackendCare {
     this.#health.start();
     this.#tellStandings();
     this.#replication.start(this.#config);
+    this.#keepReady();
     if (!isLone) return;
     this.#failover.deliver({ type: "committed", index: 0, state: null });
     this.onConfirmed(Infinity);
@@ -201,7 +205,17 @@ export class BackendCare {
     this.#quarantine.configure(config);
     this.#tellStandings();
     this.#replication.start(config);
+    this.#keepReady();
     this.#options.onView();
+  }
+
+  /** For all servers, also those that are lost: they come back. */
+  #keepReady(): void {
+    const { failover_ready_command: template, backends } = this.#config;
+    this.#ready.keep(
+      template,
+      backends.filter(({ mayFailover }) => mayFailover),
+    );
   }
 
   /** Resolves when nothing is done for the backends any more, and no command runs. */
@@ -211,7 +225,7 @@ export class BackendCare {
     this.#quarantine.stop();
     this.#delayCommand.stop();
     if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
-    await this.#failover?.stop();
+    await Promise.all([this.#failover?.stop(), this.#ready.stop()]);
     await this.#writing;
     await this.#history.close();
   }

@@ -46,6 +46,44 @@ function runOn(host: string, script: string, words: readonly string[]): LabRun {
   return tryLab("exec", host, "--", ...command);
 }
 
+describe("failover_ready.sh", () => {
+  /** Which connection a command comes by, one line each; `ready` starts the script. */
+  function connections(steps: string): string[] {
+    const words = `1 ${addressOf("n2")}`;
+    const program = `
+      source ${SCRIPTS}/remote-functions.sh
+      is_open() { ssh_options ${addressOf("n2")}; ssh "\${ssh_options[@]}" -O check postgres@${addressOf("n2")} 2>/dev/null; }
+      ready() {
+        ${SCRIPTS}/failover_ready.sh ${words} & pid=$!
+        for ((i = 0; i < 100; i++)); do if is_open; then return; fi; sleep 0.1; done
+        exit 1
+      }
+      ask() { on_host ${addressOf("n2")} sh -c 'echo $SSH_CONNECTION'; }
+      ${steps}`;
+    const ran = tryLab("exec", "n1", "--", "bash", "-c", program);
+    expect(ran).toMatchObject({ code: 0 });
+    return ran.stdout.trim().split("\n");
+  }
+
+  it("keeps a connection that the other scripts use, and that ends with it", () => {
+    const [first, second, third, left] = connections(
+      'ready; ask; ask; kill $pid; wait $pid; ask; echo "left: $(ls -A "$PGQUORUM_SSH_KEPT")"',
+    );
+    expect(first).toMatch(/^\S+ \d+ \S+ 22$/);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+    expect(left).toBe("left:");
+  });
+
+  it("opens one anew after it was killed and left its socket behind", () => {
+    const [first, second, third] = connections(
+      "ready; ask; kill -9 $pid; wait $pid; ready; ask; ask; kill $pid",
+    );
+    expect(second).not.toBe(first);
+    expect(third).toBe(second);
+  });
+});
+
 describe("failover.sh", () => {
   it("promotes nobody when a standby has failed", () => {
     const ran = runOn("n2", "failover.sh", placeholders("n3", "n1", "n1"));

@@ -7,6 +7,7 @@ import {
   probeBackend,
   searchPrimary,
   HealthChecker,
+  KeptSessions,
   startReplicationCheck,
   type ProbeFailure,
   type ProbeOptions,
@@ -279,6 +280,32 @@ describe("a look for the primary", () => {
     expect(found?.primaryId).toBe(2);
     const known = { systemIdentifier: "1", timeline: 1 };
     expect(await searchPrimary({ ...look, known })).toBeNull();
+  });
+
+  it("asks over sessions that are open, and over new ones when those have ended", async () => {
+    const servers = [
+      { id: 0, hostname: "127.0.0.1", port: standby.port },
+      { id: 1, hostname: "127.0.0.1", port: primary.port },
+    ];
+    const limits = { login, connectTimeoutMs: 1000 };
+    const kept = new KeptSessions((id) => servers[id] ?? null, limits);
+    const countOpen = async (): Promise<number> => {
+      const ask = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'root_of_all'";
+      return Number((await primary.sql(ask))[0]);
+    };
+    await kept.open([0, 1]);
+    expect(await countOpen()).toBe(1);
+    // Nobody else could log in: only an open session can tell.
+    const wrong = { ...login, password: new Secret("wrong") };
+    const look = { servers, known: null, connectTimeoutMs: 1000, kept };
+    for (let count = 0; count < 2; count += 1) {
+      expect((await searchPrimary({ ...look, login: wrong }))?.primaryId).toBe(1);
+    }
+    const end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity";
+    await primary.sql(`${end} WHERE usename = 'root_of_all'`);
+    expect((await searchPrimary({ ...look, login }))?.primaryId).toBe(1);
+    await kept.close();
+    await expect.poll(countOpen).toBe(0);
   });
 });
 

@@ -11,9 +11,10 @@ import {
   type FailoverSettings,
 } from "../core/failover/index.ts";
 import type { ReplicationAnswer } from "../core/replication-delay/index.ts";
-import type { ClusterState } from "../core/status/index.ts";
+import { liveIds, type ClusterState } from "../core/status/index.ts";
 import { askCandidates } from "./candidate-search.ts";
 import { runFailoverCommand } from "./failover-command.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 import { searchPrimary } from "./primary-search.ts";
 import type { RecoverySettings } from "./recover-server.ts";
 import { RecoveryRunner } from "./recovery-runner.ts";
@@ -90,6 +91,11 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
 
   const run = async (action: Extract<ConductorAction, { type: "run-command" }>): Promise<void> => {
     const { commandId } = action;
+    const { cluster } = runner.state;
+    // What it promotes is looked for when it has ended.
+    if (action.kind === "failover" && cluster?.primaryId === null) {
+      void looks.open(liveIds(cluster));
+    }
     const stop = new AbortController();
     const right = new CommandRight(leadUntilMs);
     // With its end: no other begins like it.
@@ -114,12 +120,20 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
   ): Promise<void> => {
     const { searchId, among, known } = action;
     const servers = settings.backends.filter(({ id }) => among.includes(id));
-    const choice = await searchPrimary({ servers, login, known, connectTimeoutMs });
+    const choice = await searchPrimary({
+      servers,
+      login,
+      known,
+      connectTimeoutMs,
+      kept: looks,
+    });
     const found = choice ?? { primaryId: null, identity: null };
     runner.deliver({ type: "primary-found", searchId, ...found });
   };
   const find = (id: number): FailoverBackend | null =>
     settings.backends.find((backend) => backend.id === id) ?? null;
+  /** For the search that follows a failover_command. */
+  const looks = new KeptSessions(find, { login, connectTimeoutMs });
   const switchoverWatch = new SwitchoverWatch(find, { login, connectTimeoutMs });
   let watching = new AbortController();
   const prepare = async (
@@ -201,6 +215,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       const isLost = event.type === "leadership" && !event.leads;
       if (isStopping && isLost) for (const commandId of running.keys()) kill(commandId);
       runner.deliver(event);
+      if (runner.state.task === null) void looks.close();
     },
     mayLeadUntil(untilMs) {
       leadUntilMs = Math.max(leadUntilMs, untilMs);
@@ -210,6 +225,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
     change(change) {
       ({ settings, login, connectTimeoutMs, recovery } = change);
       switchoverWatch.change({ login, connectTimeoutMs });
+      looks.change({ login, connectTimeoutMs });
       runner.deliver({ type: "configured", settings });
     },
     get state() {
@@ -221,7 +237,7 @@ export function startFailoverRunner(options: FailoverRunnerOptions): FailoverRun
       watching.abort();
       if (running.size > 0) options.onKilling?.(true);
       for (const { stop } of running.values()) stop.abort();
-      await switchoverWatch.close();
+      await Promise.all([switchoverWatch.close(), looks.close()]);
       await Promise.all([recoveries.end(), ...[...running.values()].map(({ ended }) => ended)]);
     },
   };

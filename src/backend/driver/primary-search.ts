@@ -1,13 +1,14 @@
 /** One look around: who of the servers is the primary. */
-import { succeed, type Ms } from "../../base/index.ts";
+import type { Ms, Result } from "../../base/index.ts";
 import {
   choosePrimary,
   type PrimaryChoice,
   type RoleAnswer,
   type ServerIdentity,
 } from "../core/status/index.ts";
-import { probeBackend } from "./probe.ts";
-import type { ServerAddress, ServerLogin } from "./server-session.ts";
+import type { KeptSessions } from "./kept-sessions.ts";
+import { askRole, probeBackend, type ProbeAnswer } from "./probe.ts";
+import type { ProbeFailure, ServerAddress, ServerLogin } from "./server-session.ts";
 
 export interface SearchOptions {
   readonly servers: readonly (ServerAddress & { readonly id: number })[];
@@ -15,6 +16,8 @@ export interface SearchOptions {
   readonly login: ServerLogin;
   readonly known: ServerIdentity | null;
   readonly connectTimeoutMs: Ms;
+  /** Asked before a new session is opened. */
+  readonly kept?: KeptSessions;
 }
 
 /** A server that has not answered by then is left out of this look. */
@@ -32,9 +35,9 @@ export async function searchPrimary(options: SearchOptions): Promise<PrimaryChoi
   const all = Promise.all(
     options.servers.map(async (server) => {
       const answer = await probeRole(server, options);
-      if (!answer.ok) return;
-      answers.push(answer.value);
-      if (!answer.value.isInRecovery) onPrimary();
+      if (answer === null) return;
+      answers.push(answer);
+      if (!answer.isInRecovery) onPrimary();
     }),
   );
   let timer: NodeJS.Timeout | undefined;
@@ -51,20 +54,33 @@ export async function searchPrimary(options: SearchOptions): Promise<PrimaryChoi
 
 async function probeRole(
   server: ServerAddress & { readonly id: number },
+  options: SearchOptions,
+): Promise<RoleAnswer | null> {
+  const kept = await askKept(server.id, options);
+  // Silent once is silent twice; any other trouble may be that of the old session alone.
+  const isSilent = kept !== null && !kept.ok && kept.error.cause === "timeout";
+  const answer = kept?.ok === true || isSilent ? kept : await askAnew(server, options);
+  if (!answer.ok) return null;
+  const { isInRecovery, identity } = answer.value;
+  return { id: server.id, isInRecovery: isInRecovery ?? true, identity };
+}
+
+type Answer = Result<ProbeAnswer, ProbeFailure>;
+
+/** Null: no session to it is open. */
+async function askKept(id: number, { kept }: SearchOptions): Promise<Answer | null> {
+  const session = kept?.takeOpen(id) ?? null;
+  if (kept === undefined || session === null) return null;
+  const { generation } = kept;
+  const answer = await session.ask(askRole, LOOK_MS_MAX);
+  kept.giveBack(id, session, generation);
+  return answer;
+}
+
+async function askAnew(
+  { hostname, port }: ServerAddress,
   { login, connectTimeoutMs }: SearchOptions,
-): Promise<
-  | { readonly ok: true; readonly value: RoleAnswer }
-  | Extract<Awaited<ReturnType<typeof probeBackend>>, { readonly ok: false }>
-> {
-  const outcome = await probeBackend({
-    hostname: server.hostname,
-    port: server.port,
-    ...login,
-    connectTimeoutMs,
-    timeoutMs: LOOK_MS_MAX,
-    ask: "role",
-  });
-  if (!outcome.ok) return outcome;
-  const { isInRecovery, identity } = outcome.value;
-  return succeed({ id: server.id, isInRecovery: isInRecovery ?? true, identity });
+): Promise<Answer> {
+  const session = { hostname, port, ...login, connectTimeoutMs, timeoutMs: LOOK_MS_MAX };
+  return await probeBackend({ ...session, ask: "role" });
 }

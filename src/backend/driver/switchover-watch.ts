@@ -2,20 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Ms } from "../../base/index.ts";
 import type { WatchOrder, WatchOutcome } from "../core/switchover/index.ts";
+import { KeptSessions, type KeptSessionsOptions } from "./kept-sessions.ts";
 import { probeBackend } from "./probe.ts";
-import {
-  openServerSession,
-  type Ask,
-  type ServerAddress,
-  type ServerLogin,
-  type ServerSession,
-} from "./server-session.ts";
+import type { Ask, ServerAddress, ServerSession } from "./server-session.ts";
 import { RUNNING_SQL } from "./switchover-look.ts";
-
-export interface SwitchoverWatchOptions {
-  readonly login: ServerLogin;
-  readonly connectTimeoutMs: Ms;
-}
 
 /** Short beside what clients wait for, long beside what a look costs the server. */
 const LOOK_EVERY_MS: Ms = 5;
@@ -31,21 +21,23 @@ type Find = (id: number) => ServerAddress | null;
 /** Keeps a session to each server that it was told of beforehand: a login costs time. */
 export class SwitchoverWatch {
   readonly #find: Find;
-  #options: SwitchoverWatchOptions;
-  readonly #sessions = new Map<number, ServerSession>();
+  #options: KeptSessionsOptions;
+  readonly #sessions: KeptSessions;
 
-  constructor(find: Find, options: SwitchoverWatchOptions) {
+  constructor(find: Find, options: KeptSessionsOptions) {
     this.#find = find;
     this.#options = options;
+    this.#sessions = new KeptSessions(find, options);
   }
 
-  change(options: SwitchoverWatchOptions): void {
+  change(options: KeptSessionsOptions): void {
     this.#options = options;
+    this.#sessions.change(options);
   }
 
   /** Opens sessions to these servers, as far as that is possible; they stay until `close`. */
   async open(ids: readonly number[]): Promise<void> {
-    await Promise.all(ids.map((id) => this.#session(id)));
+    await this.#sessions.open(ids);
   }
 
   /** Resolves when what is waited for has come, or cannot be watched any more, or nobody waits. */
@@ -71,9 +63,7 @@ export class SwitchoverWatch {
   }
 
   async close(): Promise<void> {
-    const sessions = [...this.#sessions.values()];
-    this.#sessions.clear();
-    await Promise.all(sessions.map((session) => session.close()));
+    await this.#sessions.close();
   }
 
   async #repeat(
@@ -82,16 +72,12 @@ export class SwitchoverWatch {
     signal: AbortSignal,
     look: (ask: Ask) => Promise<boolean>,
   ): Promise<WatchOutcome> {
-    const session = await this.#session(id);
+    const { generation } = this.#sessions;
+    const session = await this.#sessions.take(id);
     if (typeof session === "string") return { problem: session, primaries: [] };
-    for (let count = 0; !signal.aborted;) {
-      const seen = await session.ask(look, LOOK_MS_MAX);
-      if (!seen.ok) return { problem: seen.error.message, primaries: [] };
-      count = seen.value ? count + 1 : 0;
-      if (count === looks) return { problem: null, primaries: [] };
-      await sleep(LOOK_EVERY_MS);
-    }
-    return { problem: "nobody waits any more", primaries: [] };
+    const outcome = await repeat(session, looks, signal, look);
+    this.#sessions.giveBack(id, session, generation);
+    return outcome;
   }
 
   async #untilPrimary(id: number, signal: AbortSignal): Promise<WatchOutcome> {
@@ -118,18 +104,20 @@ export class SwitchoverWatch {
     );
     return answers.filter((answer) => answer !== null);
   }
+}
 
-  async #session(id: number): Promise<ServerSession | string> {
-    const kept = this.#sessions.get(id);
-    if (kept?.isOpen === true) return kept;
-    const server = this.#find(id);
-    if (server === null) return `backend ${id} is not configured any more`;
-    const { hostname, port } = server;
-    const { login, connectTimeoutMs } = this.#options;
-    const options = { hostname, port, ...login, connectTimeoutMs, timeoutMs: LOOK_MS_MAX };
-    const opened = await openServerSession(options);
-    if (!opened.ok) return opened.error.message;
-    this.#sessions.set(id, opened.value);
-    return opened.value;
+async function repeat(
+  session: ServerSession,
+  looks: number,
+  signal: AbortSignal,
+  look: (ask: Ask) => Promise<boolean>,
+): Promise<WatchOutcome> {
+  for (let count = 0; !signal.aborted;) {
+    const seen = await session.ask(look, LOOK_MS_MAX);
+    if (!seen.ok) return { problem: seen.error.message, primaries: [] };
+    count = seen.value ? count + 1 : 0;
+    if (count === looks) return { problem: null, primaries: [] };
+    await sleep(LOOK_EVERY_MS);
   }
+  return { problem: "nobody waits any more", primaries: [] };
 }

@@ -160,6 +160,15 @@ export const OWN = {
     about:
       "How long a read may wait on a standby before that is asked for a sign of life, and how long it has for one; then its reads go elsewhere. 0 lets reads wait.",
   },
+  failover_ready_command: {
+    type: "string",
+    initial: "",
+    context: "reload",
+    since: "pgquorum",
+    acts: true,
+    about:
+      "Command that every node runs for every server that may be failed over, for as long as the node runs, so that failover_command finds ready what it needs, such as an open connection to the server's host (scripts/failover_ready.sh). It must change nothing. It is run again when it ends with a status other than 0, after 1 second, later after up to 60. Placeholders: `%d`, `%h`, `%p` and `%D`.",
+  },
   demote_command: {
     type: "string",
     initial: "",

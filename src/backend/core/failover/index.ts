@@ -12,6 +12,7 @@ export type {
   ConductorState,
 } from "./conductor-state.ts";
 export { LineAllowance } from "./line-allowance.ts";
+export { pauseBeforeReady, READY_AFTER_MS } from "./ready-pause.ts";
 export { planRecovery, RECOVERY_GRACE_MS } from "./recovery.ts";
 export { formatCommand, mayAskFor, type CommandFacts } from "./command-text.ts";
 export { switchoverNews } from "./switchover-news.ts";
