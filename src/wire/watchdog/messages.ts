@@ -67,8 +67,9 @@ export interface Round {
 export interface RoundReply {
   readonly type: "round-reply";
   readonly term: number;
+  /** 0: the newest answer once more, since more has been applied. */
   readonly round: number;
-  /** Grows with each answer of this run, from a random number. */
+  /** Grows with each answer to a round of this run, from a random number. */
   readonly answer: number;
   /** False: the sender of the round leads no longer. */
   readonly accepted: boolean;

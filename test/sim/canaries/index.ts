@@ -13,8 +13,10 @@ import {
 } from "./wrong-conductors.ts";
 import {
   acceptsAnyProof,
+  appliesAtCommit,
   believesAnyAck,
   believesAnyStore,
+  believesAnyWord,
   countsUncommittedMembers,
   electsOldLogs,
   forgetsPromise,
@@ -129,6 +131,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "settled-at-commit": {
     about: "promotes before all have left the old epoch",
     planted: { step: settlesAtOnce },
+  },
+  "applied-when-heard": {
+    about: "says that it has applied what it has only heard of",
+    planted: { step: appliesAtCommit },
+  },
+  "applied-is-an-answer": {
+    about: "takes the word that a state is applied for the answer to the newest round",
+    planted: { step: believesAnyWord },
   },
   "proof-of-another-term": {
     about: "takes any secret for the holder's",

@@ -73,6 +73,23 @@ export const settlesAtOnce: Wrong = (step) => (state, event, nowMs) => {
   return { state: done.state, actions };
 };
 
+/** Says that its workers route by a state as soon as it hears of it. */
+export const appliesAtCommit: Wrong = (step) => (state, event, nowMs) => {
+  const done = step(state, event, nowMs);
+  const { committedIndex } = done.state;
+  if (committedIndex === state.committedIndex) return done;
+  return feed(step, done, [{ type: "applied", index: committedIndex }], nowMs);
+};
+
+/** Takes what a follower says between its answers for the answer to the newest round. */
+export const believesAnyWord: Wrong = (step) => (state, event, nowMs) => {
+  const round = state.leading?.round ?? null;
+  if (round === null || event.type !== "message") return step(state, event, nowMs);
+  const { message } = event;
+  if (message.type !== "round-reply" || message.round !== 0) return step(state, event, nowMs);
+  return step(state, { ...event, message: { ...message, round } }, nowMs);
+};
+
 /** Takes all absent nodes off the list at once, and believes in the list that it has written. */
 export const countsUncommittedMembers: Wrong = (step) => (state, event, nowMs) => {
   const done = step(state, event, nowMs);

@@ -59,6 +59,47 @@ export function cutOffAtProposal(world: World, host: Host, lengthMs: Ms, random:
   for (const kind of ["attach", "detach"] as const) struck.supervisor?.request(kind, backendId);
 }
 
+/**
+ * A worker goes on by the old view while its node hears that the primary is replaced. It has a
+ * lease, and whatever it is about to write it writes first when it wakes.
+ */
+export function pauseWorkerAtCommit(world: World, host: Host, _lengthMs: Ms, random: Random): void {
+  const lengthMs = random.between(0.05, 1.1) * world.profile.promiseMs;
+  host.watchdog?.setTrap({
+    isFor: ({ type }) => type === "commit",
+    before: () => host.supervisor?.worker.process.pause(lengthMs),
+    after: null,
+  });
+  const primaryId = leaderOr(world, host).supervisor?.cluster?.primaryId ?? null;
+  if (primaryId !== null) host.supervisor?.request("detach", primaryId);
+}
+
+/** A follower says that a state is applied when it has not heard the leader for a while. */
+export function sayAppliedLate(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  const { watchdog } = host;
+  const { promiseMs } = world.profile;
+  const { era } = world.network;
+  const lateMs = random.between(0.2, 0.9) * promiseMs;
+  watchdog?.setTrap({
+    isFor: (action) => action.type === "send" && answersNoRound(action.message),
+    before: () => {
+      if (era !== world.network.era) return;
+      const leader = leaderOr(world, host);
+      const links = peersOf(world, leader).map((id): [number, number] => [leader.id, id]);
+      cutLinks(world, lengthMs + promiseMs, links);
+      watchdog.process.pause(lateMs);
+    },
+    after: null,
+  });
+  const backendId = random.below(world.postgres.servers.length);
+  world.postgres.followNewest(backendId);
+  for (const kind of ["attach", "detach"] as const) host.supervisor?.request(kind, backendId);
+}
+
+function answersNoRound(message: ConsensusMessage): boolean {
+  return message.type === "round-reply" && message.round === 0;
+}
+
 function bringsEntry(message: ConsensusMessage): boolean {
   return (
     message.type === "round" &&

@@ -1,9 +1,12 @@
 import type { Ms, Step } from "../../../base/index.ts";
 import type { Round, RoundReply } from "../../../wire/watchdog/index.ts";
-import { beforeAnswer, onHeard } from "./routing-lease.ts";
+import { beforeAnswer, onApplied, onHeard } from "./routing-lease.ts";
 import { follow, isReleased, standAfterPromise } from "./standing.ts";
 import { compareEntries, type Action, type Durable, type State } from "./state.ts";
 import { isAble } from "./vip-permit.ts";
+
+/** The first round of a leader is 1. */
+const NO_ROUND = 0;
 
 /**
  * A leader's round: the follower promises to vote for nobody else for P from now, stores what is
@@ -11,7 +14,7 @@ import { isAble } from "./vip-permit.ts";
  */
 export function onRound(state: State, from: number, round: Round, nowMs: Ms): Step<State, Action> {
   if (round.term < state.durable.term) {
-    return { state, actions: [answer(state, from, round, false, nowMs)] };
+    return { state, actions: [answer(state, from, round.round, false, nowMs)] };
   }
   const { holder } = state.durable;
   if (holder?.term === round.term && isReleased(state, holder)) {
@@ -36,9 +39,23 @@ export function onRound(state: State, from: number, round: Round, nowMs: Ms): St
   const next = beforeAnswer(known, nowMs);
   const actions: Action[] = [];
   if (isNew) actions.push({ type: "persist", durable });
-  actions.push(answer(next, from, round, true, nowMs));
+  actions.push(answer(next, from, round.round, true, nowMs));
   if (isCommitted) actions.push({ type: "commit", entry });
   return { state: next, actions };
+}
+
+/**
+ * Said at once, since a failover waits for it, and clients with the failover. It is the newest
+ * answer once more, for a round that there is not: so it promises and confirms nothing.
+ */
+export function sayApplied(state: State, index: number, nowMs: Ms): Step<State, Action> {
+  const applied = onApplied(state, index);
+  const { leading, leaderId } = applied;
+  const isNews = applied.appliedIndex > state.appliedIndex;
+  if (!isNews || leading !== null || leaderId === null || state.isStopped) {
+    return { state: applied, actions: [] };
+  }
+  return { state: applied, actions: [answer(applied, leaderId, NO_ROUND, true, nowMs)] };
 }
 
 function storeRound(durable: Durable, round: Round): Durable {
@@ -54,16 +71,16 @@ function storeRound(durable: Durable, round: Round): Durable {
   return next;
 }
 
-function answer(state: State, to: number, round: Round, accepted: boolean, nowMs: Ms): Action {
+function answer(state: State, to: number, round: number, accepted: boolean, nowMs: Ms): Action {
   const { term, entry, holder } = state.durable;
   const message: RoundReply = {
     type: "round-reply",
     term,
-    round: round.round,
+    round,
     answer: state.lastAnswer,
     accepted,
     stored: { term: entry.term, index: entry.index },
-    knowsHolder: accepted && holder?.term === round.term && holder.nodeId === to,
+    knowsHolder: accepted && holder?.term === term && holder.nodeId === to,
     isVoter: state.mute === null,
     appliedIndex: state.appliedIndex,
     isFit: isAble(state, nowMs),

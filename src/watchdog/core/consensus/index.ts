@@ -14,7 +14,7 @@ import {
   onVoteRequested,
   startPreVote,
 } from "./election.ts";
-import { onRound } from "./following.ts";
+import { onRound, sayApplied } from "./following.ts";
 import {
   leaderWakeAtMs,
   onLeaderTick,
@@ -24,7 +24,7 @@ import {
   sendRound,
 } from "./leading.ts";
 import { isVoter, leaseUntilMs } from "./quorum.ts";
-import { onApplied, withSettled } from "./routing-lease.ts";
+import { withSettled } from "./routing-lease.ts";
 import { follow, reorder, retryLater } from "./standing.ts";
 import type { Action, Event, State } from "./state.ts";
 import {
@@ -84,7 +84,7 @@ function take(state: State, event: Event, nowMs: Ms): Step<State, Action> {
     case "members-wanted":
       return onMembersWanted(state, event.memberIds, nowMs);
     case "applied":
-      return { state: onApplied(state, event.index), actions: [] };
+      return sayApplied(state, event.index, nowMs);
     case "disk-failed":
       return { state: { ...follow(state, null), mute: event.reason }, actions: [] };
     case "proposed":
