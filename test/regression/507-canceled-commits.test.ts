@@ -96,4 +96,25 @@ describe.each(["session", "transaction"])("in %s mode", (mode) => {
     },
     60_000 + CANCELS * 100,
   );
+
+  test("a COPY behind such a commit, in the same text, does not wait for data that never come", async () => {
+    const worker = await startWorker({ postgres, config: [`pool_mode = ${mode}`] });
+    const { client } = await open(worker.port);
+    try {
+      const text = "begin; insert into written values (2); commit; copy written from stdin";
+      client.send(say.query(text));
+      const [pid] = await waiting(1);
+      await postgres.query(0, `select pg_cancel_backend(${pid})`);
+      await client.ready();
+      expect(client.error()).toMatchObject({ C: "08007", S: "ERROR" });
+      expect(client.count("G")).toBe(0);
+      client.frames.length = 0;
+      client.send(say.query("select a from written where a = 2 limit 1"));
+      await client.ready();
+      expect([client.count("D"), client.count("E")]).toEqual([1, 0]);
+    } finally {
+      client.destroy();
+      await worker.stop();
+    }
+  });
 });

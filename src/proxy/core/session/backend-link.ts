@@ -1,10 +1,12 @@
 import {
   BACKEND,
   buildError,
+  buildMessage,
   buildNamedRun,
   buildQuery,
   buildReady,
   FrameWalker,
+  FRONTEND,
   HELD_BYTES_MAX,
   READY,
   readErrorFields,
@@ -76,6 +78,8 @@ export const LINK_LOST: ReadonlyMap<string, string> = new Map([
   ["C", "08006"],
   ["M", "the connection to the server was lost"],
 ]);
+
+const COPY_FAIL = buildMessage(FRONTEND.copyFail, Buffer.from("a commit was not replicated\0"));
 
 /** All rows of one reply together. */
 const HIDDEN_ROWS_BYTES_MAX = 1024 * 1024;
@@ -177,7 +181,10 @@ export class BackendLink implements FrameSink {
    * passed on, nor what follows it up to ReadyForQuery.
    */
   isUnreplicated = false;
-  #isToldUnreplicated = false;
+  /** The client has heard it, for the reply that comes. */
+  isToldUnreplicated = false;
+  /** Why client and server do not agree any more on what was answered. */
+  #confusion: string | null = null;
   /** What is under way may have done, in bits of MAY. */
   mayHaveDone = 0;
   owner: LinkOwner = NOBODY;
@@ -314,7 +321,7 @@ export class BackendLink implements FrameSink {
 
   /** @returns null, or why the bytes cannot be the protocol. */
   push(bytes: Buffer): string | null {
-    return this.#walker.push(bytes);
+    return this.#walker.push(bytes) ?? this.#confusion;
   }
 
   frameBegan(type: number, lengthBytes: number): Take {
@@ -456,19 +463,34 @@ export class BackendLink implements FrameSink {
   #takeUnreplicated(type: number): Take {
     if (type === BACKEND.notification) return this.speaksForSession ? TAKE.pass : TAKE.swallow;
     if (type === BACKEND.parameterStatus) return TAKE.hold;
-    if (!this.#isToldUnreplicated) {
-      this.#isToldUnreplicated = true;
+    if (!this.isToldUnreplicated) {
+      this.isToldUnreplicated = true;
       this.#walker.flush();
       const told = buildError(failure("not-replicated"));
       this.owner.relayed(told, 0, told.length);
     }
-    if (type !== BACKEND.ready && type !== BACKEND.error) this.pending.replied(type);
+    if (type === BACKEND.copyIn) this.#refuseData();
+    else if (type !== BACKEND.ready && type !== BACKEND.error) this.pending.replied(type);
     return TAKE.swallow;
+  }
+
+  /** The client believes that nothing ran behind the error, and sends no data. */
+  #refuseData(): void {
+    const { behindCopy } = this.pending;
+    if (behindCopy === "more") {
+      // The COPY has read messages that the client wants answers to.
+      this.#confusion = "a COPY began behind a commit that was not replicated";
+      return;
+    }
+    this.pending.replied(BACKEND.copyIn);
+    if (behindCopy === "its-end") return;
+    this.note(SENT.copyEnd);
+    this.send(COPY_FAIL);
   }
 
   #readyUnreplicated(status: number): void {
     this.isUnreplicated = false;
-    this.#isToldUnreplicated = false;
+    this.isToldUnreplicated = false;
     const ready = buildReady(status);
     this.owner.relayed(ready, 0, ready.length);
     this.owner.ready(this, false);

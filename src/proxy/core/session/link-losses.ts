@@ -116,12 +116,15 @@ export class LinkLosses {
     talk.status = isTransaction ? READY.failed : READY.idle;
     if (isTransaction) talk.cut = { untold: null, isTransaction };
     const error = buildError(outcome);
+    // What comes first may have been told already, but for its end.
+    let isTold = link.isToldUnreplicated;
     for (let i = 0; i < owed.readies; i += 1) {
-      talk.tellClient(error);
+      if (!isTold) talk.tellClient(error);
+      isTold = false;
       talk.tellClient(buildReady(talk.status));
     }
     if (!owed.isOpen) return;
-    if (!owed.isTold) talk.tellClient(error);
+    if (!owed.isTold && !isTold) talk.tellClient(error);
     this.#stream.discardToSync();
   }
 

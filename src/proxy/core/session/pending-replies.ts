@@ -161,6 +161,13 @@ export class PendingReplies {
     this.#ring[this.#first] = this.#head() | HIDDEN;
   }
 
+  /** Of a COPY that answers what is at the head: what its client has sent behind it. */
+  get behindCopy(): "nothing" | "its-end" | "more" {
+    if (this.#count > 1) return (this.#at(1) & KIND) === SENT.copyEnd ? "its-end" : "more";
+    // An unfinished batch may have its Sync in the next bytes.
+    return (this.#head() & KIND) === SENT.query ? "nothing" : "more";
+  }
+
   /** What the client waits for here, if the server says nothing any more. */
   owed(): Owed {
     let readies = 0;

@@ -289,6 +289,44 @@ describe("a commit whose wait for the synchronous standby was canceled", () => {
     expect(world.story()).toContain(">client N C ZI");
   });
 
+  const copying = "commit; copy t from stdin";
+
+  test("has a COPY behind it fail, for which the client has no data", () => {
+    const world = new World().client(say.query(copying));
+    world.story();
+    world.backend(0, canceled, says.done, says.copyIn);
+    expect(world.story()).toBe(">client N\n>client E(08007)\n>0 f");
+    world.backend(0, says.error("57014"), says.ready());
+    expect(world.story()).toBe(">client ZI");
+    expect(world.client(say.query(WRITE)).story()).toContain(`>0 Q(${WRITE})`);
+  });
+
+  test("lets a COPY behind it run whose data are there already", () => {
+    const world = new World().client(say.query(copying), say.copyData("1\n"), say.copyDone());
+    world.story();
+    world.backend(0, canceled, says.done, says.copyIn, says.done, says.ready());
+    expect(world.story()).toBe(">client N\n>client E(08007)\n>client ZI");
+  });
+
+  test("costs the connection when a COPY behind it has read what the client wants answered", () => {
+    const world = new World().client(say.query(copying), say.query(WRITE));
+    world.story();
+    world.backend(0, canceled, says.done, says.copyIn);
+    expect(world.story()).toBe(
+      ">client N\n>client E(08007)\ndrop 0: a COPY began behind a commit that was not replicated\n" +
+        ">client ZE\n>client E(08007)\n>client ZE",
+    );
+  });
+
+  test("costs the connection when that COPY is part of a batch", () => {
+    const world = new World().client(say.parse("", "commit"), say.bind("", ""), say.execute());
+    world.client(say.parse("", "copy t from stdin"), say.bind("", ""), say.execute(), say.sync());
+    world.story();
+    world.backend(0, says.parsed, says.bound, canceled, says.done);
+    world.backend(0, says.parsed, says.bound, says.copyIn);
+    expect(world.story()).toMatch(/^>client 1 2 N\n>client E\(08007\)\ndrop 0: .*\n>client ZI$/s);
+  });
+
   test("is none either when the server ends the connection then", () => {
     const world = new World().client(say.query(WRITE)).backend(0, canceled);
     world.story();
