@@ -2,8 +2,9 @@
  * Two nodes that disagree for a moment must not harm the data: three whole nodes in front of real
  * servers, of which one is replaced while it lives on, and processes are frozen meanwhile.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LoopbackCluster, until, type LoopbackNode } from "../support/loopback-cluster.ts";
 
@@ -29,7 +30,7 @@ kill %1 2>/dev/null || kill $!
 
 beforeAll(async () => {
   cluster = await LoopbackCluster.start({
-    standbysCount: 4,
+    standbysCount: 5,
     nodesCount: 3,
     config: [
       `wd_lease_time = ${LEASE_MS}`,
@@ -125,10 +126,24 @@ function runs(): readonly Run[] {
 
 async function pidsOf(
   node: LoopbackNode,
-  names: readonly ("supervisor" | "watchdog")[],
+  names: readonly ("supervisor" | "watchdog" | "workers")[],
 ): Promise<readonly number[]> {
   const pids = (await node.status())?.pids;
   return names.flatMap((name) => pids?.[name] ?? []);
+}
+
+/** What a process has not read yet of all that came from this port. */
+function unreadBytes(pid: number, port: number): number {
+  const sockets = new Set(
+    readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)),
+  );
+  const rows = readFileSync(`/proc/${pid}/net/tcp`, "utf8").trim().split("\n").slice(1);
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, , remote = "", , , , , , , inode]) => {
+      return sockets.has(`socket:[${inode}]`) && parseInt(remote.split(":")[1] ?? "", 16) === port;
+    })
+    .reduce((sum, [, , , , queues = ""]) => sum + parseInt(queues.split(":")[1] ?? "0", 16), 0);
 }
 
 function signalAll(pids: readonly number[], signal: "SIGSTOP" | "SIGCONT"): void {
@@ -264,4 +279,49 @@ describe("a failover_command whose leader is frozen", () => {
     },
     90_000,
   );
+});
+
+describe("an answer of the old primary that a worker reads after the failover", () => {
+  it("is not passed on as a success", async () => {
+    const leader = await cluster.leader();
+    const follower = cluster.nodes.find((node) => node !== leader);
+    if (follower === undefined) throw new Error("all lead");
+    const others = cluster.nodes.filter((node) => node !== follower);
+    const { port = 0 } = cluster.servers[primaryId] ?? {};
+    const blocker = new pg.Client({ host: "127.0.0.1", port, user: "postgres" });
+    await blocker.connect();
+    await blocker.query("begin; lock table writes");
+    const client = follower.client();
+    await client.connect();
+    const told = client
+      .query("insert into writes values (-1, clock_timestamp())")
+      .then(() => "success")
+      .catch((error: unknown) => (error as { code?: string }).code);
+    await until("it waits", async () => {
+      const text = "select 1 from pg_stat_activity where wait_event_type = 'Lock'";
+      return (await blocker.query(text)).rows.length === 1;
+    });
+    const [worker = 0] = await pidsOf(follower, ["workers"]);
+    // Without its supervisor it is not told of the failover when it goes on.
+    const supervisor = await pidsOf(follower, ["supervisor"]);
+    signalAll([worker, ...supervisor], "SIGSTOP");
+    try {
+      await blocker.query("commit");
+      await until("the answer lies in the worker's socket", () => unreadBytes(worker, port) > 0);
+      expect((await leader.pcp("pcp_detach_node", primaryId)).stderr).toBe("");
+      await untilPrimaryIs(primaryId + 1, others);
+      signalAll([worker], "SIGCONT");
+      await until("the worker has read it", () => unreadBytes(worker, port) === 0);
+    } finally {
+      signalAll([worker, ...supervisor], "SIGCONT");
+    }
+    expect(await told).toBe("08007");
+    // The session goes on, with the new primary.
+    await client.query("insert into writes values (-2, clock_timestamp())");
+    expect(await cluster.servers[primaryId]?.sql("select 1 from writes where node = -2")).toEqual([
+      "1",
+    ]);
+    await client.end();
+    await blocker.end();
+  }, 90_000);
 });
