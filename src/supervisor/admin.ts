@@ -243,20 +243,24 @@ function handlersOf(node: AdminNode): PcpHandlers {
       const at = node.view.backends.findIndex(({ id }) => id === backendId);
       return healthStatsRows(data, activity)[at] ?? null;
     },
-    attach: async (id) => await node.request(requestFor("attach", id, "pcp_attach_node")),
-    recover: async (id) => await node.recover(id, "pcp_recovery_node"),
-    detach: async (id, { graceful }) => {
-      const request = requestFor("detach", id, `pcp_detach_node${graceful ? " -g" : ""}`);
+    attach: async (id, user) =>
+      await node.request(requestFor("attach", id, user, "pcp_attach_node")),
+    recover: async (id, user) => await node.recover(id, askedBy(user, "pcp_recovery_node")),
+    detach: async (id, { graceful, user }) => {
+      const request = requestFor("detach", id, user, `pcp_detach_node${graceful ? " -g" : ""}`);
       return await (graceful ? detachGracefully(node, request) : node.request(request));
     },
-    promote: async (id, { switchover, graceful }) => {
+    promote: async (id, { switchover, graceful, user }) => {
       if (switchover && maySwitchOver(node.config)) {
-        return await promoteBySwitchover(node, id, graceful);
+        const by = askedBy(user, `pcp_promote_node -s${graceful ? " -g" : ""}`);
+        return await promoteBySwitchover(node, id, { isWaiting: graceful, by });
       }
-      if (!switchover) return await node.request(requestFor("promote", id, "pcp_promote_node"));
+      if (!switchover) {
+        return await node.request(requestFor("promote", id, user, "pcp_promote_node"));
+      }
       const { primaryId } = node.view;
       if (primaryId === null) return fail("there is no primary node to switch from");
-      const request = requestFor("detach", primaryId, "pcp_promote_node -s");
+      const request = requestFor("detach", primaryId, user, "pcp_promote_node -s");
       return await node.request({ ...request, switchoverTo: id });
     },
     stop: (mode, scope) => {
@@ -275,7 +279,14 @@ function handlersOf(node: AdminNode): PcpHandlers {
 function requestFor(
   kind: ClusterRequest["kind"],
   backendId: number,
+  user: string,
   reason: string,
 ): ClusterRequest {
-  return { kind, backendIds: [backendId], confirmed: true, switchoverTo: null, reason };
+  const by = askedBy(user, reason);
+  return { kind, backendIds: [backendId], confirmed: true, switchoverTo: null, reason, by };
+}
+
+/** For the history. */
+function askedBy(user: string, program: string): string {
+  return `PCP user ${user} by ${program}`;
 }

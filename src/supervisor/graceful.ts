@@ -57,17 +57,18 @@ const REST_MS_MAX: Ms = 180_000;
 /**
  * `pcp_promote_node -s`, where a switchover can be had.
  *
- * @param isWaiting with `-g`: transactions have recovery_timeout to end, and the answer is how it ended.
+ * @param how.isWaiting with `-g`: transactions have recovery_timeout to end, and the answer is how it ended.
+ * @param how.by who asks, for the history.
  * Errors: why it cannot be done, or was undone.
  */
 export async function promoteBySwitchover(
   node: GracefulNode,
   toId: number,
-  isWaiting: boolean,
+  { isWaiting, by }: { readonly isWaiting: boolean; readonly by: string },
 ): Promise<Result<void, string>> {
   const drainTimeoutMs = isWaiting ? node.config.recovery_timeout * 1000 : null;
   const reason = `pcp_promote_node -s${isWaiting ? " -g" : ""}`;
-  const wish = { to: toId, drainTimeoutMs, onTimeout: null, by: "pcp_promote_node" };
+  const wish = { to: toId, drainTimeoutMs, onTimeout: null, by };
   const begun = await beginSwitchover(node, wish, reason);
   if (!begun.ok) return begun;
   const { report, id } = begun.value;

@@ -124,6 +124,8 @@ describe.each(["session", "transaction"])("pgquorum switchover, pool_mode = %s",
     const done = await node.pcp("pcp_promote_node", "-n", String(target), "-s", "-g");
     expect(`${done.stdout}${done.stderr}`).toContain("Command Successful");
     expect((await node.status()).view.primaryId).toBe(target);
+    const { stdout } = await node.ask("history");
+    expect(stdout).toContain("asked by  PCP user pcp by pcp_promote_node -s -g");
     await client.query("INSERT INTO ledger VALUES (-2, 1)");
     await allFollow(target);
   });
@@ -137,6 +139,8 @@ describe.each(["session", "transaction"])("pgquorum switchover, pool_mode = %s",
       const { view } = await node.status();
       return view.backends[standby]?.state === "down";
     });
+    const { stdout } = await node.ask("history");
+    expect(stdout).toContain("asked by  PCP user pcp by pcp_detach_node -g");
     await node.pcp("pcp_attach_node", "-n", String(standby));
     await allFollow(primaryId ?? -1);
   });

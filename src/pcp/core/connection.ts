@@ -28,6 +28,8 @@ export interface PcpConnection {
   readonly salt: Uint8Array;
   readonly deadlineMs: Ms;
   readonly claimed: { readonly user: string; readonly response: string } | null;
+  /** Who has proven it; "" before that. */
+  readonly user: string;
   readonly running: Command | null;
   /** Requests that came before the one that runs was answered. */
   readonly waiting: readonly PcpFrame[];
@@ -47,7 +49,7 @@ export type PcpAction =
   | { readonly type: "send"; readonly bytes: Buffer }
   /** Read anew at each login, so that a changed password counts at once. */
   | { readonly type: "read-pcp-conf" }
-  | { readonly type: "perform"; readonly command: Command }
+  | { readonly type: "perform"; readonly command: Command; readonly user: string }
   | { readonly type: "report"; readonly error: PcpError }
   /** After what was sent has left. */
   | { readonly type: "close" };
@@ -75,6 +77,7 @@ export function acceptPcpConnection(o: {
     salt: o.salt,
     deadlineMs: o.timeoutMs === 0 ? Number.POSITIVE_INFINITY : o.nowMs + o.timeoutMs,
     claimed: null,
+    user: "",
     running: null,
     waiting: [],
   };
@@ -171,7 +174,7 @@ function onPcpConfRead(state: PcpConnection, text: string | null, problem: strin
     );
     return endWith(state, error);
   }
-  const ready: PcpConnection = { ...state, phase: "ready", claimed: null };
+  const ready: PcpConnection = { ...state, phase: "ready", claimed: null, user };
   return after([{ type: "send", bytes: encodeAuthenticated() }], takeWaiting(ready));
 }
 
@@ -214,7 +217,7 @@ function onRequest(state: PcpConnection, request: PcpRequest): PcpStep {
 function perform(state: PcpConnection, command: Command): PcpStep {
   return {
     state: { ...state, phase: "busy", running: command },
-    actions: [{ type: "perform", command }],
+    actions: [{ type: "perform", command, user: state.user }],
   };
 }
 

@@ -46,7 +46,7 @@ export function servePcpConnection(socket: Socket, options: PcpConnectionOptions
       }
       case "perform":
         // Not awaited: the connection may end, and its clock runs, while the command does.
-        void performCommand(action.command, options.handlers).then((answer) => {
+        void performCommand(action, options.handlers).then((answer) => {
           runner.deliver({ type: "command-answered", answer });
         });
         return;
@@ -89,7 +89,10 @@ function report(error: PcpError, log: Log): void {
   });
 }
 
-async function performCommand(command: Command, handlers: PcpHandlers): Promise<Answer> {
+async function performCommand(
+  { command, user }: { readonly command: Command; readonly user: string },
+  handlers: PcpHandlers,
+): Promise<Answer> {
   switch (command.type) {
     case "node-info":
     case "node-count":
@@ -107,13 +110,13 @@ async function performCommand(command: Command, handlers: PcpHandlers): Promise<
     case "watchdog-info":
       return { type: "watchdog", view: handlers.watchdog() };
     case "attach":
-      return answerOf(await handlers.attach(command.backendId));
+      return answerOf(await handlers.attach(command.backendId, user));
     case "recover":
-      return answerOf(await handlers.recover(command.backendId));
+      return answerOf(await handlers.recover(command.backendId, user));
     case "detach":
-      return answerOf(await handlers.detach(command.backendId, command));
+      return answerOf(await handlers.detach(command.backendId, { ...command, user }));
     case "promote":
-      return answerOf(await handlers.promote(command.backendId, command));
+      return answerOf(await handlers.promote(command.backendId, { ...command, user }));
     case "stop":
       return answerOf(await handlers.stop(command.mode, command.scope));
     case "reload":

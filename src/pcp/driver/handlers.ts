@@ -7,6 +7,7 @@ type Outcome = Result<void, string>;
 /**
  * What the supervisor does for an administrator. Each may take its time; the client waits. The
  * error of a Result is the DETAIL line that the client prints, such as `invalid node ID : 7`.
+ * `user` is who asks, by pcp.conf.
  */
 export interface PcpHandlers {
   view(): ClusterView;
@@ -18,15 +19,18 @@ export interface PcpHandlers {
   /** Null when there is no such backend. */
   healthCheckStats(backendId: number): Promise<readonly string[] | null>;
   poolStatus(): readonly PoolStatusRow[];
-  attach(backendId: number): Outcome | Promise<Outcome>;
+  attach(backendId: number, user: string): Outcome | Promise<Outcome>;
   /** Online recovery; resolves when it is over. */
-  recover(backendId: number): Outcome | Promise<Outcome>;
+  recover(backendId: number, user: string): Outcome | Promise<Outcome>;
   /** `graceful`: resolves only when clients have left or the wait has timed out. */
-  detach(backendId: number, how: { readonly graceful: boolean }): Outcome | Promise<Outcome>;
+  detach(
+    backendId: number,
+    how: { readonly graceful: boolean; readonly user: string },
+  ): Outcome | Promise<Outcome>;
   /** `switchover`: really promote the standby, not only change what this node believes. */
   promote(
     backendId: number,
-    how: { readonly switchover: boolean; readonly graceful: boolean },
+    how: { readonly switchover: boolean; readonly graceful: boolean; readonly user: string },
   ): Outcome | Promise<Outcome>;
   /** Called after the reply was handed to the socket; an error is only logged. */
   stop(mode: StopMode, scope: CommandScope): Outcome | Promise<Outcome>;

@@ -172,6 +172,12 @@ describe("a request", () => {
     );
   });
 
+  it("is performed for the user who has logged in", () => {
+    const frames = framesOf(encodeRequest({ type: "node-count" }));
+    const { actions } = pcpCore.step(state, { type: "frames-received", frames }, 0);
+    expect(actions).toMatchObject([{ type: "perform", user: "pcp" }]);
+  });
+
   it("waits until the one before it is answered", () => {
     expect(ask({ type: "node-count" }, { type: "process-count" }, { type: "disconnect" })).toEqual([
       'perform {"type":"node-count"}',
