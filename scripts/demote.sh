@@ -10,7 +10,8 @@
 #   prepare  the same, and a checkpoint on the primary, so that there is little to write at the end
 #   stop     stops the primary; done as soon as nothing can be written any more. Prints the position
 #            of its last checkpoint: whoever has replayed that has everything
-#   start    starts it again as it was, because the switchover was given up
+#   start    starts it again as it was, because the switchover was given up; not when the standby is a
+#            primary meanwhile, or about to be one
 #
 # Each may be asked for again after it was done. Exit status: 0 when it is done, 1 when a step
 # failed, 2 for arguments that make no sense.
@@ -84,6 +85,14 @@ wait_for_remainder
 start_server "$log"
 '
 
+# shellcheck disable=SC2016
+be_no_primary='
+is_running || exit 0
+[[ $(query -c "SELECT pg_is_in_recovery()") != f ]] || { echo "it is a primary" >&2; exit 5; }
+# Nothing is paused: this only fails, and does so as soon as a promotion has begun.
+query -c "SELECT pg_wal_replay_resume()" >/dev/null || exit 5
+'
+
 case $action in
 check | prepare)
   keep_connection "$old_host"
@@ -98,6 +107,8 @@ stop)
     fail 1 "node $old_id on $old_host was not stopped"
   ;;
 start)
+  on_server "$new_host" "$new_data" "$be_no_primary" || (($? != 5)) ||
+    fail 1 "node $new_id on $new_host takes over: node $old_id is not started again"
   on_server "$old_host" "$old_data" "$start" "${PGQUORUM_POSTGRES_LOG:-startup.log}" ||
     fail 1 "node $old_id on $old_host was not started again"
   say "node $old_id on $old_host runs again"

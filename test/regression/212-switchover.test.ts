@@ -11,6 +11,7 @@ import { scriptedConfig, startScriptedPostgres } from "../support/switchover-lab
 
 const WRITERS = 6;
 const CALM_ROWS = 20;
+const FAILING_COMMAND = "failover_command = 'sh -c \"exit 1\"'";
 
 let postgres: PostgresCluster;
 
@@ -146,17 +147,29 @@ describe.each(["session", "transaction"])("pgquorum switchover, pool_mode = %s",
   });
 });
 
-describe("a switchover that fails when the old primary is stopped", () => {
+describe.each([
+  {
+    // What it prints is thrown away, so nobody knows where the log ends.
+    what: "the old primary is stopped",
+    spoil: (line: string) =>
+      line.startsWith("demote_command") ? line.replace(/'$/, " >/dev/null'") : line,
+    problem: "demote_command did not print where the log ends",
+  },
+  {
+    what: "the standby is to be promoted",
+    spoil: (line: string) => (line.startsWith("failover_command") ? FAILING_COMMAND : line),
+    problem: "failover_command for node 0 ended with status 1",
+  },
+])("a switchover that fails when $what", ({ spoil, problem }) => {
   it("starts it again, and clients see no error", async () => {
     const node = await LoneNode.start({
       postgres,
       config: (place) => [
-        // What it prints is thrown away, so nobody knows where the log ends.
-        ...scriptedConfig(postgres, place).map((line) =>
-          line.startsWith("demote_command") ? line.replace(/'$/, " >/dev/null'") : line,
-        ),
+        ...scriptedConfig(postgres, place).map(spoil),
         "sr_check_period = 1",
         "health_check_period = 1",
+        "failover_command_retries = 1",
+        "failover_hold_timeout = 30s",
       ],
     });
     const load = new Load();
@@ -166,11 +179,15 @@ describe("a switchover that fails when the old primary is stopped", () => {
       load.write(client, 100);
       await load.calm();
       const words = ["switchover", "-f", join(node.home, "pgpool.conf"), "--json"];
-      const ended = await run(resolve(import.meta.dirname, "../../bin/pgquorum"), words);
+      const program = resolve(import.meta.dirname, "../../bin/pgquorum");
+      await until("the standby streams", async () => {
+        return (await run(program, [...words, "--dry-run"])).exitCode === 0;
+      });
+      const ended = await run(program, words);
       expect(ended.exitCode).toBe(1);
       expect(JSON.parse(ended.stdout)).toMatchObject({
         state: "failed",
-        problem: "demote_command did not print where the log ends",
+        problem: problem.replace("node 0", `node ${primaryId}`),
       });
       await load.calm();
       expect((await load.stop()).errors).toEqual([]);

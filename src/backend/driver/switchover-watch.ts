@@ -16,6 +16,12 @@ const CALM_LOOKS = 2;
 
 const DRAINED_SQL = `SELECT pg_catalog.count(*) ${RUNNING_SQL}`;
 
+const NOT_PROMOTED = "pg_catalog.pg_wal_replay_resume()";
+const STANDBY_SQL = `
+  SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.has_function_privilege('${NOT_PROMOTED}', 'EXECUTE')`;
+/** Nothing is paused, so this does nothing; it is an error as soon as a promotion has begun. */
+const NOT_PROMOTED_SQL = `SELECT ${NOT_PROMOTED}`;
+
 type Find = (id: number) => ServerAddress | null;
 
 /** Keeps a session to each server that it was told of beforehand: a login costs time. */
@@ -56,7 +62,9 @@ export class SwitchoverWatch {
         });
       }
       case "primary":
-        return await this.#untilPrimary(order.backendId, signal);
+        return await this.#untilPrimary(order.backendId, order.besideId, signal);
+      case "standby":
+        return await this.#askStandby(order.backendId);
       case "roles":
         return { problem: null, primaries: await this.#primariesAmong(order.backendIds) };
     }
@@ -80,10 +88,30 @@ export class SwitchoverWatch {
     return outcome;
   }
 
-  async #untilPrimary(id: number, signal: AbortSignal): Promise<WatchOutcome> {
+  async #askStandby(id: number): Promise<WatchOutcome> {
+    const { generation } = this.#sessions;
+    const session = await this.#sessions.take(id);
+    if (typeof session === "string") return { problem: session, primaries: [] };
+    const isStandby = await session.ask(async (ask) => {
+      const [row] = await ask(STANDBY_SQL);
+      if (row?.[0] !== "t") return false;
+      if (row[1] === "t") await ask(NOT_PROMOTED_SQL);
+      return true;
+    }, LOOK_MS_MAX);
+    this.#sessions.giveBack(id, session, generation);
+    if (!isStandby.ok) return { problem: isStandby.error.message, primaries: [] };
+    return { problem: isStandby.value ? null : "it is a primary", primaries: [] };
+  }
+
+  async #untilPrimary(
+    id: number,
+    besideId: number | null,
+    signal: AbortSignal,
+  ): Promise<WatchOutcome> {
+    const ids = [id, besideId].filter((one) => one !== null);
     while (!signal.aborted) {
-      const primaries = await this.#primariesAmong([id]);
-      if (primaries.length > 0) return { problem: null, primaries };
+      const primaries = await this.#primariesAmong(ids);
+      if (primaries.some((primary) => primary.id === id)) return { problem: null, primaries };
       await sleep(PRIMARY_EVERY_MS);
     }
     return { problem: "nobody waits any more", primaries: [] };

@@ -14,7 +14,9 @@ import { stopFollow } from "./follow.ts";
 import { finishedState } from "./outcome.ts";
 import { recordOf, startCommand } from "./run-command.ts";
 import { beginSearch, look } from "./search-primary.ts";
-import { advanceSwitchover, SWITCHING_BEGINS } from "./switchover.ts";
+import { SWITCHING_BEGINS } from "./switchover-moves.ts";
+import { advanceSwitchover } from "./switchover.ts";
+import { beginRefuting, mayRefute } from "./undo-switchover.ts";
 
 /** The first repetition of a command that failed waits so long, each further one twice as long. */
 export const RETRY_COMMAND_AFTER_MS = 1000;
@@ -23,6 +25,8 @@ export const RETRY_COMMAND_AFTER_MS = 1000;
  * whenever one shows later, it is taken all the same.
  */
 export const FAILED_SEARCH_MS = 5000;
+/** A switchover is undone then, and its clients wait. */
+const FAILED_SWITCHOVER_SEARCH_MS = 2000;
 
 /** @param isInherited a leader before us began it. */
 export function newTask(turn: Turn, intent: Intent, isInherited: boolean): Task {
@@ -143,7 +147,8 @@ function endCommands(turn: Turn, cluster: ClusterState, task: Task): void {
   const promotions = progress.commands.filter(({ backendId }) => promotes(intent, backendId));
   const last = promotions.at(-1);
   const isHopeless = last !== undefined && hasFailed(last);
-  beginSearch(turn, isHopeless ? FAILED_SEARCH_MS : null);
+  const failedMs = intent.kind === "switchover" ? FAILED_SWITCHOVER_SEARCH_MS : FAILED_SEARCH_MS;
+  beginSearch(turn, isHopeless ? failedMs : null);
   setStage(turn, "searching");
   // At once, while what was done is still being recorded.
   if (liveIds(cluster).length > 0) lookNow(turn, cluster);
@@ -267,6 +272,10 @@ function isSearchOvertaken(turn: Turn, intent: Intent): boolean {
 }
 
 function endSearch(turn: Turn, task: Task): boolean {
+  if (mayRefute(turn, task)) {
+    beginRefuting(turn, task);
+    return true;
+  }
   turn.set({ search: null, task: { ...task, found: null, stage: "finishing" } });
   return true;
 }

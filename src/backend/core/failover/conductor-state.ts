@@ -284,7 +284,14 @@ export interface Task {
 /** See `switchover.ts`. */
 export interface Switching {
   readonly stage:
-    "settling" | "probing" | "draining" | "stopping" | "catching-up" | "starting" | "given-up";
+    | "settling"
+    | "probing"
+    | "draining"
+    | "stopping"
+    | "catching-up"
+    | "starting"
+    | "refuting"
+    | "given-up";
   readonly watchId: number | null;
   /** Of what was watched last in this stage. */
   readonly outcome: WatchOutcome | null;

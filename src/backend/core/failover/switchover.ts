@@ -2,46 +2,52 @@
  * The part of a switchover that comes before the promotion. What follows is what follows any loss
  * of a primary: failover_command, the search for the new one, follow_primary_command.
  *
- *     settling ──> draining ──> stopping ──> catching-up ──> (commands, searching, finishing)
- *         │ inherited  │            │             │
- *         └> probing   └ gives up   └─────────────┴──> starting ──> gives up
+ *     settling ──> draining ──> stopping ──> catching-up ──> (commands, searching ──> finishing)
+ *         │ inherited  │            │             │                        │ failed
+ *         └> probing   └ gives up   └─────────────┴──> starting <──── refuting
+ *                                                         └──> gives up
  *
  * Clients wait from the commit of the intent, but their open transactions go on until `draining`
  * ends. Before the old primary is told to stop, giving up means letting the clients go on. After
  * that the decision between forward and back is recorded first: `stopped` with the position that the
- * target must have replayed, or `undoing`; a successor does what is recorded.
+ * target must have replayed, or `undoing`; a successor does what is recorded. The way back ends where
+ * the target may have been promoted (`undo-switchover.ts`).
  */
 import { assert, unreachable, type Ms } from "../../../base/index.ts";
 import {
   hasFailed,
   HISTORY_COMMANDS_MAX,
-  REASON_MAX,
-  withBackends,
-  withHistory,
   type ClusterState,
   type CommandRecord,
-  type Intent,
-  type SwitchoverState,
 } from "../status/index.ts";
-import { shutdownLsnIn, type WatchOrder, type WatchOutcome } from "../switchover/index.ts";
-import { mayAskFor } from "./command-text.ts";
+import { shutdownLsnIn, type WatchOutcome } from "../switchover/index.ts";
 import type { ConductorEvent, ConductorState, Switching, Task, Turn } from "./conductor-state.ts";
-import { entryOf } from "./outcome.ts";
-import { recordOf, startCommand } from "./run-command.ts";
-
-export const SWITCHING_BEGINS: Switching = {
-  stage: "settling",
-  watchId: null,
-  outcome: null,
-  deadlineMs: null,
-  startCount: 0,
-};
+import { recordOf } from "./run-command.ts";
+import {
+  advanceCommand,
+  beginWatch,
+  change,
+  enter,
+  handOver,
+  isLate,
+  lostTarget,
+  patch,
+  proposePhase,
+  targetOf,
+  watched,
+} from "./switchover-moves.ts";
+import {
+  advanceRefuting,
+  advanceStarting,
+  givenUpState,
+  giveUp,
+  undo,
+  watchStart,
+} from "./undo-switchover.ts";
 
 /** A server that is slow to stop is not worth more waiting: it is started again. */
 const STOP_MS_MAX: Ms = 60_000;
 const CATCH_UP_MS_MAX: Ms = 10_000;
-const START_MS_MAX: Ms = 60_000;
-const STARTS_MAX = 3;
 
 /** One move for the switchover of `cluster`, which is our own proposal. */
 export function advanceSwitchover(turn: Turn, cluster: ClusterState, task: Task): boolean {
@@ -69,6 +75,8 @@ export function advanceSwitchover(turn: Turn, cluster: ClusterState, task: Task)
       return advanceCatchingUp(turn, task, switching);
     case "starting":
       return advanceStarting(turn, task, switching);
+    case "refuting":
+      return advanceRefuting(turn, task, switching);
     case "given-up":
       turn.propose("finish", givenUpState(turn, cluster, task));
       return true;
@@ -128,17 +136,6 @@ function advanceDraining(turn: Turn, task: Task, switching: Switching): boolean 
   return true;
 }
 
-/** Runs demote_command, and ends it when that takes too long. */
-function advanceCommand(turn: Turn, task: Task, action: "stop" | "start", limitMs: Ms): false {
-  const { run } = task;
-  if (run === null) return order(turn, action, limitMs);
-  if (isLate(turn)) {
-    turn.act({ type: "stop-command", commandId: run.commandId, how: "ask" });
-    patch(turn, { deadlineMs: null });
-  }
-  return false;
-}
-
 function advanceCatchingUp(turn: Turn, task: Task, switching: Switching): boolean {
   const { newMainId, switchover } = task.intent;
   const lsn = switchover?.shutdownLsn ?? null;
@@ -156,30 +153,6 @@ function advanceCatchingUp(turn: Turn, task: Task, switching: Switching): boolea
   }
   turn.note(`node ${newMainId} has replayed everything`);
   handOver(turn, {});
-  return true;
-}
-
-function advanceStarting(turn: Turn, task: Task, switching: Switching): boolean {
-  const { oldPrimaryId } = task.intent;
-  assert(oldPrimaryId !== null, "a switchover has an old primary");
-  const { watchId, outcome, startCount } = switching;
-  if (outcome !== null && outcome.problem === null) {
-    turn.note("the old primary runs again");
-    enter(turn, "given-up");
-    return true;
-  }
-  if (watchId !== null && !isLate(turn)) return false;
-  if (task.run !== null || (startCount < STARTS_MAX && mayAskFor(turn.state.settings, "start"))) {
-    if (watchId !== null) patch(turn, { watchId: null });
-    return advanceCommand(turn, task, "start", START_MS_MAX);
-  }
-  if (startCount === 0 && watchId === null) {
-    // It cannot be told to start, but it may never have stopped.
-    beginWatch(turn, { what: "primary", backendId: oldPrimaryId }, CATCH_UP_MS_MAX);
-    return false;
-  }
-  turn.log(`switchover: node ${oldPrimaryId} does not run again: start it by hand`, "warning");
-  enter(turn, "given-up");
   return true;
 }
 
@@ -211,7 +184,7 @@ export function onDemoteFinished(
   turn.set({ task: { ...task, run: null, progress, isRecorded: false } });
   if (switching.stage === "stopping") onStopEnded(turn, record, event.outputTail);
   else if (switching.stage === "starting" && !hasFailed(record)) {
-    beginWatch(turn, { what: "primary", backendId: oldPrimaryId }, START_MS_MAX);
+    watchStart(turn, { ...task, progress });
   } else if (switching.stage === "starting") {
     patch(turn, { outcome: { problem: "it was not started", primaries: [] } });
   }
@@ -239,152 +212,4 @@ function onStopEnded(turn: Turn, record: CommandRecord, output: string): void {
 /** Null: nothing is awaited. */
 export function switchingWakeAtMs({ task }: ConductorState): Ms | null {
   return task?.switching?.deadlineMs ?? null;
-}
-
-// ---- ends ---------------------------------------------------------------------------------
-
-/** Nothing was done to the old primary: it goes on. */
-function giveUp(turn: Turn, problem: string): true {
-  change(turn, { problem: problem.slice(0, REASON_MAX) });
-  enter(turn, "given-up");
-  return true;
-}
-
-/** The old primary was told to stop: it is started again. */
-function undo(turn: Turn, problem: string): true {
-  turn.log(`switchover: ${problem}; the old primary is started again`, "warning");
-  turn.note(`undone: ${problem}`);
-  change(turn, { phase: "undoing", problem: problem.slice(0, REASON_MAX) });
-  enter(turn, "starting");
-  return true;
-}
-
-/** From here on it is as when a primary was lost: there is no way back. */
-function handOver(turn: Turn, change: Partial<Task>): void {
-  const { task } = turn.state;
-  assert(task !== null, "a switchover is carried out");
-  turn.act({ type: "end-watch" });
-  const stage = change.found === undefined ? "commands" : "finishing";
-  turn.set({ task: { ...task, stage, ...change, switching: null } });
-}
-
-/** The state from before, but for the history. */
-function givenUpState(turn: Turn, cluster: ClusterState, task: Task): ClusterState {
-  const { intent } = task;
-  const { oldPrimaryId, switchover } = intent;
-  assert(oldPrimaryId !== null && switchover !== null, "a switchover has an old primary");
-  turn.act({ type: "end-watch" });
-  const reason = "it goes on as the primary";
-  const back = { state: "waiting", reason, changedAt: turn.wallMs } as const;
-  const stoppedIds = switchover.phase === "draining" ? [] : [oldPrimaryId];
-  const isBack = stoppedIds.length === 0 || task.switching?.outcome?.problem === null;
-  const primaryId = isBack ? oldPrimaryId : null;
-  return withHistory(
-    {
-      ...withBackends(cluster, stoppedIds, back),
-      epoch: cluster.epoch + 1,
-      primaryId,
-      intent: null,
-    },
-    {
-      ...entryOf(turn, cluster, task, primaryId),
-      outcome: "failed",
-      problem: switchover.problem,
-    },
-  );
-}
-
-// ---- helpers ------------------------------------------------------------------------------
-
-function enter(turn: Turn, stage: Switching["stage"]): void {
-  const keep = stage === "given-up" ? {} : { outcome: null };
-  patch(turn, { stage, watchId: null, deadlineMs: null, ...keep });
-}
-
-function patch(turn: Turn, change: Partial<Switching>): void {
-  const { task } = turn.state;
-  assert(task !== null && task.switching !== null, "a switchover is carried out");
-  turn.set({ task: { ...task, switching: { ...task.switching, ...change } } });
-}
-
-/** Begins to watch, unless that was done; the outcome when it is there. */
-function watched(
-  turn: Turn,
-  switching: Switching,
-  what: WatchOrder,
-  timeoutMs: Ms | null = null,
-): WatchOutcome | null {
-  if (switching.outcome !== null) return switching.outcome;
-  if (switching.watchId === null) beginWatch(turn, what, timeoutMs);
-  return null;
-}
-
-function beginWatch(turn: Turn, what: WatchOrder, timeoutMs: Ms | null): void {
-  const watchId = turn.takeId();
-  const deadlineMs = timeoutMs === null ? null : turn.nowMs + timeoutMs;
-  patch(turn, { watchId, outcome: null, deadlineMs });
-  turn.act({ type: "watch", watchId, order: what });
-}
-
-function isLate(turn: Turn): boolean {
-  const deadlineMs = turn.state.task?.switching?.deadlineMs ?? null;
-  return deadlineMs !== null && turn.nowMs >= deadlineMs;
-}
-
-/** Runs demote_command; false: its end is awaited. */
-function order(turn: Turn, action: "stop" | "start", timeoutMs: Ms): false {
-  const { task, settings, runningIds } = turn.state;
-  assert(task !== null && task.switching !== null, "a switchover is carried out");
-  if (runningIds.length > 0) return false;
-  const { intent, switching } = task;
-  assert(intent.oldPrimaryId !== null, "a switchover has an old primary");
-  const startCount = switching.startCount + (action === "start" ? 1 : 0);
-  const run = startCommand(turn, {
-    kind: "demote",
-    action,
-    template: settings.demoteCommand,
-    backendId: intent.oldPrimaryId,
-    event: intent,
-    newMainId: intent.newMainId,
-    attempt: Math.max(1, startCount),
-  });
-  const deadlineMs = turn.nowMs + timeoutMs;
-  turn.set({ task: { ...task, run, switching: { ...switching, startCount, deadlineMs } } });
-  return false;
-}
-
-/** The target is wanted out of service: it must not take over. */
-function lostTarget(turn: Turn, { newMainId }: Intent): string | null {
-  const isLost = turn.state.queue.some(
-    ({ request: { kind, backendIds } }) =>
-      kind === "detach" && newMainId !== null && backendIds.includes(newMainId),
-  );
-  return isLost ? `node ${newMainId} was lost` : null;
-}
-
-/** Known to us alone, until it is recorded. */
-function change(turn: Turn, what: Partial<SwitchoverState>): void {
-  const { task } = turn.state;
-  const switchover = task?.intent.switchover ?? null;
-  assert(task !== null && switchover !== null, "a switchover is carried out");
-  const intent = { ...task.intent, switchover: { ...switchover, ...what } };
-  turn.set({ task: { ...task, intent } });
-}
-
-function targetOf(turn: Turn): number {
-  const id = turn.state.task?.intent.newMainId ?? null;
-  assert(id !== null, "a switchover has a target");
-  return id;
-}
-
-/** There is no primary for the time being; what comes next is decided. */
-function proposePhase(turn: Turn, cluster: ClusterState, switchover: SwitchoverState): void {
-  const { task } = turn.state;
-  assert(task !== null && task.intent.oldPrimaryId !== null, "a switchover has an old primary");
-  const { oldPrimaryId, newMainId } = task.intent;
-  const reason = `stopped so that node ${newMainId} takes over`;
-  const down = { state: "down", reason, changedAt: turn.wallMs } as const;
-  turn.set({ task: { ...task, isNewEpoch: true } });
-  const stopped = { ...withBackends(cluster, [oldPrimaryId], down), primaryId: null };
-  turn.proposeIntent(stopped, { switchover });
 }

@@ -6,8 +6,10 @@ export type WatchOrder =
   | { readonly what: "drained"; readonly backendId: number }
   /** It has replayed the record that begins at this position. */
   | { readonly what: "replayed"; readonly backendId: number; readonly lsn: string }
-  /** It answers as a primary. */
-  | { readonly what: "primary"; readonly backendId: number }
+  /** It answers as a primary; whether the one beside it does so too is told with it. */
+  | { readonly what: "primary"; readonly backendId: number; readonly besideId: number | null }
+  /** It answers as a standby that nobody promotes, as far as it lets us see. */
+  | { readonly what: "standby"; readonly backendId: number }
   /** One look at each of them. */
   | { readonly what: "roles"; readonly backendIds: readonly number[] };
 

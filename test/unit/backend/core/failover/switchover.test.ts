@@ -18,6 +18,20 @@ function stopping(): ClusterStory {
   return prepared().commit().watched();
 }
 
+/** The target was told to take over, three times, and has not. */
+function unpromoted(): ClusterStory {
+  const story = stopping().finish(0, STOPPED).watched();
+  for (const delayMs of [1000, 2000]) {
+    story.finish(1).answer(null).wait(delayMs);
+    if (story.search !== null) story.answer(null);
+    story.wait(1000);
+    if (story.proposal !== null) story.commit();
+  }
+  story.finish(1).answer(null).wait(2000);
+  if (story.search !== null) story.answer(null);
+  return story.wait(100);
+}
+
 describe("a switchover", () => {
   it("drains, stops, lets the target catch up, and goes on as any failover", () => {
     const story = stopping().finish(0, STOPPED).watched();
@@ -197,10 +211,48 @@ describe("a switchover", () => {
     const only = makeSettings({ demoteCommand: "stop %d" });
     const story = new ClusterStory(only).settle().switchover().prepared().commit().watched();
     story.finish(1);
-    expect(story.watch?.order).toEqual({ what: "primary", backendId: 0 });
+    expect(story.watch?.order).toMatchObject({ what: "primary", backendId: 0 });
     expect(story.commands.map(({ text }) => text)).toEqual(["stop 0"]);
     story.watched(null, [0]).commit();
     expect(story.committed?.primaryId).toBe(0);
+  });
+
+  it("is undone when failover_command fails for good and the target says it is a standby", () => {
+    const story = unpromoted();
+    expect(story.commands.map(({ text }) => text)).toEqual([
+      "demote stop 0 1",
+      ...Array.from({ length: 3 }, () => "failover 0 1 0"),
+    ]);
+    expect(story.watch?.order).toEqual({ what: "standby", backendId: 1 });
+    story.watched().commit();
+    expect(story.committed?.intent?.switchover?.phase).toBe("undoing");
+    expect(story.command?.text).toBe("demote start 0 1");
+    story.finish();
+    expect(story.watch?.order).toEqual({ what: "primary", backendId: 0, besideId: 1 });
+    story.watched(null, [0]).commit();
+    expect(story.committed).toMatchObject({ primaryId: 0, intent: null, follow: null });
+    expect(story.committed?.backends.map(({ state }) => state)).not.toContain("down");
+    expect(story.committed?.history.at(-1)).toMatchObject({
+      outcome: "failed",
+      problem: "failover_command for node 0 ended with status 1",
+      newPrimaryId: 0,
+    });
+  });
+
+  it.each(["it is a primary", "standby promotion is ongoing", "no answer within 3000 ms"])(
+    "is not undone when the target may be promoted: %s",
+    (problem) => {
+      const story = unpromoted().watched(problem).commit();
+      expect(story.committed).toMatchObject({ primaryId: null, intent: null });
+      expect(story.commands.map(({ text }) => text)).not.toContain("demote start 0 1");
+      expect(story.committed?.history.at(-1)?.steps.at(-1)?.name).toBe(`not undone: ${problem}`);
+    },
+  );
+
+  it("goes forward all the same when the target shows as the primary in the end", () => {
+    const story = unpromoted().watched().commit().finish().watched(null, [0, 1]).commit();
+    expect(story.committed).toMatchObject({ primaryId: 1, intent: null });
+    expect(story.committed?.backends[0]?.state).toBe("down");
   });
 
   it("records what it decided before it acts on it, however often that is refused", () => {
@@ -280,6 +332,13 @@ describe("a leader that takes over a switchover", () => {
     expect(story.committed?.primaryId).toBe(1);
     expect(story.committed?.follow?.remainingIds).toEqual([2, 0]);
     expect(story.commands.map(({ kind }) => kind)).toEqual(["follow-primary"]);
+  });
+
+  it("undoes one whose failover_command has failed for good", () => {
+    const first = unpromoted();
+    const story = taken(first).watched().watched().answer(null).wait(2000);
+    if (story.search !== null) story.answer(null);
+    expect(story.watch?.order).toEqual({ what: "standby", backendId: 1 });
   });
 
   it("goes on undoing what was being undone", () => {
