@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { carryOver } from "../../src/proxy/core/session/carry-over.ts";
 import {
+  patientProbe,
   probeQuery,
   readProbe,
   type ProbeOutcome,
@@ -12,7 +13,7 @@ import {
   type SessionState,
 } from "../../src/proxy/core/session/session-state.ts";
 import { LEAVES } from "../../src/proxy/core/sql/index.ts";
-import { buildMessage, readRows } from "../../src/wire/postgres/index.ts";
+import { buildMessage, buildNamedRun, readRows } from "../../src/wire/postgres/index.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { errorFields, RawClient, say } from "../support/raw-client.ts";
 
@@ -83,16 +84,27 @@ class Connection {
     return error === undefined ? null : (errorFields(error)["M"] ?? "");
   }
 
+  /** In one transaction. */
+  async runTogether(statements: readonly string[]): Promise<void> {
+    this.client.frames.length = 0;
+    this.client.send(buildNamedRun("together", statements));
+    await this.client.ready();
+    expect(this.client.types()).not.toContain("E");
+  }
+
   async become(state: SessionState): Promise<void> {
     const change = carryOver(this.state, state);
     for (const query of change?.queries ?? []) expect(await this.run(query), query).toBeNull();
     this.state = state;
   }
 
-  async probe(suspicion: Suspicion): Promise<ProbeOutcome> {
+  async probe(suspicion: Suspicion, isPatient = false): Promise<ProbeOutcome> {
     const before = this.state;
-    const query = probeQuery(suspicion, before);
-    expect(await this.run(query), query).toBeNull();
+    if (isPatient) await this.runTogether(patientProbe(suspicion, before));
+    else {
+      const query = probeQuery(suspicion, before);
+      expect(await this.run(query), query).toBeNull();
+    }
     const outcome = readProbe(states, { rows: this.#rows(), suspicion, before, base: this.base });
     this.state = outcome.connection;
     return outcome;
@@ -188,6 +200,24 @@ describe("a session's state is found again on another connection", () => {
     expect(difference(await fresh.showAll(), await two.showAll())).toEqual([]);
     for (const connection of [one, two, fresh]) connection.end();
   });
+
+  test.each(STORIES)(
+    "with the time limit lifted for the question, after %s",
+    async (_name, sql) => {
+      const one = await Connection.open();
+      for (const each of sql) await one.run(each);
+      const limit = await one.first("show statement_timeout");
+      const { session } = await one.probe(ALL);
+      const { session: patient } = await one.probe(ALL, true);
+      expect(Object.fromEntries(patient.settings)).toEqual({
+        ...Object.fromEntries(session.settings),
+        statement_timeout: limit,
+      });
+      expect([...patient.prepared]).toEqual([...session.prepared]);
+      expect(await one.first("show statement_timeout")).toBe(limit);
+      one.end();
+    },
+  );
 
   test("with custom parameters, whose names must be known", async () => {
     const one = await Connection.open();

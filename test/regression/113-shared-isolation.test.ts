@@ -119,6 +119,19 @@ describe("with one server connection for all", () => {
     }
   });
 
+  test("nor the question what a DO has left, and the limit is as it was", async () => {
+    const [hasty, patient] = [await login(), await login()];
+    // So that the question takes longer than the limit every time.
+    for (let i = 0; i < 150; i += 1) await ask(hasty, say.query(`set a.b${i} = 'x'`));
+    await ask(hasty, say.query("set statement_timeout = 1"));
+    for (let round = 0; round < 10; round += 1) {
+      await ask(hasty, say.query("do $$ begin end $$"));
+      expect(await ask(patient, say.query("select pg_sleep(0.005)"))).toBe("T D() C Z");
+    }
+    expect(await ask(hasty, say.query("show statement_timeout"))).toBe("T D(1ms) C Z");
+    expect(await ask(patient, say.query("show statement_timeout"))).toBe("T D(0) C Z");
+  });
+
   test("settings, roles and prepared statements of one are not those of another", async () => {
     const clients = [await login(), await login(), await login()];
     await postgres.query(0, "create role someone", "bench");

@@ -136,24 +136,23 @@ export function buildParse(name: string, text: string): Buffer {
 }
 
 /**
- * A statement by the extended protocol, with its Sync. It has a name, and its portal as well, so that
- * what is prepared or bound without a name stays as it is; a simple Query would drop that. Both names
- * are free again behind it; and before it, as an earlier one may have failed half-way.
+ * Statements by the extended protocol, in one transaction, with its Sync. They have a name, and their
+ * portals as well, so that what is prepared or bound without a name stays as it is; a simple Query would
+ * drop that. Both names are free again behind it; and before it, as an earlier one may have failed half-way.
  */
-export function buildNamedRun(name: string, text: string): Buffer {
+export function buildNamedRun(name: string, texts: readonly string[]): Buffer {
   const close = [
     buildMessage(FRONTEND.close, Buffer.from(`P${name}\0`)),
     buildCloseStatement(name),
   ];
   const bind = Buffer.from(`${name}\0${name}\0\0\0\0\0\0\0`);
-  return Buffer.concat([
-    ...close,
+  const run = texts.flatMap((text) => [
     buildParse(name, text),
     buildMessage(FRONTEND.bind, bind),
     buildMessage(FRONTEND.execute, Buffer.from(`${name}\0\0\0\0\0`)),
     ...close,
-    SYNC,
   ]);
+  return Buffer.concat([...close, ...run, SYNC]);
 }
 
 export function buildPassword(body: Buffer): Buffer {

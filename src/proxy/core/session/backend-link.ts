@@ -286,7 +286,13 @@ export class BackendLink implements FrameSink {
   /** Single statements by the extended protocol: the unnamed statement stays. */
   askApart(statements: readonly string[], done: (reply: HiddenReply) => void): void {
     this.#noteAsked(statements.length, done);
-    this.send(Buffer.concat(statements.map((text) => buildNamedRun(ASKED, text))));
+    this.send(Buffer.concat(statements.map((text) => buildNamedRun(ASKED, [text]))));
+  }
+
+  /** The same in one transaction. */
+  askTogether(statements: readonly string[], done: (reply: HiddenReply) => void): void {
+    this.#noteAsked(1, done);
+    this.send(buildNamedRun(ASKED, statements));
   }
 
   #noteAsked(count: number, done: (reply: HiddenReply) => void): void {

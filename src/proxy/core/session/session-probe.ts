@@ -29,6 +29,9 @@ export interface ProbeOutcome {
   readonly reasons: number;
 }
 
+/** What may cut a probe short. */
+const LIMIT = "statement_timeout";
+
 /** They belong to one transaction, and say nothing between two. */
 const OF_TRANSACTION = ["transaction_isolation", "transaction_read_only", "transaction_deferrable"];
 const NOT_BY_NAME = new Set(["role", "session_authorization", ...OF_TRANSACTION]);
@@ -66,18 +69,25 @@ const FINDINGS: readonly (readonly [number, string])[] = [
  * encoding, on PostgreSQL 10 and later. It runs between two transactions.
  *
  * @param before the state when the suspicion arose.
+ * @param except a setting that is not asked for.
  */
-export function probeQuery(suspicion: Suspicion, before: SessionState): string {
+export function probeQuery(
+  suspicion: Suspicion,
+  before: SessionState,
+  except: string | null = null,
+): string {
   const { leaves } = suspicion;
+  const others = except === null ? OF_TRANSACTION : [...OF_TRANSACTION, except];
   const pieces: string[] = [];
   if ((leaves & (LEAVES.settings | LEAVES.unknown)) !== 0) {
     if (isNamed(suspicion)) {
-      pieces.push(...namedSettings(suspicion.names).map(oneSetting));
+      const names = namedSettings(suspicion.names).filter((name) => name !== except);
+      pieces.push(...names.map(oneSetting));
     } else {
       pieces.push(
         `SELECT '${ROW.setting}', ${hex("name")}, ${hex("pg_catalog.current_setting(name)")}` +
           " FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'::pg_catalog.text" +
-          ` AND name OPERATOR(pg_catalog.<>) ALL (ARRAY[${OF_TRANSACTION.map(sqlLiteral).join(", ")}]::pg_catalog.text[])`,
+          ` AND name OPERATOR(pg_catalog.<>) ALL (ARRAY[${others.map(sqlLiteral).join(", ")}]::pg_catalog.text[])`,
         ...customNames(suspicion, before).map(oneSetting),
       );
     }
@@ -99,7 +109,19 @@ export function probeQuery(suspicion: Suspicion, before: SessionState): string {
 }
 
 /**
- * Reads the answer to `probeQuery`.
+ * The same for a session whose own time limit cuts that short: the limit is lifted for the question's
+ * transaction. Only where it stands has to be found out within it.
+ */
+export function patientProbe(suspicion: Suspicion, before: SessionState): readonly string[] {
+  return [
+    ...(asksLimit(suspicion) ? [oneSetting(LIMIT)] : []),
+    `SELECT FROM pg_catalog.set_config(${sqlLiteral(LIMIT)}, '0', true)`,
+    probeQuery(suspicion, before, LIMIT),
+  ];
+}
+
+/**
+ * Reads the answer to `probeQuery`, or to `patientProbe`.
  *
  * @param o.rows all its DataRow messages, behind each other.
  * @param o.before as given to `probeQuery`.
@@ -120,6 +142,7 @@ export function readProbe(
   const lookedForPrepared = (suspicion.leaves & (LEAVES.prepared | LEAVES.unknown)) !== 0;
   const prepared = new Map(lookedForPrepared ? [] : before.prepared);
   for (const [what, first, second] of readRows(o.rows)) {
+    if (what === undefined) continue;
     if (what === ROW.reason) {
       reasons |= Number(first);
       continue;
@@ -148,6 +171,11 @@ function isNamed(suspicion: Suspicion): suspicion is Suspicion & { names: readon
 /** The role has its own way, and those of a transaction say nothing between two. */
 function namedSettings(names: readonly string[]): string[] {
   return names.map(bytesOf).filter((name) => !NOT_BY_NAME.has(name));
+}
+
+function asksLimit(suspicion: Suspicion): boolean {
+  if ((suspicion.leaves & (LEAVES.settings | LEAVES.unknown)) === 0) return false;
+  return !isNamed(suspicion) || namedSettings(suspicion.names).includes(LIMIT);
 }
 
 function asksRole(suspicion: Suspicion): boolean {

@@ -7,7 +7,7 @@ import type { Conversation } from "./conversation.ts";
 import { LEAVING_QUERY, LeavingCalls } from "./leaving-functions.ts";
 import { parameterChanges, type ParameterSet, type ParameterSets } from "./parameter-set.ts";
 import type { SharedStatements } from "./shared-statements.ts";
-import { probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
+import { patientProbe, probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
 import { parsingScope, type SessionState, type SessionStates } from "./session-state.ts";
 
 /** Looking for these by name costs the server next to nothing. */
@@ -307,9 +307,9 @@ export class StateCarrier {
     this.#names = [];
     this.#custom = [];
     this.#isProbing = true;
-    this.#talk.ask(link, [probeQuery(suspicion, before)], (reply) =>
-      this.#found(link, suspicion, before, reply),
-    );
+    const found = (reply: HiddenReply): void => this.#found(link, suspicion, before, reply);
+    if (this.#cutProbes > 0) link.askTogether(patientProbe(suspicion, before), found);
+    else this.#talk.ask(link, [probeQuery(suspicion, before)], found);
   }
 
   /** Which functions leave something in this database is not known yet. */

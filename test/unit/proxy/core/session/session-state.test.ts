@@ -4,7 +4,11 @@ import {
   parameterChanges,
   ParameterSets,
 } from "../../../../../src/proxy/core/session/parameter-set.ts";
-import { probeQuery, readProbe } from "../../../../../src/proxy/core/session/session-probe.ts";
+import {
+  patientProbe,
+  probeQuery,
+  readProbe,
+} from "../../../../../src/proxy/core/session/session-probe.ts";
 import {
   SessionStates,
   type SessionState,
@@ -114,6 +118,15 @@ describe("a probe", () => {
     const query = probeQuery({ leaves: LEAVES.cursors, names: null }, states.initial);
     expect(query).toContain("pg_cursors");
     expect(query).not.toMatch(/pg_settings|pg_locks|UNION/);
+  });
+
+  test("that lifts the time limit asks for it before, and nowhere else", () => {
+    const asked = patientProbe({ leaves: LEAVES.settings, names: null }, states.initial);
+    expect(asked.map((text) => text.includes("statement_timeout"))).toEqual([true, true, true]);
+    expect(asked[2]).toMatch(/<>\) ALL \(ARRAY\[[^\]]*'statement_timeout'\]/);
+    const named = { leaves: LEAVES.settings, names: ["statement_timeout", "geqo"] };
+    expect(patientProbe(named, states.initial)[2]).not.toContain("statement_timeout");
+    expect(patientProbe({ leaves: LEAVES.cursors, names: [] }, states.initial)).toHaveLength(2);
   });
 
   test("hides what a name tries to smuggle in", () => {

@@ -180,13 +180,16 @@ describe("where connections are shared", () => {
     const [, probe = ""] = world.story().split("\n>0 Q").slice(1);
     expect(probe).toContain("statement_timeout");
     const cut = [says.error("57014"), says.ready()] as const;
-    for (let i = 1; i < 20; i += 1) expect(world.backend(0, ...cut).story()).toBe(`>0 Q${probe}`);
+    // The limit is found out first, then lifted.
+    const patiently = />0 C C( P\(pgquorum\/ask\) B\(pgquorum\/ask\) E C C){3} S$/;
+    for (let i = 1; i < 20; i += 1) expect(world.backend(0, ...cut).story()).toMatch(patiently);
     // It would go on for ever.
     expect(world.backend(0, ...cut).story()).toBe("");
     expect(world.session.reasonsToKeep).toEqual(["setting that cannot be carried over"]);
     world.client(say.query("select 1 from t for update")).backend(0, says.done, says.ready());
-    expect(world.story()).toContain(`>0 Q${probe}`);
-    world.backend(0, says.row("s", hex("statement_timeout"), hex("1ms")), says.done, says.ready());
+    expect(world.story()).toMatch(patiently);
+    world.backend(0, says.row("s", hex("statement_timeout"), hex("1ms")), says.done, says.row());
+    world.backend(0, says.done, says.done, says.ready());
     expect(world.story()).toBe("release 0");
     expect(world.session.reasonsToKeep).toEqual([]);
   });
