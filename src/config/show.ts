@@ -21,6 +21,8 @@ export interface LiveStatus {
   readonly cacheStatsStartTime: string;
   readonly cacheMisses: number;
   readonly cacheHits: number;
+  /** `off`, or since when, by whom and why it is on. */
+  readonly maintenance: string;
 }
 
 type Compat = Config["pgpool_compat_version"];
@@ -31,6 +33,7 @@ const NOTHING_LIVE: LiveStatus = {
   cacheStatsStartTime: "",
   cacheMisses: 0,
   cacheHits: 0,
+  maintenance: "off",
 };
 
 /**
@@ -64,6 +67,11 @@ export function showPoolStatus(
     ...named("cache_safe_memqcache_table_list cache_unsafe_memqcache_table_list"),
     ...config.backends.flatMap((backend) => backendRows(config, backend, live)),
     ...named(Object.keys(OWN).join(" ")),
+    {
+      item: "maintenance",
+      value: live.maintenance,
+      description: "While it is on, nothing is done to a server unless a person asks.",
+    },
   ];
 }
 

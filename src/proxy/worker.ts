@@ -11,6 +11,7 @@ import { loadModule, parseSync } from "libpg-query";
 import { failure } from "../base/index.ts";
 import { formatFinding, liveBackends, showPoolStatus, type Config } from "../config/index.ts";
 import {
+  formatLocalTime,
   logOptionsFor,
   monotonicNowMs,
   openLog,
@@ -35,6 +36,7 @@ import type {
 import { ConnectionClaims, idleLifeMs } from "./core/pool/index.ts";
 import { Catalogs, mutationLifeMs, TableMutations, type HoldLimits } from "./core/routing/index.ts";
 import { ParameterSets, SessionStates, SharedStatements } from "./core/session/index.ts";
+import { maintenanceText } from "./core/show/index.ts";
 import { createClassifier } from "./core/sql/index.ts";
 import {
   BackendPauses,
@@ -225,11 +227,10 @@ const context: WorkerContext = {
   syncWaits,
   pauses,
   poolStatus: () =>
-    showPoolStatus(
-      settings.config,
-      settings.config.pgpool_compat_version,
-      liveBackends(wholeView.backends),
-    ),
+    showPoolStatus(settings.config, settings.config.pgpool_compat_version, {
+      ...liveBackends(wholeView.backends),
+      maintenance: maintenanceText(wholeView.maintenance, formatLocalTime),
+    }),
   catalogs,
   mutations,
   catalogChanged: (database, functions) => {

@@ -35,7 +35,7 @@ import {
   type WatchdogView,
 } from "../wire/ipc/index.ts";
 import type { BackendPauses } from "./driver/backend-pauses.ts";
-import { healthStatsRows, poolCells, poolRows } from "../proxy/core/show/index.ts";
+import { healthStatsRows, maintenanceText, poolCells, poolRows } from "../proxy/core/show/index.ts";
 import { loadingView } from "./core/loading-view.ts";
 import {
   beginSwitchover,
@@ -215,11 +215,10 @@ function handlersOf(node: AdminNode): PcpHandlers {
     },
     workerPids: () => node.workerPids,
     poolStatus: () =>
-      showPoolStatus(
-        node.config,
-        node.config.pgpool_compat_version,
-        liveBackends(node.view.backends),
-      ),
+      showPoolStatus(node.config, node.config.pgpool_compat_version, {
+        ...liveBackends(node.view.backends),
+        maintenance: maintenanceText(node.view.maintenance, formatLocalTime),
+      }),
     processInfo: async (processId) => {
       if (processId !== 0 && !node.workerPids.includes(processId)) return null;
       const data = {

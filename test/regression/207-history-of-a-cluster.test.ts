@@ -53,6 +53,18 @@ it("maintenance is asked for on any node, holds on all, and outlives its leader"
     const maintenance = (await node.status())?.view.maintenance;
     return maintenance?.reason === "a new switch" && /on node \d$/.test(maintenance.by);
   });
+  const client = follower?.client();
+  await client?.connect();
+  const notices: (string | undefined)[] = [];
+  client?.on("notice", ({ message }) => notices.push(message));
+  await client?.query("show pool_nodes");
+  expect(notices).toEqual([
+    expect.stringMatching(/^maintenance is on since .*: a new switch; no /),
+  ]);
+  const status = await client?.query("show pool_status");
+  const [row] = status?.rows.filter(({ item }) => item === "maintenance") ?? [];
+  expect(row).toMatchObject({ value: expect.stringContaining("a new switch") });
+  await client?.end();
   await cluster.servers[0]?.stop("immediate");
   await until("the leader says what it does not do", () =>
     leader.log.includes("would detach node 0, but maintenance has been on"),

@@ -122,6 +122,7 @@ test("what only a running node knows is put in by the caller", () => {
     cacheStatsStartTime: "now",
     cacheMisses: 7,
     cacheHits: 8,
+    maintenance: "on since today",
   });
   const shown = new Map(rows.map(({ item, value }) => [item, value]));
   expect(Object.fromEntries(shown)).toMatchObject({
@@ -131,5 +132,6 @@ test("what only a running node knows is put in by the caller", () => {
     memqcache_stats_start_time: "now",
     memqcache_no_cache_hits: "7",
     memqcache_cache_hits: "8",
+    maintenance: "on since today",
   });
 });

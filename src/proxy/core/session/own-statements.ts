@@ -270,7 +270,8 @@ export class OwnStatements {
     const end = isSuspended
       ? buildMessage(BACKEND.portalSuspended, Buffer.alloc(0))
       : buildComplete(isWhole ? tag : `SELECT ${to - from}`);
-    const parts = [...noticeOf(answer), ...rows.slice(from, to).map(buildDataRow), end];
+    const notice = from === 0 ? noticeOf(answer) : [];
+    const parts = [...notice, ...rows.slice(from, to).map(buildDataRow), end];
     this.#port.tellClient(Buffer.concat(parts));
     return "answered";
   }

@@ -6,6 +6,7 @@ export { isOwnKind, parseOwnCommand, type OwnCommand } from "./command.ts";
 export { columnsOf } from "./columns.ts";
 export { answerParameter, type ParameterCommand } from "./parameters.ts";
 export { healthStatsRows } from "./nodes.ts";
+export { maintenanceText } from "./maintenance.ts";
 export { poolCells, poolRows } from "./processes.ts";
 export {
   answerCacheDelete,

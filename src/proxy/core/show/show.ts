@@ -2,6 +2,7 @@ import { fail, succeed, type Failure, type Result } from "../../../base/index.ts
 import type { ClientRow, ListName, NodeActivity, QueueRow } from "../../../wire/ipc/index.ts";
 import { clientRows } from "./clients.ts";
 import { showColumns, type Compat } from "./columns.ts";
+import { maintenanceNotice } from "./maintenance.ts";
 import { backendStatsRows, healthStatsRows, nodeRows, type NodeData } from "./nodes.ts";
 import { poolCells, poolRows, processRows, type ProcessData } from "./processes.ts";
 import { queueRows } from "./queues.ts";
@@ -59,7 +60,10 @@ export function needsList(name: string): ListName | null {
 export function answerShow(name: string, data: ShowData): Result<ShowAnswer, Failure> {
   const rows = rowsOf(name, data);
   if (rows === null) return fail(NOT_KNOWN);
-  return succeed({ columns: showColumns(name, data.compat), rows, tag: `SELECT ${rows.length}` });
+  const answer = { columns: showColumns(name, data.compat), rows, tag: `SELECT ${rows.length}` };
+  const { maintenance } = data.view;
+  const notice = name === "pool_nodes" ? maintenanceNotice(maintenance, data.formatTime) : null;
+  return succeed(notice === null ? answer : { ...answer, notice });
 }
 
 /** Null: others did not say what is needed. */

@@ -60,6 +60,18 @@ test("SHOW POOL_NODES tells of each backend in Pgpool-II's columns", () => {
   });
 });
 
+test("SHOW POOL_NODES says in a notice that maintenance is on", () => {
+  const maintenance = { since: 5, by: "root on node 1", reason: "a new switch" };
+  const shown = (name: string): unknown => {
+    const answer = answerShow(name, data({ view: view({ maintenance }) }));
+    return answer.ok ? answer.value.notice : answer.error;
+  };
+  expect(shown("pool_nodes")).toBe(
+    "maintenance is on since at 5 by root on node 1: a new switch; no failover happens by itself",
+  );
+  expect(shown("pool_version")).toBeUndefined();
+});
+
 test("SHOW POOL_NODES tells delays as times where delay_threshold_by_time is set, since 4.4", () => {
   const backends = [
     backend(0, { replicationDelayMs: 7 }),
