@@ -125,11 +125,12 @@ function stateOf(view: ClusterView, id: number): "waiting" | "up" | "down" {
 }
 
 function clusterFacts({ config, cluster, watchdog }: SwitchoverQuestion): SwitchoverClusterFacts {
-  const { intent, followingIds } = cluster;
+  const { intent, followingIds, recovery } = cluster;
+  const recoveringId = recovery?.backendId ?? null;
   const isStreaming = config.backend_clustering_mode === "streaming_replication";
   if (!config.use_watchdog) {
     const leader = "this node decides alone, without a watchdog";
-    return { isStreaming, leaderProblem: null, leader, intent, followingIds };
+    return { isStreaming, leaderProblem: null, leader, intent, followingIds, recoveringId };
   }
   const leader = watchdog?.nodes.find(({ id }) => id === watchdog.leaderId) ?? null;
   const leaderProblem =
@@ -139,5 +140,6 @@ function clusterFacts({ config, cluster, watchdog }: SwitchoverQuestion): Switch
         ? "no leader is known"
         : null;
   const name = leader === null ? "nobody" : `node ${leader.id} (${leader.hostname})`;
-  return { isStreaming, leaderProblem, leader: `${name} leads`, intent, followingIds };
+  const leads = { isStreaming, leaderProblem, leader: `${name} leads` };
+  return { ...leads, intent, followingIds, recoveringId };
 }

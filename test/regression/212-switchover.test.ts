@@ -115,6 +115,33 @@ describe.each(["session", "transaction"])("pgquorum switchover, pool_mode = %s",
     expect(view.backends.map(({ state }) => state)).not.toContain("down");
   });
 
+  it("ends a transaction that does not end, when it is told to, with one error", async () => {
+    const { primaryId } = (await node.status()).view;
+    const target = primaryId === 1 ? 2 : 1;
+    const [open, busy] = [await connect(), await connect()];
+    await open.query("BEGIN");
+    await open.query("INSERT INTO ledger VALUES (-3, 1)");
+    await busy.query("BEGIN");
+    await busy.query("INSERT INTO ledger VALUES (-3, 2)");
+    const sleeping = busy.query("SELECT pg_sleep(60)").catch((error: pg.DatabaseError) => error);
+    const words = ["--to", String(target), "--drain-timeout", "0.3", "--on-timeout", "cancel"];
+    const ended = await switchover(...words);
+    expect(ended.stdout).toContain("transactions still ran after 300 ms: cancelled");
+    expect(ended.exitCode).toBe(0);
+    const told = [await sleeping, await open.query("COMMIT").catch((error: unknown) => error)];
+    // That of a server that is stopped, or that its connection is lost: nothing was committed.
+    for (const error of told)
+      expect(error).toMatchObject({ code: expect.stringMatching(/^(57P01|08006)$/) });
+    for (const client of [open, busy]) {
+      await client.query("ROLLBACK");
+      const rows = await client.query("SELECT * FROM ledger WHERE writer = -3 /* primary */");
+      expect(rows.rows).toEqual([]);
+      await client.query("INSERT INTO ledger VALUES (-4, 1)");
+    }
+    expect((await node.status()).view.primaryId).toBe(target);
+    await allFollow(target);
+  });
+
   it("is what pcp_promote_node -s -g does, whose answer is how it ended", async () => {
     const { primaryId } = (await node.status()).view;
     const refused = await node.pcp("pcp_promote_node", "-n", String(primaryId), "-s", "-g");

@@ -35,6 +35,8 @@ export interface SwitchoverClusterFacts {
   readonly intent: string | null;
   /** Servers that have not followed the last new primary yet. */
   readonly followingIds: readonly number[];
+  /** The server that is copied from the primary, by online recovery. */
+  readonly recoveringId: number | null;
 }
 
 export interface PrimaryFacts {

@@ -74,7 +74,11 @@ function checkQuiet({ cluster }: SwitchoverFacts): SwitchoverCheck {
     const remedy = "Wait until follow_primary_command has ended for them.";
     return refused(name, `backend ${ids} has yet to follow the present primary`, remedy);
   }
-  return ok(name, "no failover, and nobody has yet to follow");
+  if (cluster.recoveringId !== null) {
+    const found = `backend ${cluster.recoveringId} is being recovered from the primary`;
+    return refused(name, found, 'Wait until that is done; "pgquorum status" shows it.');
+  }
+  return ok(name, "no failover, no recovery, and nobody has yet to follow");
 }
 
 function checkOldPrimary({ primaryId, primary, backends }: SwitchoverFacts): SwitchoverCheck {

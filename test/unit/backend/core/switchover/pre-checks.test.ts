@@ -45,6 +45,7 @@ const GOOD: SwitchoverFacts = {
     leader: "node 0 (n1) leads",
     intent: null,
     followingIds: [],
+    recoveringId: null,
   },
   backends: [0, 1, 2].map((id) => ({
     id,
@@ -93,7 +94,7 @@ describe("the checks before a switchover", () => {
     expect(`\n${lines.join("\n")}\n`).toMatchInlineSnapshot(`
       "
       ok leader: node 0 (n1) leads
-      ok nothing else runs: no failover, and nobody has yet to follow
+      ok nothing else runs: no failover, no recovery, and nobody has yet to follow
       ok old primary: backend 0 (db0:5432) is the primary
       ok target: backend 1 (db1:5432) is a live standby
       ok transactions: 2 open
@@ -116,6 +117,7 @@ describe("the checks before a switchover", () => {
     ["leader", cluster({ isStreaming: false })],
     ["nothing else runs", cluster({ intent: "detach of node 2" })],
     ["nothing else runs", cluster({ followingIds: [2] })],
+    ["nothing else runs", cluster({ recoveringId: 2 })],
     ["old primary", { primaryId: null, primary: null }],
     ["old primary", { primary: { ok: false, error: "refused" } }],
     ["old primary", primary({ isInRecovery: true })],
