@@ -17,9 +17,13 @@ export function observeSynchronous(
   const listed = isVague
     ? others
     : others.filter(({ applicationName }) => names.includes(applicationName.toLowerCase()));
+  // One list for all servers names the primary too: nobody else streams under that name.
+  const self = servers.find(({ id }) => id === primary.id)?.applicationName.toLowerCase();
+  const isOwnName = (name: string): boolean =>
+    name === self && !primary.senders.some((one) => one.applicationName.toLowerCase() === name);
   const strangers = isVague
     ? []
-    : names.filter((name) => !listed.some((one) => isNamed(one, name)));
+    : names.filter((name) => !isOwnName(name) && !listed.some((one) => isNamed(one, name)));
   const senders = primary.senders.filter(({ syncState }) => SYNCHRONOUS.has(syncState));
   // A user without the rights of pg_monitor sees senders without their states.
   const isHidden = primary.senders.length > 0 && primary.senders.every((one) => one.state === "");

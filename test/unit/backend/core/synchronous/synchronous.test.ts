@@ -69,6 +69,13 @@ describe("what the primary says of its synchronous standbys", () => {
     expect(observe("server1, archive")).toMatchObject({ listedIds: [1], strangersCount: 1 });
   });
 
+  it("does not wait for the primary itself, which stands in a list that all servers share", () => {
+    const shared = "FIRST 1 (server0, server1, server2)";
+    expect(observe(shared)).toMatchObject({ listedIds: [1, 2], strangersCount: 0 });
+    const namesake = [sender("server0"), sender("server1", { syncState: "sync" })];
+    expect(observe(shared, namesake)).toMatchObject({ listedIds: [1, 2], strangersCount: 1 });
+  });
+
   it("may be any of them where names do not tell, and where states are hidden", () => {
     expect(observe("*")).toMatchObject({ listedIds: [1, 2], strangersCount: 0, syncIds: [1] });
     const nameless = serversOf(3).map((server) => ({ ...server, applicationName: "" }));
