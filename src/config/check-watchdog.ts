@@ -200,6 +200,13 @@ function checkPromises(config: Config, settings: Settings): readonly Finding[] {
       finding("warning", place, message, "set it to off, and use an odd number of nodes"),
     );
   }
+  const quorum = "failover_when_quorum_exists";
+  if (settings.value(quorum) === false) {
+    const message = `${quorum} = off does not act: whoever carries out a failover leads, and to lead takes a quorum`;
+    const hint =
+      "remove it; use an odd number of nodes, or enable_consensus_with_half_votes = on with two. To let one node's finding be enough, as it is in Pgpool-II then, set failover_require_consensus = off";
+    findings.push(finding("warning", placeOf(config, settings, quorum), message, hint));
+  }
   if (config.vip_fence === "none" && config.delegate_ip !== "") {
     const place = placeOf(config, settings, "vip_fence");
     const message =

@@ -97,8 +97,9 @@ export const WATCHDOG = {
     context: "init",
     since: "3.7",
     acts: false,
+    hasNoMeaning: true,
     about:
-      "Lets a failover happen only while a majority of the nodes is together; else the server is quarantined.",
+      "Lets a failover happen only while a majority of the nodes is together; else the server is quarantined. This is always so here: whoever carries out a failover leads, and to lead takes a quorum.",
   },
   failover_require_consensus: {
     type: "bool",

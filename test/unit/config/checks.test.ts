@@ -324,6 +324,13 @@ const WATCHDOG = [
     ],
   ],
   [
+    "a failover without quorum",
+    `${THREE_NODES}failover_when_quorum_exists = off`,
+    [
+      "warning: failover_when_quorum_exists = off does not act: whoever carries out a failover leads, and to lead takes a quorum (remove it; use an odd number of nodes, or enable_consensus_with_half_votes = on with two. To let one node's finding be enough, as it is in Pgpool-II then, set failover_require_consensus = off)",
+    ],
+  ],
+  [
     "a virtual IP without a fence",
     `${THREE_NODES}delegate_ip = '10.0.0.100'\nvip_fence = none`,
     [

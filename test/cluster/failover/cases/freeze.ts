@@ -12,6 +12,8 @@ const TIMEOUT_AND_PERIOD_MS = 3_000;
 export const FREEZE: Case = {
   about: "SIGSTOP to all processes of the primary, SIGCONT when another takes writes",
   roundsUsual: 2,
+  // Retries are patience that was asked for: without them what is noticed is acted upon at once.
+  settings: ["health_check_max_retries = 0"],
   async play(stage, record, { rounds, isOver }) {
     for (let count = 0; count < rounds && !isOver(); count += 1) {
       await playRound(stage, record, {
