@@ -19,16 +19,19 @@
 # PGQUORUM_STOP_TIMEOUT is how many seconds a stop may take (30). Further settings and how other
 # hosts are reached: see remote-functions.sh.
 set -euo pipefail
+here=${BASH_SOURCE[0]}
+[[ ! -L $here ]] || here=$(readlink -f "$here")
+[[ $here == */* ]] || here=./$here
 # shellcheck source=scripts/remote-functions.sh
-source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/remote-functions.sh"
+source "${here%/*}/remote-functions.sh"
 
 [[ $# -ge 9 ]] || fail 2 'needs the words %a %d "%h" %p "%D" %m "%H" %r "%R"'
 action=$1
-old_id=$(trim "$2")
-old_host=$(trim "$3")
+trim old_id "$2"
+trim old_host "$3"
 old_data=$5
-new_id=$(trim "$6")
-new_host=$(trim "$7")
+trim new_id "$6"
+trim new_host "$7"
 new_data=$9
 need_number "the old primary (%d)" "$old_id"
 need_number "the new primary (%m)" "$new_id"

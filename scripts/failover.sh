@@ -12,13 +12,16 @@
 # follow_primary.sh takes the setting back once one of them streams.
 #
 # PGQ_FAILOVER_LOG names a file that gets one line for every run, with PGQ_HOST as the name of this
-# host (what `hostname` says). Further settings and how other
-# hosts are reached: see remote-functions.sh.
+# host (what `hostname` says). Further settings and how other hosts are reached: see
+# remote-functions.sh.
 set -euo pipefail
+here=${BASH_SOURCE[0]}
+[[ ! -L $here ]] || here=$(readlink -f "$here")
+[[ $here == */* ]] || here=./$here
 # shellcheck source=scripts/remote-functions.sh
-source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/remote-functions.sh"
+source "${here%/*}/remote-functions.sh"
 
-started_ms=$(date +%s%3N)
+now_ms started_ms
 result=refused
 
 # One line a run, also for a run that fails: whoever counts failovers counts lines.
@@ -27,18 +30,21 @@ write_history() {
   local printable_host=${new_main_host:-}
   printable_host=${printable_host//[^A-Za-z0-9._:-]/_}
   [[ -z ${PGQ_FAILOVER_LOG:-} ]] && return
+  local ended_ms at
+  now_ms ended_ms
+  TZ=UTC0 printf -v at '%(%Y-%m-%dT%H:%M:%S)T.%03dZ' $((ended_ms / 1000)) $((ended_ms % 1000))
   printf '%s on=%s epoch=%s failed=%s old_primary=%s new_main=%s new_main_host=%s result=%s exit=%s ms=%s\n' \
-    "$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)" "${PGQ_HOST:-$(hostname)}" "${PGQUORUM_EPOCH:--}" "${failed_id:--}" \
+    "$at" "${PGQ_HOST:-$HOSTNAME}" "${PGQUORUM_EPOCH:--}" "${failed_id:--}" \
     "${old_primary_id:--}" "${new_main_id:--}" "${printable_host:--}" "$result" "$status" \
-    "$(($(date +%s%3N) - started_ms))" >>"$PGQ_FAILOVER_LOG" || say "cannot write to $PGQ_FAILOVER_LOG"
+    "$((ended_ms - started_ms))" >>"$PGQ_FAILOVER_LOG" || say "cannot write to $PGQ_FAILOVER_LOG"
 }
 trap write_history EXIT
 
 [[ $# -ge 10 ]] || fail 2 'needs the words %d "%h" %p "%D" %m "%H" %M %P %r "%R" ["%N" %S]'
-failed_id=$(trim "$1")
-new_main_id=$(trim "$5")
-new_main_host=$(trim "$6")
-old_primary_id=$(trim "$8")
+trim failed_id "$1"
+trim new_main_id "$5"
+trim new_main_host "$6"
+trim old_primary_id "$8"
 new_main_data=${10}
 need_number "the failed node (%d)" "$failed_id"
 need_number "the new main node (%m)" "$new_main_id"
@@ -90,5 +96,5 @@ say "node $failed_id, the primary, has failed: promoting node $new_main_id on $n
 result=failed
 answer=$(on_server "$new_main_host" "$new_main_data" "$promote" "${PGQUORUM_PROMOTE_TIMEOUT:-60}") ||
   fail 1 "node $new_main_id on $new_main_host was not promoted"
-result=$(trim "$answer")
+trim result "$answer"
 say "node $new_main_id on $new_main_host: $result"

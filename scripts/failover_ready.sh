@@ -14,10 +14,11 @@ set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/remote-functions.sh"
 
 [[ $# -ge 2 ]] || fail 2 'needs the words %d "%h"'
-need_number "the node (%d)" "$(trim "$1")"
-host=$(trim "$2")
+trim node_id "$1"
+trim host "$2"
+need_number "the node (%d)" "$node_id"
 need_host "the node's host (%h)" "$host"
-if ! kept_directory >/dev/null; then
+if ! find_kept; then
   say "no connection to $host is kept: PGQUORUM_SSH_KEEP is 0, or the directory for it is not ours"
   exit 0
 fi
@@ -27,7 +28,7 @@ ssh_options "$host"
 # An older connection ends when nothing runs on it; what a killed one left behind is removed.
 if ! "$ssh" "${ssh_options[@]}" -O stop -- "$user@$host" </dev/null >/dev/null 2>&1; then
   socket=$("$ssh" "${ssh_options[@]}" -G -- "$user@$host" </dev/null | sed -n 's/^controlpath //p')
-  [[ $socket != "$(kept_directory)"/* ]] || rm -f "$socket"
+  [[ $socket != "$kept"/* ]] || rm -f "$socket"
 fi
 exec "$ssh" "${ssh_options[@]}" -o ControlMaster=yes -o ControlPersist=no \
   -o ServerAliveInterval=1 -o ServerAliveCountMax=3 -N -- "$user@$host" </dev/null

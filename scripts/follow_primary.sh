@@ -25,12 +25,12 @@ set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/remote-functions.sh"
 
 [[ $# -ge 10 ]] || fail 2 'needs the words %d "%h" %p "%D" %m "%H" %M %P %r "%R" ["%N" %S]'
-node_id=$(trim "$1")
-node_host=$(trim "$2")
+trim node_id "$1"
+trim node_host "$2"
 node_data=$4
-primary_id=$(trim "$5")
-primary_host=$(trim "$6")
-primary_port=$(trim "$9")
+trim primary_id "$5"
+trim primary_host "$6"
+trim primary_port "$9"
 primary_data=${10}
 need_number "the node (%d)" "$node_id"
 need_number "the new primary (%m)" "$primary_id"

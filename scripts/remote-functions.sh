@@ -29,11 +29,22 @@ fail() {
   exit "$code"
 }
 
-# Older versions of the placeholders write a blank before a number.
+# Clients wait for these scripts, and every program that is started takes some milliseconds on a
+# busy machine: so functions put their answers into variables, where `$(…)` would start a process.
+
+# trim NAME WORD: older versions of the placeholders write a blank before a number.
 trim() {
-  local word=$1
-  word=${word#"${word%%[![:space:]]*}"}
-  printf '%s' "${word%"${word##*[![:space:]]}"}"
+  local trimmed=$2
+  trimmed=${trimmed#"${trimmed%%[![:space:]]*}"}
+  printf -v "$1" '%s' "${trimmed%"${trimmed##*[![:space:]]}"}"
+}
+
+# now_ms NAME: milliseconds since 1970.
+now_ms() {
+  local now=${EPOCHREALTIME:-}
+  now=${now/[.,]/}
+  # bash 4 does not know the time.
+  if [[ -n $now ]]; then printf -v "$1" '%s' "${now%???}"; else printf -v "$1" '%s' "$(date +%s%3N)"; fi
 }
 
 # The checks keep words that came through a configuration file from meaning something to ssh,
@@ -48,46 +59,47 @@ need_directory() { # NAME VALUE
   [[ $2 == /* && $2 != *$'\n'* && $2 != / ]] || fail 2 "$1 must be an absolute path, not '$2'"
 }
 
-# Each word in single quotes, so that a remote shell takes it as it is.
+# Fills `quoted`: each word in single quotes, so that a remote shell takes it as it is.
 quote() {
   local word
-  for word in "$@"; do printf "'%s' " "${word//\'/\'\\\'\'}"; done
+  quoted=
+  for word in "$@"; do quoted+="'${word//\'/\'\\\'\'}' "; done
 }
 
-# Where kept connections have their sockets: a directory that is ours alone, or nothing.
-kept_directory() {
+# Fills `kept`, where kept connections have their sockets: a directory that is ours alone. Status 1:
+# there is none.
+find_kept() {
   [[ ${PGQUORUM_SSH_KEEP:-300} != 0 ]] || return 1
-  local directory=${PGQUORUM_SSH_KEPT:-${TMPDIR:-/tmp}/pgquorum-ssh-$UID}
-  [[ -d $directory ]] || mkdir -m 0700 "$directory" 2>/dev/null
-  [[ -d $directory && ! -L $directory && -O $directory && ${#directory} -lt 49 ]] || return 1
-  printf '%s' "$directory"
+  kept=${PGQUORUM_SSH_KEPT:-${TMPDIR:-/tmp}/pgquorum-ssh-$UID}
+  [[ -d $kept ]] || mkdir -m 0700 "$kept" 2>/dev/null
+  [[ -d $kept && ! -L $kept && -O $kept && ${#kept} -lt 49 ]]
 }
 
 # ssh_options HOST: fills the array `ssh_options`. An open connection to the host is used when there
 # is one: a new one takes some ten times as long as a command.
 ssh_options() {
-  local directory
   ssh_options=(-o BatchMode=yes -o ConnectTimeout="${PGQUORUM_SSH_TIMEOUT:-3}" -T)
   if [[ -n ${PGQUORUM_SSH_CONFIG:-} ]]; then ssh_options+=(-F "$PGQUORUM_SSH_CONFIG"); fi
-  if directory=$(kept_directory); then ssh_options+=(-o "ControlPath=$directory/%C"); fi
+  if find_kept; then ssh_options+=(-o "ControlPath=$kept/%C"); fi
 }
 
 # on_host HOST WORD...: runs one command on another host, without ever asking a question.
 # Exit status: that of the command; 255 when the host cannot be reached.
 on_host() {
-  local host=$1 ssh_options
+  local host=$1 ssh_options quoted kept
   shift
   ssh_options "$host"
+  quote "$@"
   "${PGQUORUM_SSH:-ssh}" "${ssh_options[@]}" -o ControlMaster=no \
     -o ServerAliveInterval=5 -o ServerAliveCountMax=3 \
-    -- "${PGQUORUM_SSH_USER:-postgres}@$host" "$(quote "$@")" </dev/null
+    -- "${PGQUORUM_SSH_USER:-postgres}@$host" "$quoted" </dev/null
 }
 
 # keep_connection HOST: opens a connection that on_host uses for the next minutes. One whose host
 # does not answer ends by itself after some seconds. Without one all works as well, but slower.
 keep_connection() {
-  local host=$1 ssh_options user=${PGQUORUM_SSH_USER:-postgres} ssh=${PGQUORUM_SSH:-ssh}
-  kept_directory >/dev/null || return 0
+  local host=$1 ssh_options kept user=${PGQUORUM_SSH_USER:-postgres} ssh=${PGQUORUM_SSH:-ssh}
+  find_kept || return 0
   ssh_options "$host"
   "$ssh" "${ssh_options[@]}" -O check -- "$user@$host" </dev/null >/dev/null 2>&1 && return 0
   "$ssh" "${ssh_options[@]}" -o ControlMaster=yes -o ControlPersist="${PGQUORUM_SSH_KEEP:-300}" \
@@ -119,18 +131,20 @@ if [[ -z $bin || ! -x $bin/pg_ctl ]]; then
   done
 fi
 [[ -x $bin/pg_ctl ]] || { echo "the programs of PostgreSQL $version were not found" >&2; exit 3; }
-server_pid() { [[ -r $data/postmaster.pid ]] && head -n 1 "$data/postmaster.pid"; }
+server_pid() { [[ -r $data/postmaster.pid ]] && read -r server_pid 2>/dev/null <"$data/postmaster.pid"; }
 # A killed server whose parent has not noticed yet still has its number, but no program any more.
 is_running() {
-  local pid
-  pid=$(server_pid) || return 1
-  [[ $pid =~ ^[0-9]+$ && $(readlink "/proc/$pid/exe") == */postgres* ]]
+  local server_pid name
+  server_pid || return 1
+  [[ $server_pid =~ ^[0-9]+$ && -e /proc/$server_pid/exe ]] || return 1
+  read -r name 2>/dev/null <"/proc/$server_pid/comm" || return 1
+  [[ $name == postgres* || $name == postmaster* ]]
 }
 # Such a remainder would keep a new server from starting.
 wait_for_remainder() {
-  local pid i
-  pid=$(server_pid) || return 0
-  for ((i = 0; i < 50; i++)); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.1; done
+  local server_pid i
+  server_pid || return 0
+  for ((i = 0; i < 50; i++)); do kill -0 "$server_pid" 2>/dev/null || return 0; sleep 0.1; done
 }
 # Where the server has its postgresql.conf, if not in its data directory: Debian keeps it in /etc.
 config_file() {
@@ -155,9 +169,9 @@ start_server() { # LOG
   PGDATA=$data "$bin/pg_ctl" -w -t 60 -l "$1" "${options[@]}" start >/dev/null
 }
 query() {
-  local port directory
-  port=$(sed -n 4p "$data/postmaster.pid")
-  directory=$(sed -n 5p "$data/postmaster.pid")
+  local lines port directory
+  mapfile -t lines <"$data/postmaster.pid"
+  port=${lines[3]:-} directory=${lines[4]:-}
   # No statement of ours may wait for a standby that is not there.
   PGOPTIONS="-c synchronous_commit=local -c client_min_messages=warning" PGCONNECT_TIMEOUT=5 \
     "$bin/psql" -XAtq -v ON_ERROR_STOP=1 -h "${directory:-/tmp}" -p "$port" -U "$user" -d postgres "$@"

@@ -74,6 +74,7 @@ function pcpConfFindings(file: string): readonly Finding[] {
 
 const COMMANDS = [
   "failover_command",
+  "failover_ready_command",
   "failback_command",
   "follow_primary_command",
   "demote_command",
