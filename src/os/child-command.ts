@@ -12,6 +12,7 @@ import { CommandProcesses } from "./command-processes.ts";
 import { letGo, startGuard, throughStarter, type CommandGuard } from "./command-guard.ts";
 import type { CommandRight } from "./command-right.ts";
 import { systemErrorText } from "./files.ts";
+import { leaveUnraised } from "./priority.ts";
 
 export interface CommandOptions {
   /** A text for `/bin/sh -c`, or a program with its arguments (no shell). */
@@ -140,6 +141,7 @@ function start(options: CommandOptions, isGuarded: boolean): ChildProcess {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe", ...more],
   });
+  leaveUnraised(child);
   child.stdin?.on("error", () => undefined); // A command need not read its input.
   child.stdin?.end(options.input);
   return child;

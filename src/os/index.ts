@@ -18,6 +18,7 @@ export * from "./listen-error.ts";
 export * from "./stream-handles.ts";
 export * from "./socket-calls.ts";
 export * from "./pid-file.ts";
+export * from "./priority.ts";
 export * from "./process-config.ts";
 export * from "./pool-passwd.ts";
 export * from "./local-time.ts";

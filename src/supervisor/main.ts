@@ -8,6 +8,7 @@ import { fail, succeed, type Result } from "../base/index.ts";
 import { formatFindings, loadConfig } from "../config/index.ts";
 import {
   openLog,
+  raisePriority,
   logOptionsFor,
   readTextFile,
   removePidFile,
@@ -32,6 +33,8 @@ export interface SupervisorOptions {
 
 /** Ended by a problem that the log names. */
 const EXIT_PROBLEM = 3;
+/** Below the watchdog's. */
+const NICENESS = -5;
 
 /**
  * Becomes the node. Resolves when it serves; afterwards signals and administrators end it.
@@ -52,6 +55,10 @@ export async function runSupervisor(options: SupervisorOptions): Promise<void> {
   for (const found of findings) {
     const level = found.level === "notice" ? "notice" : "warning";
     log.write(level, formatFindings([found]).trimEnd());
+  }
+  // A server that is lost is noticed, and replaced, on a machine that a thousand sessions keep busy.
+  if (!raisePriority(NICENESS)) {
+    log.write("debug1", "the supervisor's priority could not be raised; it needs CAP_SYS_NICE");
   }
   const workDir = isWritableDirectory(config.work_dir);
   if (!workDir.ok) {

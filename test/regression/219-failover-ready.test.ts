@@ -1,6 +1,6 @@
 /** The command that keeps ready what failover_command needs, on a whole node before real servers. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LoneNode } from "../support/lone-node.ts";
@@ -63,6 +63,17 @@ describe("failover_ready_command", () => {
     // The same complaint is not repeated.
     expect(node.log.split("failover_ready_command for node 1 ended").length).toBe(2);
   });
+
+  it.runIf(process.getuid?.() === 0)(
+    "does not inherit the priority of the supervisor, nor do workers",
+    async () => {
+      const { supervisor, workers } = (await node.status()).pids;
+      const usual = getPriority();
+      expect(getPriority(supervisor)).toBe(Math.min(usual, -5));
+      const others = [...workers, pidsOf(0)[0] ?? 0];
+      expect(others.map((pid) => getPriority(pid))).toEqual(others.map(() => usual));
+    },
+  );
 
   it("is run again when it was ended, and ends with the node", async () => {
     const [first] = pidsOf(0);

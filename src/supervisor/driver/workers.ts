@@ -2,7 +2,13 @@ import { fork, type ChildProcess, type SendHandle } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Ms } from "../../base/index.ts";
-import { CoreRunner, monotonicNowMs, type Log, type StreamHandle } from "../../os/index.ts";
+import {
+  CoreRunner,
+  leaveUnraised,
+  monotonicNowMs,
+  type Log,
+  type StreamHandle,
+} from "../../os/index.ts";
 import {
   workerOfProcessId,
   type ClientCounts,
@@ -237,6 +243,7 @@ export class Workers {
   #fork(number: number, history: RestartHistory): void {
     const env = { ...process.env, ...this.#options.env, PGQUORUM_WORKER: `${number}` };
     const worker = fork(PROGRAM, [], { env });
+    leaveUnraised(worker);
     const slot: Slot = {
       number,
       worker,

@@ -51,9 +51,12 @@ const LOGS_KEPT_MAX = 5;
 /** A round in which writes rest for longer is told of, though no promise is broken. */
 const SLOW_MS = 8_000;
 
-export async function struckBy(work: () => Promise<unknown>): Promise<Strike> {
-  const [atMs, wallMs] = [monotonicNowMs(), Date.now()];
-  await work();
+/** @param work may say when it begins in earnest, after what it has to look for first. */
+export async function struckBy(work: (begins: () => void) => Promise<unknown>): Promise<Strike> {
+  let [atMs, wallMs] = [monotonicNowMs(), Date.now()];
+  await work(() => {
+    [atMs, wallMs] = [monotonicNowMs(), Date.now()];
+  });
   return { atMs, wallMs, doneMs: monotonicNowMs() };
 }
 

@@ -11,7 +11,7 @@ export const CRASH: Case = {
       await playRound(stage, record, {
         name: "postmaster killed",
         expects: "failover",
-        strike: ({ primary }) => struckBy(() => loseServer(primary, "kill")),
+        strike: ({ primary }) => struckBy((begins) => loseServer(primary, "kill", begins)),
         targets: {
           detected: { p99: 50 },
           writes: { p50: 600, p99: 2000 },

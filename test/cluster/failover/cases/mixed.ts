@@ -52,7 +52,7 @@ function mixedRound(stage: Stage, count: number, { dice }: CaseOptions): RoundPl
         await startServer(stage.plan, standby);
         await sleep(restartedMs);
       }
-      const lose = (): Promise<unknown> => loseServer(primary, how);
+      const lose = (begins?: () => void): Promise<unknown> => loseServer(primary, how, begins);
       if (step === undefined) return struckBy(lose);
       return struckWithLeader(() => loseLeaderAt(step, { stage, primary, leader, logs, lose }));
     },
