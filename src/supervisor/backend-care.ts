@@ -121,6 +121,7 @@ export class BackendCare {
       login: () => this.replicationLogin,
       onBegin: () => void this.#askForDelays(),
       onLook: () => this.#onReplicationLook(),
+      onLost: (id, failure) => this.#health.onConnectionLost(id, failure),
     });
     this.#health = new HealthCare({
       config: options.config,

@@ -8,6 +8,7 @@ import {
   HealthChecker,
   probeBackend,
   type HealthParameters,
+  type ProbeFailure,
   type Standing,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
@@ -75,6 +76,11 @@ export class HealthCare {
 
   setStanding(backendId: number, standing: Standing): void {
     this.#checkers.get(backendId)?.setStanding(standing);
+  }
+
+  /** That of the replication check, which ends with the server as the health check's own does. */
+  onConnectionLost(backendId: number, failure: ProbeFailure): void {
+    this.#checkers.get(backendId)?.connectionLost(failure);
   }
 
   /** Look now, and report it again if it is still lost. */

@@ -19,6 +19,7 @@ import {
   type ClusterState,
   type PrimaryLook,
   type PrimaryWatch,
+  type ProbeFailure,
   type ProblemsByBackend,
   type ReplicationAnswer,
   type ReplicationChecker,
@@ -40,6 +41,8 @@ export interface ReplicationCareOptions {
   readonly onSynchronous: (primaryId: number, set: SynchronousSet | null) => void;
   /** What is decided here alone, by the leader, goes to its conductor. */
   readonly request: (request: ClusterRequest) => void;
+  /** A connection to a server was lost between two looks. */
+  readonly onLost: (backendId: number, failure: ProbeFailure) => void;
   readonly leads: () => boolean;
   readonly login: () => ServerLogin;
   readonly onBegin: () => void;
@@ -90,6 +93,7 @@ export class ReplicationCare {
       timeoutMs: Math.max(checkMs, ANSWER_MS_MIN),
       onBegin: this.#options.onBegin,
       onLook: (answers) => this.#onLook(answers),
+      onLost: this.#options.onLost,
     });
   }
 

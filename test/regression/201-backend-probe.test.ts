@@ -315,6 +315,7 @@ describe("the replication check", () => {
   function startCheck(
     onLook: (answers: readonly ReplicationAnswer[]) => void,
     user: string = login.user,
+    onLost?: (backendId: number, failure: ProbeFailure) => void,
   ): ReplicationChecker {
     return startReplicationCheck({
       servers: [primary, standby].map(({ port }, id) => ({ id, hostname: "127.0.0.1", port })),
@@ -324,6 +325,7 @@ describe("the replication check", () => {
       timeoutMs: 2000,
       onBegin: () => undefined,
       onLook,
+      ...(onLost === undefined ? {} : { onLost }),
     });
   }
 
@@ -366,6 +368,23 @@ describe("the replication check", () => {
     });
     expect(answers[1]?.identity).toEqual(answers[0]?.identity);
     expect(answers[0]?.synchronousStandbyNames).toBe("");
+  });
+
+  it("tells of a connection that is lost between two looks, but not of one that it closes", async () => {
+    const lost: (readonly [number, string | null])[] = [];
+    const tell = (id: number, { sqlstate }: ProbeFailure): void => void lost.push([id, sqlstate]);
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'pgquorum' AND usename = 'root_of_all' AND state = 'idle'`;
+    let check: ReplicationChecker | null = null;
+    await new Promise<void>((resolve) => {
+      check = startCheck(() => resolve(), undefined, tell);
+    });
+    await expect.poll(async () => (await primary.sql(end)) && lost.length > 0).toBe(true);
+    expect(lost[0]).toEqual([0, "57P01"]);
+    const count = lost.length;
+    (check as ReplicationChecker | null)?.stop();
+    await expect.poll(() => primary.sql(end)).toEqual([]);
+    expect(lost.length).toBe(count);
   });
 
   it("asks by one connection that it keeps", async () => {

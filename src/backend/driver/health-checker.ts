@@ -85,6 +85,11 @@ export class HealthChecker {
     this.#runner.deliver({ type: "hurried", alarm });
   }
 
+  /** Look now: another connection of this node, which waited as the health check's own does, was lost. */
+  connectionLost({ cause, message }: ProbeFailure): void {
+    this.#runner.deliver({ type: "connection-lost", cause, message, of: "replication check" });
+  }
+
   /** Look now, and report it again if it is still lost. */
   askAnew(): void {
     this.#runner.deliver({ type: "asked-anew" });

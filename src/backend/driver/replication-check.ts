@@ -11,6 +11,7 @@ import {
   withServerSession,
   type Ask,
   type ServerAddress,
+  type ProbeFailure,
   type ServerLogin,
   type ServerSession,
 } from "./server-session.ts";
@@ -29,6 +30,8 @@ export interface ReplicationCheckOptions {
    * after `SLOW_MS`, and then again for each server that comes later.
    */
   readonly onLook: (answers: readonly ReplicationAnswer[]) => void;
+  /** A connection that waits for the next look was lost. */
+  readonly onLost?: (backendId: number, failure: ProbeFailure) => void;
 }
 
 export interface ReplicationChecker {
@@ -147,7 +150,9 @@ class ServerLine {
       const outcome = await withServerSession(options, (ask) => askReplication(ask, this.#id));
       return outcome.ok ? outcome.value : null;
     }
-    const opened = await openServerSession(options);
+    const opened = await openServerSession(options, (failure) => {
+      this.#options.onLost?.(this.#id, failure);
+    });
     if (!opened.ok) return null;
     if (this.#isClosed) {
       await opened.value.close();

@@ -58,8 +58,13 @@ export type HealthEvent =
   | { readonly type: "hurried"; readonly alarm: "lost" | "announced" }
   /** The cluster is to be asked anew about a server that was reported. */
   | { readonly type: "asked-anew" }
-  /** The same as `hurried`, of the connection that the last check left open. */
-  | { readonly type: "connection-lost"; readonly cause: CheckFailure; readonly message: string }
+  /** The same as `hurried`, of the connection that the last check left open, or one like it. */
+  | {
+      readonly type: "connection-lost";
+      readonly cause: CheckFailure;
+      readonly message: string;
+      readonly of?: "replication check";
+    }
   | { readonly type: "configured"; readonly settings: HealthSettings }
   | { readonly type: "tick" };
 
@@ -310,7 +315,7 @@ function onHurried(state: HealthState, alarm: "lost" | "announced", nowMs: Ms): 
 
 function onConnectionLost(
   state: HealthState,
-  { cause, message }: Extract<HealthEvent, { readonly type: "connection-lost" }>,
+  { cause, message, of }: Extract<HealthEvent, { readonly type: "connection-lost" }>,
   nowMs: Ms,
 ): HealthStep {
   // Nobody wonders about the connections of a server that is down.
@@ -321,7 +326,7 @@ function onConnectionLost(
   const line: HealthAction = {
     type: "log",
     level: "log",
-    message: `the connection of the health check to DB node: ${backendId} was lost`,
+    message: `the connection of the ${of ?? "health check"} to DB node: ${backendId} was lost`,
     detail: message,
   };
   // It is lost only once, so this cannot use up the distance between retries.

@@ -258,6 +258,21 @@ describe("the health check of a backend", () => {
     `);
   });
 
+  it("looks at once when another connection of this node that waited there was lost", () => {
+    const story = new HealthStory({ retriesMax: 3 }).succeed();
+    story.nowMs = 4000;
+    story.deliver({
+      type: "connection-lost",
+      cause: "closed",
+      message: "it has ended",
+      of: "replication check",
+    });
+    expect(story.tick().lines.slice(2)).toEqual([
+      "4000: LOG | the connection of the replication check to DB node: 1 was lost | it has ended",
+      "4000: check",
+    ]);
+  });
+
   it("looks again and again for a moment while a killed server's kernel still accepts", () => {
     const story = new HealthStory({ retriesMax: 3 }).succeed();
     story.lose().tick().fail("closed", "read ECONNRESET").wake().fail("closed").wake().fail();
