@@ -139,6 +139,12 @@ function checkCandidate(config: Config, settings: Settings): readonly Finding[] 
     const message = "failover_candidate = lsn knows no synchronous standby: sr_check_period is 0";
     return [finding("warning", place, message, "set sr_check_period to 1 or more")];
   }
+  const fixed = config.backends.find(({ alwaysPrimary }) => alwaysPrimary);
+  if (fixed !== undefined) {
+    const message = `failover_candidate = lsn chooses nobody: backend ${fixed.id} has the flag ALWAYS_PRIMARY`;
+    const hint = `remove it, because somebody else decides who the primary is; or remove ALWAYS_PRIMARY from backend_flag${fixed.id}`;
+    return [finding("warning", place, message, hint)];
+  }
   const nameless = config.backends.find(({ applicationName }) => applicationName === "");
   if (nameless === undefined) return [];
   const message = `failover_candidate = lsn cannot tell backend ${nameless.id} among the synchronous standbys`;

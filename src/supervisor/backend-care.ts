@@ -128,6 +128,7 @@ export class BackendCare {
       log: options.log,
       onDown: (backend, reason) => this.#askForDetach(backend, reason),
       onAnswer: (id, pgStatus) => this.#onAnswer(id, pgStatus),
+      onNotReady: (id) => this.#replication.letGo(id),
     });
     this.#quarantine = new QuarantineCare({
       config: options.config,

@@ -21,6 +21,8 @@ export interface HealthCareOptions {
   /** By the newest configuration. */
   readonly onDown: (backend: BackendConfig, reason: string) => void;
   readonly onAnswer: (backendId: number, pgStatus: "up" | "down") => void;
+  /** It starts, recovers or stops, and lets nobody in. */
+  readonly onNotReady: (backendId: number) => void;
 }
 
 type BackendError = FromWorker & { readonly type: "backend-error" };
@@ -136,6 +138,7 @@ export class HealthCare {
         if (backend !== undefined) this.#options.onDown(backend, reason);
       },
       onAnswer: (pgStatus) => this.#options.onAnswer(id, pgStatus),
+      onNotReady: () => this.#options.onNotReady(id),
     });
   }
 

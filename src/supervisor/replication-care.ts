@@ -110,6 +110,11 @@ export class ReplicationCare {
     this.#checker?.lookSoon(0);
   }
 
+  /** The server is to stop, and waits for whoever is connected. */
+  letGo(id: number): void {
+    this.#checker?.letGo(id);
+  }
+
   /** Of a server that answered the last time it was asked. */
   factsOf(id: number): ReplicationFacts | undefined {
     return this.#facts.get(id);

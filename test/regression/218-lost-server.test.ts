@@ -119,3 +119,20 @@ describe("a standby that all clients lose at once", () => {
     expect(own.log).not.toContain("received degenerate backend request");
   });
 });
+
+describe("a server that is told to stop when its last client has left", () => {
+  it("does so although the node watches it by connections of its own", async () => {
+    const own = await startNode("health_check_period = 1", "health_check_max_retries = 20");
+    await until("it is compared with the primary", async () => {
+      return (await own.status()).view.backends[1]?.pgRole === "standby";
+    });
+    const rows = await postgres.query(
+      1,
+      "SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'pgquorum'",
+    );
+    expect(rows[0]?.["count"]).toBeGreaterThan(0);
+    await postgres.stopServer(1, "smart");
+    expect(await stateOf(own, 1)).not.toBe("down");
+    await startAgain(1);
+  });
+});

@@ -26,7 +26,7 @@ export interface PostgresCluster {
   query(index: number, sql: string, database?: string): Promise<Record<string, unknown>[]>;
   /** Replaces pg_hba.conf on all servers and reloads them. Replication stays allowed. */
   setHba(lines: readonly string[]): Promise<void>;
-  stopServer(index: number, mode?: "fast" | "immediate"): Promise<void>;
+  stopServer(index: number, mode?: "smart" | "fast" | "immediate"): Promise<void>;
   startServer(index: number): Promise<void>;
   promote(index: number): Promise<void>;
   /** Until the standbys have replayed what the primary wrote so far. */
@@ -170,7 +170,7 @@ class Cluster implements PostgresCluster {
     });
   }
 
-  async stopServer(index: number, mode: "fast" | "immediate" = "fast"): Promise<void> {
+  async stopServer(index: number, mode: "smart" | "fast" | "immediate" = "fast"): Promise<void> {
     const { dataDirectory } = this.#server(index);
     await runAsPostgres(programPath("pg_ctl"), ["stop", "-D", dataDirectory, "-m", mode, "-w"]);
   }

@@ -41,6 +41,8 @@ export interface HealthCheckerOptions {
   readonly onDown: (report: { readonly reason: string; readonly isTimeout: boolean }) => void;
   /** After every check, of backends that are down too. */
   readonly onAnswer: (pgStatus: "up" | "down") => void;
+  /** It starts, recovers or stops, and lets nobody in. */
+  readonly onNotReady?: () => void;
 }
 
 /** The first check starts at once. With a period of 0 there is none. */
@@ -134,7 +136,10 @@ export class HealthChecker {
     } else {
       const { cause, message } = outcome.error;
       // A server that is to stop when its last client has left must not wait for us.
-      if (cause === "not-ready") this.#dropSession();
+      if (cause === "not-ready") {
+        this.#dropSession();
+        this.#options.onNotReady?.();
+      }
       this.#runner.deliver({ type: "check-failed", cause, message });
     }
     // A server that is full is a server that lives.

@@ -37,6 +37,8 @@ export interface ReplicationCheckOptions {
 export interface ReplicationChecker {
   /** Asks again after so long, besides the periodic looks; once, however often it is asked for. */
   lookSoon(afterMs: Ms): void;
+  /** Ends the connection to a server that is to stop: a smart shutdown waits for it. */
+  letGo(id: number): void;
   stop(): void;
 }
 
@@ -67,6 +69,10 @@ class Checker implements ReplicationChecker {
       this.#soon = null;
       void this.#look();
     }, afterMs);
+  }
+
+  letGo(id: number): void {
+    for (const line of this.#lines) if (line.id === id) line.letGo();
   }
 
   stop(): void {
@@ -105,14 +111,14 @@ class Checker implements ReplicationChecker {
 class ServerLine {
   answer: ReplicationAnswer | null = null;
   isAsking = false;
-  readonly #id: number;
+  readonly id: number;
   readonly #options: ReplicationCheckOptions;
   readonly #server: ServerAddress;
   #session: ServerSession | null = null;
   #isClosed = false;
 
   constructor(server: ServerAddress & { readonly id: number }, options: ReplicationCheckOptions) {
-    this.#id = server.id;
+    this.id = server.id;
     this.#server = server;
     this.#options = options;
   }
@@ -125,6 +131,10 @@ class ServerLine {
     this.answer = this.#isClosed ? null : answer;
   }
 
+  letGo(): void {
+    void this.#session?.close();
+  }
+
   close(): void {
     this.#isClosed = true;
     void this.#session?.close();
@@ -134,7 +144,7 @@ class ServerLine {
   async #askKept(): Promise<ReplicationAnswer | null> {
     const session = this.#session;
     if (session === null || !session.isOpen) return null;
-    const outcome = await session.ask((ask) => askReplication(ask, this.#id), this.#timeoutMs);
+    const outcome = await session.ask((ask) => askReplication(ask, this.id), this.#timeoutMs);
     return outcome.ok ? outcome.value : null;
   }
 
@@ -147,11 +157,11 @@ class ServerLine {
     const options = { ...address, ...login, connectTimeoutMs, timeoutMs };
     // A database that others may want to copy must not have sessions that stay.
     if (login.database === "template1") {
-      const outcome = await withServerSession(options, (ask) => askReplication(ask, this.#id));
+      const outcome = await withServerSession(options, (ask) => askReplication(ask, this.id));
       return outcome.ok ? outcome.value : null;
     }
     const opened = await openServerSession(options, (failure) => {
-      this.#options.onLost?.(this.#id, failure);
+      this.#options.onLost?.(this.id, failure);
     });
     if (!opened.ok) return null;
     if (this.#isClosed) {

@@ -98,6 +98,13 @@ failover_when_quorum_exists = on`,
     ],
   ],
   [
+    "a choice among standbys where the primary is fixed",
+    `${ONE_BACKEND}backend_flag0 = 'ALWAYS_PRIMARY'\nfailover_candidate = lsn`,
+    [
+      "warning: failover_candidate = lsn chooses nobody: backend 0 has the flag ALWAYS_PRIMARY (remove it, because somebody else decides who the primary is; or remove ALWAYS_PRIMARY from backend_flag0)",
+    ],
+  ],
+  [
     "load balancing without weights",
     `${ONE_BACKEND}backend_port1 = 5433`,
     [
