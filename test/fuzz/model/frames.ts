@@ -29,3 +29,12 @@ export function difference(direct: readonly string[], proxied: readonly string[]
       .join(" ");
   return `answer ${at} of ${direct.length}:\n  direct  ${show(direct)}\n  proxied ${show(proxied)}`;
 }
+
+/** The zero-terminated string with this many others before it. */
+export function stringAt(body: Buffer, ahead: number): string {
+  let start = 0;
+  for (let i = 0; i < ahead; i += 1) start = body.indexOf(0, start) + 1;
+  const end = body.indexOf(0, start);
+  assert(end !== -1, "a server gets strings that end");
+  return body.toString("latin1", start, end);
+}

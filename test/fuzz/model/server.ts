@@ -8,8 +8,9 @@
  */
 import { assert } from "../../../src/base/index.ts";
 import { say } from "../../support/raw-client.ts";
+import { stringAt } from "./frames.ts";
 import { answerTo, isQuestion } from "./questions.ts";
-import { behaviourOf, type Behaviour, type Effect } from "./statements.ts";
+import { behaviourOf, executedBy, type Behaviour, type Effect } from "./statements.ts";
 
 interface Statement {
   readonly text: string;
@@ -38,6 +39,8 @@ class ModelError extends Error {
 const NOTHING = Buffer.alloc(0);
 /** EXECUTEs that name each other in a circle: PostgreSQL 15 crashes when it describes one. */
 const ROUNDS = 1000;
+
+const DONE_BY_EXECUTE = new Set(["set", "prepare", "deallocate", "discard-all"]);
 
 export class ModelServer {
   /** Set when something came that no server could have been sent. */
@@ -150,12 +153,12 @@ export class ModelServer {
         this.#beginCopy({ isQuery: true, rest: statements.slice(index + 1) });
         return;
       }
-      const rows = this.#rowsOf(behaviour, text);
+      const rows = this.#rowsOf(text);
       if (rows !== null) {
         this.#reply("T", this.#columnsOf(text) ?? "");
         for (const row of rows) this.#reply("D", row);
       }
-      this.#complete(behaviour, rows?.length ?? 0);
+      this.#complete(text, rows?.length ?? 0);
     }
     this.#ready();
   }
@@ -230,7 +233,7 @@ export class ModelServer {
       return;
     }
     this.#refuseIfFailed(behaviour);
-    const rows = this.#rowsOf(behaviour, text);
+    const rows = this.#rowsOf(text);
     if (rows !== null && portal.columns !== null) return this.#fetch(portal, rows, rowsMax);
     if (portal.isDone) throw new ModelError("55000");
     portal.isDone = true;
@@ -238,7 +241,7 @@ export class ModelServer {
     if (rows !== null) return this.#replyTag(`SELECT ${rows.length}`);
     if (behaviour.fails !== null) throw new ModelError(behaviour.fails.sqlstate);
     if (behaviour.effect?.kind === "copy-in") return this.#beginCopy({ isQuery: false, rest: [] });
-    this.#complete(behaviour, 0);
+    this.#complete(text, 0);
   }
 
   #fetch(portal: Portal, rows: readonly string[], rowsMax: number): void {
@@ -307,10 +310,13 @@ export class ModelServer {
 
   // ---- what commands do -------------------------------------------------------------------
 
-  #complete(behaviour: Behaviour, rowCount: number): void {
-    const { effect } = behaviour;
-    const tag = effect === null || effect.kind === "execute" ? null : this.#act(effect);
-    this.#replyTag(tag ?? (rowCount > 0 ? `SELECT ${rowCount}` : behaviour.tag));
+  #complete(text: string, rowCount: number): void {
+    const meant = this.#meantBy(text);
+    const { effect, tag } = meant === "" ? { effect: null, tag: "" } : behaviourOf(meant);
+    // EXECUTE of what belongs to transactions, or copies, is not what this model is for.
+    const isDone = effect !== null && (meant === text || DONE_BY_EXECUTE.has(effect.kind));
+    const told = isDone ? this.#act(effect) : null;
+    this.#replyTag(told ?? (rowCount > 0 ? `SELECT ${rowCount}` : tag));
   }
 
   /** @returns a tag that differs from the usual one. */
@@ -365,19 +371,26 @@ export class ModelServer {
   }
 
   /** What it gives when it is executed now. */
-  #rowsOf(behaviour: Behaviour, text: string): readonly string[] | null {
+  #rowsOf(text: string): readonly string[] | null {
     if (isQuestion(text)) return answerTo(text, this.#preparedBySql());
-    if (behaviour.rows !== null) {
-      return Array.from({ length: behaviour.rows }, (_, row) => `${text} ${row}`);
+    const meant = this.#meantBy(text);
+    if (meant === "") return null;
+    const { rows, fails } = behaviourOf(meant);
+    if (meant !== text && fails !== null) throw new ModelError(fails.sqlstate);
+    return rows === null ? null : Array.from({ length: rows }, (_, row) => `${meant} ${row}`);
+  }
+
+  /** The text that an EXECUTE of an EXECUTE and so on comes to; of another statement, its own. */
+  #meantBy(text: string): string {
+    let meant = text;
+    for (let depth = 0; depth < ROUNDS; depth += 1) {
+      const name = executedBy(meant);
+      if (name === null) return meant;
+      const named = this.#statements.get(name);
+      if (named === undefined) throw new ModelError("26000");
+      meant = named.text;
     }
-    if (behaviour.effect?.kind !== "execute") return null;
-    const named = this.#statements.get(behaviour.effect.name);
-    if (named === undefined) throw new ModelError("26000");
-    if (named.text === "") return null;
-    const inner = behaviourOf(named.text);
-    if (inner.fails !== null) throw new ModelError(inner.fails.sqlstate);
-    // EXECUTE of a command does it; which is not what this model is for.
-    return inner.rows === null ? ["executed"] : this.#rowsOf(inner, named.text);
+    throw new ModelError("54001");
   }
 
   #preparedBySql(): Map<string, string> {
@@ -419,19 +432,4 @@ export class ModelServer {
   #flush(): void {
     if (this.#replies.length > 0) this.#sent.push(...this.#replies.splice(0));
   }
-}
-
-/** What an EXECUTE names; null of any other statement. */
-function executedBy(text: string): string | null {
-  const effect = text === "" ? null : behaviourOf(text).effect;
-  return effect?.kind === "execute" ? effect.name : null;
-}
-
-/** The zero-terminated string with this many others before it. */
-function stringAt(body: Buffer, ahead: number): string {
-  let start = 0;
-  for (let i = 0; i < ahead; i += 1) start = body.indexOf(0, start) + 1;
-  const end = body.indexOf(0, start);
-  assert(end !== -1, "a server gets strings that end");
-  return body.toString("latin1", start, end);
 }

@@ -66,6 +66,12 @@ export function behaviourOf(text: string): Behaviour {
   return SYNTAX_ERROR;
 }
 
+/** What an EXECUTE names; null of any other statement. */
+export function executedBy(text: string): string | null {
+  const effect = text === "" ? null : behaviourOf(text).effect;
+  return effect?.kind === "execute" ? effect.name : null;
+}
+
 /** What a generator chooses from; reads first. */
 export const MODEL_READS = [
   "select 1",
