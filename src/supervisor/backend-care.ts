@@ -8,14 +8,12 @@ import {
   decodeClusterState,
   DelayCommand,
   ReadyCommands,
-  failoverSettings,
   firstClusterState,
   HistoryFile,
   historyFilePath,
   makeClusterView,
   NO_MARKS,
   NOTHING_SEEN,
-  probeBackend,
   readStatusFile,
   startFailoverRunner,
   statusFilePath,
@@ -26,12 +24,13 @@ import {
   type ClusterState,
   type Disagreement,
   type FailoverRunner,
-  type FailoverRunnerOptions,
-  type FailoverRunnerSettings,
   type LocalMarks,
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
-import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
+import type { Log } from "../os/index.ts";
+import { whyNotAttach } from "./attach-check.ts";
+import { Leadership } from "./driver/leadership.ts";
+import { failoverRunnerSettings, replicationLogin } from "./failover-settings.ts";
 import { HealthCare } from "./health-care.ts";
 import { ReplicationCare } from "./replication-care.ts";
 import { QuarantineCare } from "./quarantine-care.ts";
@@ -68,8 +67,6 @@ export interface BackendCareOptions {
   readonly onView: () => void;
 }
 
-const ATTACH_PROBE_MS: Ms = 5000;
-
 export class BackendCare {
   readonly #options: BackendCareOptions;
   readonly #log: Log;
@@ -85,12 +82,10 @@ export class BackendCare {
   /** Of that state. */
   #index = 0;
   #failover: FailoverRunner | null = null;
-  /** The watchdog said so last. */
-  #isLeader = false;
-  /** Until when the majority stands behind what this node is; a frozen watchdog does not say more. */
-  #leadUntilMs: Ms = -Infinity;
-  #leadTimer: NodeJS.Timeout | null = null;
-  #leads = false;
+  readonly #leadership = new Leadership({
+    onRight: (untilMs) => this.#failover?.mayLeadUntil(untilMs),
+    onChange: (leads) => this.#failover?.deliver({ type: "leadership", leads, wallMs: Date.now() }),
+  });
   readonly #replication: ReplicationCare;
   readonly #delayCommand: DelayCommand;
   readonly #history: HistoryFile;
@@ -115,10 +110,11 @@ export class BackendCare {
       cluster: () => withMarks(this.#cluster ?? this.#initial, this.#marks),
       request: (request) => this.onGranted(request),
       onSynchronous: (primaryId, set) => {
-        if (this.#leads) this.#failover?.deliver({ type: "synchronous-seen", primaryId, set });
+        if (!this.#leadership.leads) return;
+        this.#failover?.deliver({ type: "synchronous-seen", primaryId, set });
       },
-      leads: () => this.#leads,
-      login: () => this.replicationLogin,
+      leads: () => this.#leadership.leads,
+      login: () => replicationLogin(this.#config),
       onBegin: () => void this.#askForDelays(),
       onLook: () => this.#onReplicationLook(),
       onLost: (id, failure) => this.#health.onConnectionLost(id, failure),
@@ -144,7 +140,7 @@ export class BackendCare {
   /** @param isLone there is no watchdog: this node decides alone. */
   start(isLone: boolean): void {
     this.#failover = startFailoverRunner({
-      ...this.#failoverSettings(),
+      ...failoverRunnerSettings(this.#config),
       origin: randomBytes(8).toString("hex"),
       initial: this.#initial,
       log: this.#log,
@@ -170,21 +166,6 @@ export class BackendCare {
     return { entries: this.#history.read(), running: this.#cluster?.intent ?? null };
   }
 
-  get summary(): NonNullable<NodeStatus["cluster"]> {
-    const intent = this.#cluster?.intent ?? null;
-    const last = this.#cluster?.history.at(-1);
-    const set = this.#cluster?.synchronous ?? null;
-    const isWithout = this.#cluster?.primaryId === null && last?.outcome === "failed";
-    return {
-      failure: isWithout ? last.problem : null,
-      epoch: this.#cluster?.epoch ?? 0,
-      intent: intent === null ? null : `${intent.kind} of node ${intent.backendIds.join(", ")}`,
-      followingIds: this.#cluster?.follow?.remainingIds ?? [],
-      recovery: this.#cluster?.recovery ?? null,
-      ...(set === null ? {} : { synchronous: { rule: set.rule, backendIds: set.syncIds } }),
-    };
-  }
-
   /** The newest state that the cluster agreed upon; null before the first. */
   get cluster(): ClusterState | null {
     return this.#cluster;
@@ -202,7 +183,7 @@ export class BackendCare {
 
   configure(config: Config): void {
     this.#config = config;
-    this.#failover?.change(this.#failoverSettings());
+    this.#failover?.change(failoverRunnerSettings(config));
     this.#health.configure(config);
     this.#quarantine.configure(config);
     this.#tellStandings();
@@ -226,33 +207,19 @@ export class BackendCare {
     this.#replication.stop();
     this.#quarantine.stop();
     this.#delayCommand.stop();
-    if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
+    this.#leadership.stop();
     await Promise.all([this.#failover?.stop(), this.#ready.stop()]);
     await this.#writing;
     await this.#history.close();
   }
 
   onLeadership(isLeader: boolean): void {
-    this.#isLeader = isLeader;
-    this.#lead();
+    this.#leadership.tell(isLeader);
   }
 
   /** The majority stands behind what this node is until then, by the monotonic clock. */
   onConfirmed(untilMs: Ms): void {
-    this.#leadUntilMs = Math.max(this.#leadUntilMs, untilMs);
-    this.#lead();
-  }
-
-  /** Without news this node leads no longer than its lease, whatever it was told before. */
-  #lead(): void {
-    const leftMs = this.#leadUntilMs - monotonicNowMs();
-    const leads = this.#isLeader && leftMs > 0;
-    if (this.#leadTimer !== null) clearTimeout(this.#leadTimer);
-    this.#leadTimer = leads && leftMs !== Infinity ? setTimeout(() => this.#lead(), leftMs) : null;
-    if (leads) this.#failover?.mayLeadUntil(this.#leadUntilMs);
-    if (leads === this.#leads) return;
-    this.#leads = leads;
-    this.#failover?.deliver({ type: "leadership", leads, wallMs: Date.now() });
+    this.#leadership.confirm(untilMs);
   }
 
   onCommitted(index: number, value: unknown): void {
@@ -298,35 +265,9 @@ export class BackendCare {
     if (request.kind === "detach") this.#quarantine.refused(request, why);
   }
 
-  /**
-   * Why a server must not be attached; null when nothing speaks against it. Reads sent to a
-   * primary that was overtaken would see what has become of nobody's data.
-   *
-   * Different from Pgpool-II, which attaches whatever it is told to.
-   */
+  /** See `whyNotAttach`. */
   async whyNotAttach(id: number): Promise<string | null> {
-    const config = this.#config;
-    const server = config.backends.find((backend) => backend.id === id);
-    const { primaryId } = this.#view;
-    const isStreaming = config.backend_clustering_mode === "streaming_replication";
-    if (server === undefined || primaryId === null || primaryId === id || !isStreaming) return null;
-    const { hostname, port } = server;
-    const answer = await probeBackend({
-      hostname,
-      port,
-      ...this.replicationLogin,
-      connectTimeoutMs: config.connect_timeout,
-      timeoutMs: ATTACH_PROBE_MS,
-      ask: "role",
-    });
-    if (!answer.ok) return null; // The health check finds out soon, as in Pgpool-II.
-    const { isInRecovery, identity } = answer.value;
-    const known = this.#cluster?.identity?.systemIdentifier;
-    if (identity !== null && known !== undefined && identity.systemIdentifier !== known) {
-      return `backend node ${id} is of another database cluster than the primary, node ${primaryId}`;
-    }
-    if (isInRecovery !== false) return null;
-    return `backend node ${id} is a primary of its own beside node ${primaryId}: make it a standby first`;
+    return await whyNotAttach(id, this.#config, this.#view.primaryId, this.#cluster);
   }
 
   get quarantines(): NodeStatus["quarantines"] {
@@ -427,37 +368,6 @@ export class BackendCare {
     const timeoutMs: Ms = this.#config.replication_delay_source_timeout * 1000;
     await this.#delayCommand.run({ command, timeoutMs, ids: backends.map(({ id }) => id) });
     if (command !== "") this.#options.onView();
-  }
-
-  /** `sr_check_user` and its kin. */
-  get replicationLogin(): FailoverRunnerOptions["login"] {
-    const { sr_check_user, sr_check_password, sr_check_database } = this.#config;
-    return {
-      user: sr_check_user,
-      password: ownPassword(this.#config, sr_check_user, sr_check_password),
-      database: sr_check_database,
-    };
-  }
-
-  #failoverSettings(): FailoverRunnerSettings {
-    const config = this.#config;
-    const { recovery_user, recovery_password, recovery_database } = config;
-    return {
-      settings: failoverSettings(config),
-      login: this.replicationLogin,
-      connectTimeoutMs: config.connect_timeout,
-      recovery: {
-        method: config.recovery_method,
-        login: {
-          user: recovery_user,
-          password: ownPassword(config, recovery_user, recovery_password),
-          database: recovery_database,
-        },
-        firstStageCommand: config.recovery_1st_stage_command,
-        timeoutMs: config.recovery_timeout * 1000,
-        connectTimeoutMs: config.connect_timeout,
-      },
-    };
   }
 
   #makeView(): ClusterView {

@@ -25,27 +25,15 @@ import {
 } from "../os/index.ts";
 import {
   LEASE_FOR_EVER_MS,
-  type ClientRow,
   type ClusterRequest,
-  type ClusterView,
   type FromWatchdog,
-  type ActivityName,
-  type NodeActivity,
-  type NodeHistory,
-  type NodeList,
-  type NodeStatus,
-  type QueueRow,
-  type RecoveryReport,
-  type RouteItem,
-  type RouteQuestion,
-  type SwitchoverNews,
-  type SwitchoverReport,
   type WatchdogView,
 } from "../wire/ipc/index.ts";
-import { viewOfDeadWatchdog, watchdogViewAt } from "../pcp/core/index.ts";
 import { startAdminServers, type AdminServers } from "./admin.ts";
 import type { Disagreement } from "../backend/index.ts";
+import { AdminDesk } from "./admin-desk.ts";
 import { BackendCare } from "./backend-care.ts";
+import { ClusterRequests } from "./cluster-requests.ts";
 import {
   appliedViews,
   NOTHING_APPLIED,
@@ -56,9 +44,8 @@ import {
 import { BackendPauses } from "./driver/backend-pauses.ts";
 import { LoneLink, WatchdogLink, type ClusterLink } from "./driver/cluster-link.ts";
 import { ClientDoors } from "./driver/client-doors.ts";
-import { beginRecovery, recover, recoveryReport, type RecoverySite } from "./recovery.ts";
-import { refusalIn, reportOnSwitchover } from "./switchover.ts";
 import { Workers, type WorkersOptions } from "./driver/workers.ts";
+import { WatchdogStanding } from "./watchdog-standing.ts";
 
 export interface NodeOptions {
   readonly paths: ConfigFilePaths;
@@ -70,12 +57,7 @@ export interface NodeOptions {
   readonly onEnd: (problem: string | null) => void;
 }
 
-/** An answer that does not come is a request that goes on: the administrator is told so. */
-const VERDICT_WAIT_MS: Ms = 400;
-
 export class Node {
-  /** Statements of clients held while something is done to a backend. */
-  readonly pauses: BackendPauses;
   #config: Config;
   readonly #options: NodeOptions;
   readonly #log: Log;
@@ -83,25 +65,19 @@ export class Node {
   readonly #care: BackendCare;
   readonly #link: ClusterLink;
   readonly #workers: Workers;
-  /** For clients; their number is fixed at start. */
-  readonly #places: WorkersOptions["places"];
   /** Which workers route by the newest state, and until when. */
   readonly #views: CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>;
-  readonly #startedAt = Date.now();
   #admin: AdminServers | null = null;
-  #watchdogView: WatchdogView | null = null;
-  /** The VIP, while clients may be connected by it. */
-  #heldVip: string | null = null;
-  /** Why the watchdog, which did run, cannot be started again. */
-  #watchdogProblem: string | null = null;
-  #hasWatchdogRun = false;
-  #quorumLostAtMs: Ms | null = null;
+  readonly #standing: WatchdogStanding;
+  readonly #requests: ClusterRequests;
+  /** Statements of clients held while something is done to a backend. */
+  readonly #pauses: BackendPauses;
+  readonly #desk: AdminDesk;
   #stopping: "smart" | "fast" | null = null;
   #problem: string | null = null;
   #onWatchdogStarted: () => void = () => undefined;
   /** It has its sockets; one that cannot get them ends the node. */
   readonly #watchdogStarted: Promise<void>;
-  #refusedVotes: ((request: ClusterRequest, why: string) => void)[] = [];
   #isPublishing = false;
 
   constructor(options: NodeOptions) {
@@ -110,18 +86,23 @@ export class Node {
     this.#config = config;
     this.#log = log;
     this.#env = configEnvironment(options.paths, options.debug);
-    this.#quorumLostAtMs = config.use_watchdog ? monotonicNowMs() : null;
+    this.#standing = new WatchdogStanding(config.use_watchdog);
     this.#care = new BackendCare({
       config,
       log,
       discardStatus: options.discardStatus,
       propose: (id, afterIndex, value) => this.#link.propose(id, afterIndex, value),
       vote: (request) => this.#link.vote(request),
-      refusal: () => this.#refusal(),
+      refusal: () => this.#standing.refusal(this.#quorumGraceMs()),
       onFitness: (unfit) => this.#link.fitness(unfit),
       onKilling: (isEnding) => this.#views.deliver({ type: "command-ending", isEnding }),
       onView: () => this.#publishSoon(),
-      prepareSwitchover: async (to) => refusalIn(await this.#reportOnSwitchover(to, "prepare")),
+      prepareSwitchover: async (to) => await this.#desk.prepareSwitchover(to),
+    });
+    this.#requests = new ClusterRequests({
+      config: () => this.#config,
+      vote: (request) => this.#link.vote(request),
+      whyNotAttach: async (id) => await this.#care.whyNotAttach(id),
     });
     this.#views = new CoreRunner<AppliedViewsState, AppliedViewsEvent, AppliedViewsAction>(
       appliedViews,
@@ -131,14 +112,14 @@ export class Node {
       },
       { perform: (action) => this.#performOfViews(action) },
     );
-    this.pauses = new BackendPauses({
+    this.#pauses = new BackendPauses({
       log,
       tellOne: (id, message) => this.#workers.tellOne(id, message),
     });
-    this.#places = placesOf(config);
+    const places = placesOf(config);
     this.#workers = new Workers({
       count: config.num_workers === 0 ? availableParallelism() : config.num_workers,
-      places: this.#places,
+      places,
       caps: {
         backend: config.max_backend_connections,
         database: config.max_db_connections,
@@ -152,13 +133,13 @@ export class Node {
       health: () => this.#care.healthRows,
       onJoined: (id) => {
         this.#views.deliver({ type: "worker-joined", id });
-        this.pauses.workerJoined(id);
+        this.#pauses.workerJoined(id);
       },
       onApplied: (id, index) => this.#views.deliver({ type: "worker-applied", id, index }),
-      onBackendPaused: (id, told) => this.pauses.workerTold(id, told),
+      onBackendPaused: (id, told) => this.#pauses.workerTold(id, told),
       onLeft: (id) => {
         this.#views.deliver({ type: "worker-left", id });
-        this.pauses.workerLeft(id);
+        this.#pauses.workerLeft(id);
       },
       onUnusable: (reason) => void this.stop("fast", reason),
     });
@@ -170,6 +151,19 @@ export class Node {
     this.#link = config.use_watchdog
       ? new WatchdogLink(this.#env, log, onMessage)
       : new LoneLink(onMessage);
+    this.#desk = new AdminDesk({
+      config: () => this.#config,
+      care: this.#care,
+      workers: this.#workers,
+      pauses: this.#pauses,
+      standing: this.#standing,
+      requests: this.#requests,
+      watchdogPid: () => this.#link.pid,
+      placesMax: places.placesCount,
+      isStopping: () => this.#stopping !== null,
+      stop: (mode) => void this.stop(mode),
+      reload: () => this.reload(),
+    });
   }
 
   /** Resolves when clients and administrators are served. */
@@ -184,7 +178,7 @@ export class Node {
     if (!config.use_watchdog) {
       this.#views.deliver({ type: "confirmed", untilMs: LEASE_FOR_EVER_MS });
     }
-    const admin = await startAdminServers(this, this.#log);
+    const admin = await startAdminServers(this.#desk, this.#log);
     if (!admin.ok) return fail(`${admin.error.message}\nHINT:  ${admin.error.hint}`);
     this.#admin = admin.value;
     this.#tellIgnored(config);
@@ -217,160 +211,6 @@ export class Node {
       const message = `these parameters are set but have no meaning here: ${never.join(", ")}`;
       this.#log.write("log", message, { hint });
     }
-  }
-
-  get config(): Config {
-    return this.#config;
-  }
-
-  get view(): ClusterView {
-    return this.#care.view;
-  }
-
-  get watchdogView(): WatchdogView | null {
-    return this.#watchdogView;
-  }
-
-  get workerPids(): readonly number[] {
-    return this.#workers.pids;
-  }
-
-  status(): NodeStatus {
-    const config = this.#config;
-    const own = config.nodes.find((node) => node.id === config.nodeId);
-    const watchdog = this.#watchdogView;
-    const loading = config.use_watchdog ? "LOADING" : "STANDALONE";
-    return {
-      version: VERSION,
-      node: {
-        id: config.nodeId,
-        hostname: own?.hostname ?? "localhost",
-        state: watchdog?.nodes[0]?.state ?? loading,
-        startedAt: this.#startedAt,
-        configFile: config.files.config,
-        pgpoolPort: config.port,
-      },
-      pids: {
-        supervisor: process.pid,
-        watchdog: this.#link.pid,
-        guardian: watchdog?.guardianPid ?? null,
-        workers: this.#workers.pids,
-      },
-      workers: { restarts: this.#workers.restartsCount },
-      clients: this.#clients(),
-      watchdog,
-      view: this.#care.view,
-      cluster: this.#care.summary,
-      quarantines: this.#care.quarantines,
-      pauses: this.pauses.status,
-    };
-  }
-
-  history(): NodeHistory {
-    return this.#care.history;
-  }
-
-  async listClients(): Promise<NodeList<ClientRow>> {
-    return await this.#workers.listClients();
-  }
-
-  async listQueues(): Promise<NodeList<QueueRow>> {
-    return await this.#workers.listQueues();
-  }
-
-  async explainRoute(question: RouteQuestion): Promise<readonly RouteItem[] | null> {
-    return await this.#workers.explainRoute(question);
-  }
-
-  async reportOnSwitchover(to: number | null): Promise<SwitchoverReport> {
-    return await this.#reportOnSwitchover(to, "check");
-  }
-
-  switchoverNews(id: string): SwitchoverNews {
-    return this.#care.switchoverNews(id);
-  }
-
-  async #reportOnSwitchover(
-    to: number | null,
-    tries: "check" | "prepare",
-  ): Promise<SwitchoverReport> {
-    const watchdog = this.#watchdogView;
-    return await reportOnSwitchover({
-      config: this.#config,
-      view: this.#care.view,
-      cluster: this.#care.summary,
-      watchdog: watchdog === null ? null : watchdogViewAt(watchdog, monotonicNowMs()),
-      login: this.#care.replicationLogin,
-      tries,
-      to,
-    });
-  }
-
-  async beginRecovery(backendId: number, by: string): Promise<Result<string, string>> {
-    return await beginRecovery(this.#recoverySite(), backendId, by);
-  }
-
-  async recoveryReport(eventId: string): Promise<RecoveryReport> {
-    return await recoveryReport(this.#recoverySite(), eventId);
-  }
-
-  async recover(backendId: number, by: string): Promise<Result<void, string>> {
-    return await recover(this.#recoverySite(), backendId, by);
-  }
-
-  #recoverySite(): RecoverySite {
-    const care = this.#care;
-    const isStopping = (): boolean => this.#stopping !== null;
-    return {
-      config: this.#config,
-      get cluster() {
-        return care.cluster;
-      },
-      login: care.replicationLogin,
-      get isStopping() {
-        return isStopping();
-      },
-      request: async (request) => await this.request(request),
-    };
-  }
-
-  async activity(what: ActivityName): Promise<NodeActivity> {
-    return await this.#workers.activity(what);
-  }
-
-  /** The workers speak at different moments: a client that left one may be in another already. */
-  #clients(): NodeStatus["clients"] {
-    const { clients, ...rest } = this.#workers.clients;
-    const placesMax = this.#places.placesCount;
-    return { ...rest, clients: Math.min(clients, placesMax), placesMax };
-  }
-
-  /**
-   * Sends an administrator's wish to the leader. Errors: no such backend, a server that must not
-   * be attached, or no quorum to decide it.
-   */
-  async request(request: ClusterRequest): Promise<Result<void, string>> {
-    const isKnown = request.backendIds.every((id) =>
-      this.#config.backends.some((b) => b.id === id),
-    );
-    if (!isKnown) return fail(`invalid node ID : ${request.backendIds.join(", ")}`);
-    for (const id of request.kind === "attach" ? request.backendIds : []) {
-      const why = await this.#care.whyNotAttach(id);
-      if (why !== null) return fail(why);
-    }
-    return await new Promise((resolve) => {
-      const refused = (which: ClusterRequest, why: string): void => {
-        if (which.reason === request.reason && which.kind === request.kind) end(fail(why));
-      };
-      const timer = setTimeout(() => end(succeed(undefined)), VERDICT_WAIT_MS);
-      const end = (outcome: Result<void, string>): void => {
-        clearTimeout(timer);
-        this.#refusedVotes = this.#refusedVotes.filter((other) => other !== refused);
-        resolve(outcome);
-      };
-      this.#refusedVotes.push(refused);
-      this.#link.vote(request);
-    });
   }
 
   reload(): void {
@@ -418,7 +258,7 @@ export class Node {
       this.#care.stop().then(() => this.#link.stop()),
     ]);
     this.#views.stop();
-    this.pauses.stop();
+    this.#pauses.stop();
     await this.#admin?.stop();
     this.#log.write("log", "the system is shut down");
     this.#options.onEnd(this.#problem);
@@ -427,8 +267,7 @@ export class Node {
   #onWatchdog(message: FromWatchdog): void {
     switch (message.type) {
       case "ready":
-        this.#hasWatchdogRun = true;
-        this.#watchdogProblem = null;
+        this.#standing.onReady();
         this.#onWatchdogStarted();
         this.#views.deliver({ type: "watchdog-started" });
         return;
@@ -455,10 +294,7 @@ export class Node {
         this.#onNotGranted(message.request, message.why);
         return;
       case "died":
-        if (this.#watchdogView !== null) {
-          const view = viewOfDeadWatchdog(this.#watchdogView, this.#watchdogProblem);
-          this.#onWatchdogView(view);
-        }
+        if (this.#standing.viewWhenDead !== null) this.#onWatchdogView(this.#standing.viewWhenDead);
         return;
       case "fatal":
         this.#onWatchdogRefused(message.message, message.hint);
@@ -479,11 +315,10 @@ export class Node {
   /** A node that has never run tells whoever starts it; one that ran must not begin to flap. */
   #onWatchdogRefused(message: string, hint: string): void {
     this.#log.write("fatal", message, hint === "" ? {} : { hint });
-    if (!this.#hasWatchdogRun) {
+    if (!this.#standing.onRefused(message)) {
       void this.stop("fast", `${message}\nHINT:  ${hint}`);
       return;
     }
-    this.#watchdogProblem = message;
     this.#log.write("warning", "this node refuses statements until its watchdog runs again");
   }
 
@@ -501,42 +336,19 @@ export class Node {
   }
 
   #onWatchdogView(view: WatchdogView): void {
-    this.#watchdogView = view;
-    this.#followVip(view);
-    if (view.hasQuorum) this.#quorumLostAtMs = null;
-    else this.#quorumLostAtMs ??= monotonicNowMs();
+    const leftVip = this.#standing.onView(view);
+    if (leftVip !== null) this.#workers.tell({ type: "vip-left", address: leftVip });
     this.#care.onLeadership(view.isLeader && view.hasQuorum);
     this.#care.onWatchdogView(view);
     this.#publishSoon();
     if (!view.hasQuorum) setTimeout(() => this.#publishSoon(), this.#quorumGraceMs()).unref();
   }
 
-  /** Sessions by an address that has left are of no use to anybody, and would hold up a stop. */
-  #followVip(view: WatchdogView): void {
-    if (view.holdsVip) this.#heldVip = view.vip;
-    if (view.holdsVip || view.isLeader || this.#heldVip === null) return;
-    this.#workers.tell({ type: "vip-left", address: this.#heldVip });
-    this.#heldVip = null;
-  }
-
   #onNotGranted(request: ClusterRequest, why: Disagreement): void {
     const text =
       why === "no-quorum" ? "the watchdog cluster has no leader with a quorum at the moment" : why;
-    for (const refused of this.#refusedVotes.slice()) refused(request, text);
+    this.#requests.onRefused(request, text);
     if (!request.confirmed) this.#care.onNotGranted(request, why);
-  }
-
-  /**
-   * A node that lost its quorum may hold a view from before a failover: it must not write to a
-   * primary that the others have replaced.
-   */
-  #refusal(): string | null {
-    if (this.#watchdogProblem !== null) {
-      return `the watchdog of this pgquorum node cannot run: ${this.#watchdogProblem}`;
-    }
-    if (this.#quorumLostAtMs === null) return null;
-    if (monotonicNowMs() - this.#quorumLostAtMs < this.#quorumGraceMs()) return null;
-    return "this pgquorum node has lost the quorum of its watchdog cluster";
   }
 
   #quorumGraceMs(): Ms {
