@@ -57,6 +57,7 @@ export class Catalog {
   leaving: LeavingNames | null = null;
   #generation = 0;
   #drops = 0;
+  #functionChanges = 0;
   /** Something is known since then, and something missing; null: nothing, or since the last tick. */
   #sinceMs: Ms | null = null;
   #missingSinceMs: Ms | null = null;
@@ -100,8 +101,19 @@ export class Catalog {
     }
   }
 
+  /** Grows when DDL passes that may have replaced functions. */
+  get functionChanges(): number {
+    return this.#functionChanges;
+  }
+
+  /** DDL has passed. @param functions as for `drop`. */
+  altered(functions: boolean): void {
+    if (functions) this.#functionChanges += 1;
+    this.drop(functions);
+  }
+
   /**
-   * DDL has passed: nothing is known any more.
+   * Nothing is known any more.
    *
    * @param functions false: but `leaving`, as no function and no trigger was made.
    */
@@ -169,7 +181,7 @@ export class Catalogs {
   }
 
   drop(database: string, functions = true): void {
-    this.#byDatabase.get(database)?.drop(functions);
+    this.#byDatabase.get(database)?.altered(functions);
   }
 
   /** Another server may answer for them now. */

@@ -78,6 +78,8 @@ const FAILURES_MAX = 3;
 export class LeavingCalls {
   readonly #catalog: Catalog | null;
   #unjudged: SqlClass[] = [];
+  /** As `Catalog.functionChanges`, when the first of them came. */
+  #unjudgedAt = 0;
   #failures = 0;
 
   constructor(catalog: Catalog | null) {
@@ -101,13 +103,23 @@ export class LeavingCalls {
     if (leaving !== null) return calls(sql, leaving);
     if (!callsSomething(sql)) return false;
     if (this.#failures >= FAILURES_MAX || this.#unjudged.length >= UNJUDGED_MAX) return true;
+    if (this.#unjudged.length === 0) this.#unjudgedAt = this.#functionChanges;
     this.#unjudged.push(sql);
     return false;
   }
 
-  /** Nobody will say it any more. */
-  forget(): void {
+  /**
+   * Of those that are open and can be looked at no more, as their server is gone: whether one may
+   * have left something. Null when it is not known yet which functions do.
+   */
+  judge(): boolean | null {
+    const leaving = this.#catalog?.leaving ?? null;
+    // A function that has been replaced since is not the one that was called.
+    const isOlder = this.#unjudgedAt !== this.#functionChanges;
+    if (leaving === null && !isOlder) return null;
+    const open = this.#unjudged;
     this.#unjudged = [];
+    return isOlder || (leaving !== null && open.some((sql) => calls(sql, leaving)));
   }
 
   /** Null: the answer did not come. @returns whether one of those that were open may leave something. */
@@ -124,6 +136,10 @@ export class LeavingCalls {
     const leaving = readLeavingNames(rows);
     if (drops === catalog.drops) catalog.leaving = leaving;
     return open.some((sql) => calls(sql, leaving));
+  }
+
+  get #functionChanges(): number {
+    return this.#catalog?.functionChanges ?? 0;
   }
 
   /** As `Catalog.drops`, when the question is asked. */

@@ -158,7 +158,9 @@ function outcomeOf(link: BackendLink, owed: Owed, detail: string): Failure {
   const { lastWords, mayHaveDone, status } = link;
   if (link.isUnreplicated) return failure("not-replicated", { detail });
   const mayBeWritten = (mayHaveDone & MAY.write) !== 0 && owed.readies > 0;
-  const mayBeCommitted = mayBeWritten || (mayHaveDone & MAY.commit) !== 0;
+  // What was told to be committed may have begun the next transaction, AND CHAIN.
+  const isUnderWay = owed.readies > 0 || owed.isOpen;
+  const mayBeCommitted = mayBeWritten || (isUnderWay && (mayHaveDone & MAY.commit) !== 0);
   // A server that ends a connection with words has undone what ran; but not what it had committed.
   const isBeforeEnd = lastWords !== null && !owed.isSyncNext;
   if (mayBeCommitted && !isBeforeEnd) return failure("outcome-unknown", { detail });

@@ -413,6 +413,8 @@ export class Session implements LinkOwner {
     if (link.isAside) this.#readAside(link);
     else this.#talk.status = link.status;
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
+    // More may have been sent already, so that it does not rest: a BEGIN, say.
+    if (link.status === READY.idle && this.#memory.suspects(link)) this.#memory.rests();
     this.#retryCount = 0;
     const { consistency, primary } = this.#talk;
     if (link === primary) {

@@ -1,4 +1,4 @@
-import type { Failure } from "../../../base/index.ts";
+import { failure, type Failure } from "../../../base/index.ts";
 import type { Catalog } from "../routing/index.ts";
 import { LEAVES, type SqlClass } from "../sql/index.ts";
 import { LINK_LOST, type BackendLink, type HiddenReply } from "./backend-link.ts";
@@ -8,7 +8,12 @@ import { LEAVING_QUERY, LeavingCalls } from "./leaving-functions.ts";
 import { parameterChanges, type ParameterSet, type ParameterSets } from "./parameter-set.ts";
 import type { SharedStatements } from "./shared-statements.ts";
 import { patientProbe, probeQuery, readProbe, type Suspicion } from "./session-probe.ts";
-import { parsingScope, type SessionState, type SessionStates } from "./session-state.ts";
+import {
+  parsingScope,
+  reasonWords,
+  type SessionState,
+  type SessionStates,
+} from "./session-state.ts";
 
 /** Looking for these by name costs the server next to nothing. */
 const QUICKLY_FOUND = LEAVES.settings | LEAVES.role | LEAVES.prepared;
@@ -75,7 +80,8 @@ export class StateCarrier {
   #probed: BackendLink | null = null;
   /** Of what is suspected, that which no transaction takes back any more. */
   #lasting = 0;
-  #hasLastingCalls = false;
+  /** The server is gone on which functions were called that may have left something. */
+  #doubtsCalls = false;
   /** Probes in a row. A cancel request may come late enough to hit one. */
   #failures = 0;
   /** Of those, cut short. */
@@ -116,7 +122,6 @@ export class StateCarrier {
   /** No transaction is open there, and nothing runs; it is not looked yet what was left. */
   rests(): void {
     this.#lasting = this.#suspected;
-    this.#hasLastingCalls = this.#calls.isOpen;
   }
 
   /** Nobody can say what a standby would have to be told. */
@@ -133,8 +138,12 @@ export class StateCarrier {
     let gone = link.keeps | link.keepsForGood;
     if (this.#probed === link) gone |= this.#probedBits;
     if (this.#where !== link) return gone;
-    if (this.#calls.isOpen && this.#hasLastingCalls) gone |= LEAVES.unknown;
-    this.#calls.forget();
+    // A lock outlives the transaction in which a function took it.
+    if (this.#calls.isOpen) {
+      const hasLeft = this.#calls.judge();
+      this.#doubtsCalls = hasLeft === null;
+      if (hasLeft === true) gone |= LEAVES.unknown;
+    }
     gone |= this.#suspected & (this.#lasting | ~UNDONE);
     this.#suspected = 0;
     this.#lasting = 0;
@@ -186,7 +195,7 @@ export class StateCarrier {
     if (this.#calls.mayLeave(sql)) leaves |= this.#leftByCall(sql);
     else if (this.#calls.isOpen) this.#where = link;
     if (sql.clears !== 0) leaves |= sql.clears & (link.keeps | this.#carriedBits());
-    if (leaves === 0) return;
+    if (leaves === 0) return this.#maySettle(sql);
     if ((leaves & LEAVES.executes) !== 0) {
       leaves = (leaves & ~LEAVES.executes) | this.#whenExecuted;
       this.#names = joined(this.#names, this.#namesWhenExecuted);
@@ -194,9 +203,15 @@ export class StateCarrier {
     }
     this.#suspected |= leaves;
     this.#where = link;
+    this.#maySettle(sql);
     if ((leaves & (LEAVES.settings | LEAVES.role | LEAVES.unknown)) === 0) return;
     this.#names = joined(this.#names, sql.settingNames);
     this.#custom = withOthers(this.#custom, sql.customSettings);
+  }
+
+  /** Another transaction may be open behind it, with AND CHAIN or in the same text, which takes nothing back. */
+  #maySettle(sql: SqlClass): void {
+    if (sql.kind === "commit" || sql.multi) this.#lasting |= this.#suspected;
   }
 
   /** A Close was sent there: it drops what SQL has prepared as well. */
@@ -243,6 +258,7 @@ export class StateCarrier {
    */
   bring(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
     // All else is apart: this is asked for every transaction, and closures cost objects.
+    if (this.#doubtsCalls) return this.#judgeCalls(link, tells, failed);
     if (link.state === this.#state && (!tells || link.parameters === this.#told)) {
       this.#interruptions = 0;
       return true;
@@ -280,6 +296,34 @@ export class StateCarrier {
       this.#talk.goOn("carried");
     });
     return false;
+  }
+
+  /** The next server has the same functions, and says what those of the last one may have left there. */
+  #judgeCalls(link: BackendLink, tells: boolean, failed: (why: Failure) => void): boolean {
+    const hasLeft = this.#calls.judge();
+    if (hasLeft === null) {
+      const { drops } = this.#calls;
+      this.#talk.statements.unnamedLost(link.bit);
+      link.ask([LEAVING_QUERY], ({ rows, error, isCut }) => {
+        if (error === LINK_LOST) {
+          if (!this.#isTriedAgain()) failed(failureOf(error));
+          return this.#talk.goOn("carried");
+        }
+        const again = error !== null && this.#wasInterrupted(error);
+        if (!again) this.#judged(this.#calls.learn(error !== null || isCut ? null : rows, drops));
+        if (!this.#talk.hasEnded && this.bring(link, tells, failed)) this.#talk.goOn("carried");
+      });
+      return false;
+    }
+    this.#judged(hasLeft);
+    return this.#talk.hasEnded ? false : this.bring(link, tells, failed);
+  }
+
+  #judged(hasLeft: boolean): void {
+    this.#doubtsCalls = false;
+    if (!hasLeft) return;
+    const detail = `With it are gone: ${reasonWords(LEAVES.unknown).join(", ")}.`;
+    this.#talk.end(failure("state-lost", { detail }));
   }
 
   #wasInterrupted(error: ReadonlyMap<string, string>): boolean {

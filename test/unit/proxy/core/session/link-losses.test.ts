@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { say } from "../../../../support/raw-client.ts";
 import { failure } from "../../../../../src/base/index.ts";
+import { Catalog } from "../../../../../src/proxy/core/routing/index.ts";
 import { buildMessage } from "../../../../../src/wire/postgres/index.ts";
 import { VIEW, World, says } from "./world.ts";
 
@@ -212,6 +213,67 @@ describe.each([false, true])("a server that is lost (shared: %s)", (isSharing) =
     expect(lost(world)).toBe(
       "end 57P01 terminating connection because its server was lost, and its session cannot go on with another",
     );
+  });
+
+  test.each([
+    ["behind a BEGIN that was sent with it", [say.query("begin")], [says.done, says.ready("T")]],
+    ["in a batch", extended("begin"), [says.parsed, says.bound, says.done, says.ready("T")]],
+  ])("takes that session with it also %s", (_, more, answers) => {
+    const world = make().client(say.query("create temp table x (a int)"), ...more);
+    world.backend(0, says.done, says.ready(), ...answers);
+    expect(lost(world)).toContain("end 08006");
+  });
+
+  test("takes that session with it also behind a COMMIT AND CHAIN", () => {
+    const world = inside().client(say.query("listen x")).backend(0, says.done, says.ready("T"));
+    expect(lost(inside().client(say.query("listen x")))).toBe(">client E(08006)\n>client ZE");
+    world.client(say.query("commit and chain")).backend(0, says.done, says.ready("T"));
+    expect(lost(world)).toContain("end 08006");
+  });
+
+  describe("behind a call of a function of which nobody knows what it leaves", () => {
+    const leaving = (name: string): Buffer => {
+      return says.row("f", Buffer.from(name).toString("hex"));
+    };
+
+    /** In a transaction that has called f, whose server is lost; the next one says what leaves something. */
+    function asked(...rows: readonly Buffer[]): World {
+      const catalog = new Catalog({ namesMax: 10, lifeMs: 0 });
+      const world = new World({ isSharing, backends: [0], catalog });
+      world.client(say.query("begin")).backend(0, says.done, says.ready("T"));
+      world.client(say.query("insert into t values (f())")).backend(0, says.done, says.ready("T"));
+      // As when the primary is another.
+      catalog.drop();
+      expect(lost(world)).toBe("");
+      world.client(say.query("rollback")).story();
+      world.opened(0);
+      expect(world.story()).toMatch(/^>0 Q\(WITH RECURSIVE body .*\)$/s);
+      world.backend(0, ...rows, says.done, says.ready());
+      return world;
+    }
+
+    test("the session goes on when the function leaves nothing", () => {
+      const world = asked(leaving("g"));
+      expect(world.story()).toContain(FAILING);
+    });
+
+    test("the session ends when the function may have left something", () => {
+      expect(asked(leaving("f")).story()).toContain("end 57P01");
+    });
+
+    test("the session ends when the function may have been replaced since", () => {
+      const catalog = new Catalog({ namesMax: 10, lifeMs: 0 });
+      const world = new World({ isSharing, backends: [0], catalog }).client(say.query("begin"));
+      world.backend(0, says.done, says.ready("T")).client(say.query("insert into t values (f())"));
+      world.backend(0, says.done, says.ready("T"));
+      catalog.altered(true);
+      expect(lost(world)).toContain("end 08006");
+    });
+
+    test("the session ends when nobody can say it", () => {
+      const world = asked(says.error("42501"));
+      expect(world.story()).toContain("end 57P01");
+    });
   });
 
   test("has a read run again that nobody has seen, once there is a server for it", () => {
