@@ -276,6 +276,7 @@ export class BackendCare {
 
   onWatchdogView(view: WatchdogView): void {
     this.#quarantine.onWatchdog(view);
+    this.#health.onWatchdog(view);
   }
 
   onBackendError(error: FromWorker & { readonly type: "backend-error" }): void {

@@ -13,7 +13,7 @@ import {
 } from "../backend/index.ts";
 import type { BackendConfig, Config } from "../config/index.ts";
 import { monotonicNowMs, ownPassword, type Log } from "../os/index.ts";
-import type { FromWorker, HealthRow } from "../wire/ipc/index.ts";
+import type { FromWorker, HealthRow, WatchdogView } from "../wire/ipc/index.ts";
 
 export interface HealthCareOptions {
   readonly config: Config;
@@ -42,6 +42,8 @@ export class HealthCare {
   readonly #downRequests: DownRequests | null;
   readonly #checkers = new Map<number, HealthChecker>();
   readonly #troubles = new Map<number, Trouble>();
+  /** As far as there was one with a quorum. */
+  #leaderId: number | null = null;
 
   constructor(options: HealthCareOptions) {
     this.#options = options;
@@ -88,6 +90,12 @@ export class HealthCare {
   /** Look now, and report it again if it is still lost. */
   askAnew(backendId: number): void {
     this.#checkers.get(backendId)?.askAnew();
+  }
+
+  onWatchdog({ hasQuorum, leaderId }: Pick<WatchdogView, "hasQuorum" | "leaderId">): void {
+    if (!hasQuorum || leaderId === null || leaderId === this.#leaderId) return;
+    this.#leaderId = leaderId;
+    for (const checker of this.#checkers.values()) checker.leaderChanged();
   }
 
   get rows(): readonly HealthRow[] {

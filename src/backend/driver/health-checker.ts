@@ -97,6 +97,11 @@ export class HealthChecker {
     this.#runner.deliver({ type: "asked-anew" });
   }
 
+  /** What was reported is reported again, if it is still so. */
+  leaderChanged(): void {
+    this.#runner.deliver({ type: "leader-changed" });
+  }
+
   /** Since its start. */
   get statistics(): HealthStatistics {
     return this.#statistics;

@@ -58,6 +58,8 @@ export type HealthEvent =
   | { readonly type: "hurried"; readonly alarm: "lost" | "announced" }
   /** The cluster is to be asked anew about a server that was reported. */
   | { readonly type: "asked-anew" }
+  /** Another node counts the votes: what the one before was told may have gone with it. */
+  | { readonly type: "leader-changed" }
   /** The same as `hurried`, of the connection that the last check left open, or one like it. */
   | {
       readonly type: "connection-lost";
@@ -150,6 +152,8 @@ export const healthCheck: Core<HealthState, HealthEvent, HealthAction> = {
         return onConnectionLost(state, event, nowMs);
       case "asked-anew":
         return onAskedAnew(state, nowMs);
+      case "leader-changed":
+        return state.isReported ? onAskedAnew(state, nowMs) : stay(state);
       case "configured":
         return stay(withSettings(state, event.settings, nowMs));
       case "tick":

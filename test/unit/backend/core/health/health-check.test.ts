@@ -373,6 +373,26 @@ describe("the health check of a backend", () => {
     expect(story.lines.at(-1)).toBe("11000: REPORT DOWN health check: connection refused");
   });
 
+  it("tells a new leader again what it has reported, and nothing else", () => {
+    const story = new HealthStory().succeed();
+    story.deliver({ type: "leader-changed" });
+    expect(story.state.nextAtMs).toBe(10_000);
+    story.nowMs = 4000;
+    story.lose().tick().fail();
+    story.nowMs = 4100;
+    story.deliver({ type: "leader-changed" }).tick();
+    story.nowMs = 4101;
+    story.fail();
+    expect(story.lines.filter((line) => line.includes("REPORT"))).toEqual([
+      "4000: REPORT DOWN health check: connection refused",
+      "4101: REPORT DOWN health check: connection refused",
+    ]);
+    // Of one that was given up nobody has to be told.
+    story.deliver({ type: "view-changed", standing: "down" });
+    story.deliver({ type: "leader-changed" });
+    expect(story.state.nextAtMs).toBe(14_101);
+  });
+
   it("keeps the distance between retries, but looks when the connection breaks meanwhile", () => {
     const story = new HealthStory({ retriesMax: 2 }).succeed().wake().fail("closed");
     story.nowMs += 3;
