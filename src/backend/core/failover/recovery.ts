@@ -76,7 +76,8 @@ export function planRecovery(
   }
   if (backendId === primaryId)
     return fail("primary server cannot be recovered by online recovery.");
-  if (isLive(backend)) return fail(`node recovery failed, node id: ${backendId} is alive`);
+  if (isLive(backend))
+    return fail(`node recovery failed, node id: ${backendId} is alive: ${HOW_TO_STOP}`);
   if (intent !== null) return fail(IN_PROGRESS[intent.kind]);
   if (primaryId === null) return fail("there is no primary to recover from");
   if (follow?.remainingIds.includes(backendId) === true) {
@@ -84,6 +85,8 @@ export function planRecovery(
   }
   return succeed(primaryId);
 }
+
+const HOW_TO_STOP = "stop its server, and detach it where no health check does";
 
 const IN_PROGRESS = {
   detach: "failover is in progress",

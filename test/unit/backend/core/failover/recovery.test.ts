@@ -225,7 +225,11 @@ describe("online recovery", () => {
   it.each<[string, Partial<ClusterState>, number]>([
     ["invalid node ID : 7", {}, 7],
     ["primary server cannot be recovered by online recovery.", {}, 0],
-    ["node recovery failed, node id: 1 is alive", {}, 1],
+    [
+      "node recovery failed, node id: 1 is alive: stop its server, and detach it where no health check does",
+      {},
+      1,
+    ],
     ["there is no primary to recover from", { primaryId: null }, 2],
   ])("is refused: %s", (why, change, id) => {
     const { committed } = story();
