@@ -38,6 +38,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   failover_command: `'${SCRIPTS}/failover.sh ${PLACEHOLDERS}'`,
   follow_primary_command: `'${SCRIPTS}/follow_primary.sh ${PLACEHOLDERS}'`,
   demote_command: `'${SCRIPTS}/demote.sh %a %d "%h" %p "%D" %m "%H" %r "%R"'`,
+  failover_ready_command: `'${SCRIPTS}/failover_ready.sh %d "%h"'`,
   recovery_1st_stage_command: "'recovery_1st_stage'",
 };
 

@@ -78,6 +78,7 @@ const COMMANDS = [
   "failback_command",
   "follow_primary_command",
   "demote_command",
+  "failover_ready_command",
   "wd_escalation_command",
   "wd_de_escalation_command",
   "replication_delay_source_cmd",
