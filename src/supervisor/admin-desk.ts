@@ -110,7 +110,7 @@ export class AdminDesk implements AdminNode {
       clients: this.#clients(),
       watchdog,
       view: care.view,
-      cluster: clusterSummary(care.cluster),
+      cluster: { ...clusterSummary(care.cluster), primaryProblem: care.primaryProblem },
       quarantines: care.quarantines,
       pauses: this.pauses.status,
     };

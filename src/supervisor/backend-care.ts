@@ -37,6 +37,7 @@ import { QuarantineCare } from "./quarantine-care.ts";
 import {
   STATISTIC,
   statisticOf,
+  type BackendView,
   type ClusterRequest,
   type ClusterView,
   type CountedVote,
@@ -113,6 +114,10 @@ export class BackendCare {
         if (!this.#leadership.leads) return;
         this.#failover?.deliver({ type: "synchronous-seen", primaryId, set });
       },
+      onRenewed: (primaryId, identity) => {
+        if (!this.#leadership.leads) return;
+        this.#failover?.deliver({ type: "renewed", primaryId, identity });
+      },
       leads: () => this.#leadership.leads,
       login: () => replicationLogin(this.#config),
       onBegin: () => void this.#askForDelays(),
@@ -164,6 +169,12 @@ export class BackendCare {
 
   get history(): NodeHistory {
     return { entries: this.#history.read(), running: this.#cluster?.intent ?? null };
+  }
+
+  /** What is wrong with the primary, to which statements go all the same. */
+  get primaryProblem(): BackendView["problem"] {
+    const primaryId = this.#cluster?.primaryId ?? null;
+    return primaryId === null ? null : this.#replication.problemOf(primaryId);
   }
 
   /** The newest state that the cluster agreed upon; null before the first. */

@@ -14,6 +14,7 @@ import {
   observeSynchronous,
   parseLsn,
   planFailbacks,
+  renewedIdentity,
   startReplicationCheck,
   withWritten,
   type ClusterState,
@@ -24,6 +25,7 @@ import {
   type ReplicationAnswer,
   type ReplicationChecker,
   type ReplicationFacts,
+  type ServerIdentity,
   type ServerLogin,
   type ServerProblem,
   type SynchronousSet,
@@ -39,6 +41,8 @@ export interface ReplicationCareOptions {
   readonly cluster: () => ClusterState;
   /** What the primary says of its synchronous standbys. */
   readonly onSynchronous: (primaryId: number, set: SynchronousSet | null) => void;
+  /** All servers are of another database cluster than is recorded. */
+  readonly onRenewed: (primaryId: number | null, identity: ServerIdentity) => void;
   /** What is decided here alone, by the leader, goes to its conductor. */
   readonly request: (request: ClusterRequest) => void;
   /** A connection to a server was lost between two looks. */
@@ -142,6 +146,9 @@ export class ReplicationCare {
     this.#setProblems(findProblems(cluster, fresh, this.#problems));
     const look = { cluster, answers: fresh, problems: this.#problems, servers };
     this.#judge(look);
+    const ids = servers.map((server) => server.id);
+    const identity = renewedIdentity(cluster, fresh, ids);
+    if (identity !== null) this.#options.onRenewed(primaryId, identity);
     if (this.#options.leads()) this.#bringBack(look);
     if (primary !== undefined && !primary.isInRecovery && fresh.includes(primary)) {
       this.#options.onSynchronous(primary.id, observeSynchronous(primary, servers));
@@ -153,7 +160,10 @@ export class ReplicationCare {
     for (const [id, { text }] of problems) {
       if (this.#problems.get(id)?.text === text) continue;
       this.#log.write("warning", `backend node ${id} ${text}`, {
-        detail: "Nothing is sent to it.",
+        detail:
+          id === this.#options.cluster().primaryId
+            ? "If that was nobody's wish, its data are lost: see pgquorum status."
+            : "Nothing is sent to it.",
       });
     }
     for (const id of this.#problems.keys()) {
@@ -217,6 +227,9 @@ export class ReplicationCare {
     const isDown = backend !== null && !isLive(backend);
     const detach = isDown ? "" : `pcp_detach_node -n ${id}; `;
     if (server === undefined) return "";
+    if (server === primary) {
+      return `pcp_detach_node -n ${id}, and a standby takes over; if it was meant to be made anew, make the others from it: when all are, that is recorded`;
+    }
     if (this.#config.recovery_1st_stage_command !== "") {
       return `${detach}stop its PostgreSQL; pgquorum recover ${id}`;
     }

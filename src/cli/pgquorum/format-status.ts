@@ -44,6 +44,11 @@ export function formatStatus(status: NodeStatus, nowMs: number): string {
   if (failure !== null) {
     parts.push(`the last failover FAILED: ${visible(failure)}; see "pgquorum history"\n`);
   }
+  const problem = status.cluster?.primaryProblem ?? null;
+  if (problem !== null) {
+    const what = `backend ${view.primaryId ?? "?"} ${problem.text}`;
+    parts.push(`${what}\n  if that was nobody's wish: ${problem.remedy}\n`);
+  }
   if (view.maintenance !== null) parts.push(formatMaintenance(view.maintenance, nowMs));
   const recovery = formatRecovery(status.cluster?.recovery, nowMs);
   if (recovery !== "") parts.push(recovery);

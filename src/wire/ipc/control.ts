@@ -100,6 +100,8 @@ export interface NodeStatus {
     readonly intent: string | null;
     /** Of the last failover, while it has left the cluster without a primary; else null. */
     readonly failure: string | null;
+    /** What is wrong with the primary, to which statements go all the same. */
+    readonly primaryProblem?: { readonly text: string; readonly remedy: string } | null;
     /** Servers that have not followed the last new primary yet. */
     readonly followingIds: readonly number[];
     /** The online recovery that runs. */

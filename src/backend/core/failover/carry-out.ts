@@ -9,7 +9,8 @@ import {
   type Intent,
 } from "../status/index.ts";
 import { advanceChoosing, beginComparison, isChoiceDue } from "./choosing.ts";
-import type { ConductorEvent, Task, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { Task, Turn } from "./conductor-state.ts";
 import { stopFollow } from "./follow.ts";
 import { finishedState } from "./outcome.ts";
 import { recordOf, startCommand } from "./run-command.ts";

@@ -6,7 +6,8 @@ import { assert, type Ms } from "../../../base/index.ts";
 import type { ReplicationAnswer } from "../replication-delay/index.ts";
 import { liveIds, withBackends, type ClusterState, type Intent } from "../status/index.ts";
 import { chooseCandidate, readPositions, type Position } from "../synchronous/index.ts";
-import type { ConductorEvent, Task, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { Task, Turn } from "./conductor-state.ts";
 
 /** The standbys are being asked. */
 export interface Choosing {

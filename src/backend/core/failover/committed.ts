@@ -2,7 +2,8 @@
 import { assert, unreachable } from "../../../base/index.ts";
 import { liveIds, mainId, type ClusterState, type Intent } from "../status/index.ts";
 import { newTask } from "./carry-out.ts";
-import type { ConductorEvent, Proposal, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { Proposal, Turn } from "./conductor-state.ts";
 import { forgetCommittedNews } from "./quarantines.ts";
 import {
   onRecoveryBegun,
@@ -83,6 +84,7 @@ function onOwnCommitted(turn: Turn, { purpose, state: cluster }: Proposal): void
       turn.set({ search: null });
       return;
     case "synchronous":
+    case "renewed":
     case "initial":
     case "configured":
     case "adopt":

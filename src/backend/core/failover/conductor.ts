@@ -21,14 +21,8 @@ import {
   type CommandRecord,
 } from "../status/index.ts";
 import { isSameSet } from "../synchronous/index.ts";
-import {
-  QUEUE_MAX,
-  Turn,
-  type ConductorAction,
-  type ConductorEvent,
-  type ConductorState,
-  type QueuedRequest,
-} from "./conductor-state.ts";
+import type { ConductorAction, ConductorEvent } from "./conductor-events.ts";
+import { QUEUE_MAX, Turn, type ConductorState, type QueuedRequest } from "./conductor-state.ts";
 import { choosingWakeAtMs, onCandidatesAnswered } from "./choosing.ts";
 import { advanceIntent, onTaskCommandFinished } from "./carry-out.ts";
 import { onCommitted } from "./committed.ts";
@@ -54,6 +48,7 @@ import {
   recoveryWakeAtMs,
 } from "./recovery.ts";
 import { recordOf } from "./run-command.ts";
+import { proposeRenewed } from "./renewed.ts";
 import {
   advanceIdleSearch,
   isStartupSearch,
@@ -127,6 +122,10 @@ function take(turn: Turn, event: ConductorEvent): void {
       const { primaryId, set } = event;
       return turn.set({ seenSynchronous: { primaryId, set } });
     }
+    case "renewed": {
+      const { primaryId, identity } = event;
+      return turn.set({ renewed: { primaryId, identity } });
+    }
     case "configured":
       return turn.set({ settings: event.settings });
     case "tick":
@@ -154,7 +153,7 @@ function advance(turn: Turn): boolean {
   if (cluster.intent !== null) return advanceIntent(turn, cluster, cluster.intent);
   if (proposeConfigured(turn, cluster)) return true;
   // Before the primary can be found lost: who may take over then follows from it.
-  if (proposeSynchronous(turn, cluster)) return true;
+  if (proposeSynchronous(turn, cluster) || proposeRenewed(turn, cluster)) return true;
   const request = turn.state.queue[0];
   if (request !== undefined) return advanceQueue(turn, cluster, request);
   if (proposeQuarantines(turn, cluster)) return true;
@@ -274,6 +273,7 @@ function onLeadership(turn: Turn, event: Event<"leadership">): void {
     quarantineNews: [],
     preparation: null,
     seenSynchronous: null,
+    renewed: null,
     task: null,
     search: null,
     follow: null,

@@ -5,12 +5,8 @@
  */
 export { conductor } from "./conductor.ts";
 export { newConductor } from "./conductor-state.ts";
-export type {
-  CommandEnv,
-  ConductorAction,
-  ConductorEvent,
-  ConductorState,
-} from "./conductor-state.ts";
+export type { CommandEnv, ConductorAction, ConductorEvent } from "./conductor-events.ts";
+export type { ConductorState } from "./conductor-state.ts";
 export { LineAllowance } from "./line-allowance.ts";
 export { pauseBeforeReady, READY_AFTER_MS } from "./ready-pause.ts";
 export { planRecovery, RECOVERY_GRACE_MS } from "./recovery.ts";

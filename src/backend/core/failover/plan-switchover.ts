@@ -16,7 +16,8 @@ import {
   type ClusterState,
   type Intent,
 } from "../status/index.ts";
-import type { ConductorEvent, QueuedRequest, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { QueuedRequest, Turn } from "./conductor-state.ts";
 import type { FailoverPlan, IntentStamp } from "./plan-failover.ts";
 
 export type SwitchoverRequest = ClusterRequest & {

@@ -20,12 +20,8 @@ import {
   withHistory,
   type ClusterState,
 } from "../status/index.ts";
-import {
-  QUEUE_MAX,
-  type ConductorEvent,
-  type ConductorState,
-  type Turn,
-} from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import { QUEUE_MAX, type ConductorState, type Turn } from "./conductor-state.ts";
 import type { FailoverSettings } from "./settings.ts";
 
 /** What this node runs. */

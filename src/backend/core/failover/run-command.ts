@@ -2,7 +2,8 @@
 import { COMMAND_TEXT_MAX, type CommandKind, type CommandRecord } from "../status/index.ts";
 import type { Intent } from "../status/index.ts";
 import { formatCommand, type DemoteAction } from "./command-text.ts";
-import type { CommandEnv, CommandRun, ConductorEvent, Turn } from "./conductor-state.ts";
+import type { CommandEnv, ConductorEvent } from "./conductor-events.ts";
+import type { CommandRun, Turn } from "./conductor-state.ts";
 import { backendOf } from "./wording.ts";
 
 export interface CommandOrder {

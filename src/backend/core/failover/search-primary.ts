@@ -10,7 +10,8 @@ import {
   type HistoryKind,
   type PrimaryChoice,
 } from "../status/index.ts";
-import type { ConductorEvent, ConductorState, Search, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { ConductorState, Search, Turn } from "./conductor-state.ts";
 
 /** The pause after the first look; each further one is twice as long. */
 const FIRST_PAUSE_MS = 50;

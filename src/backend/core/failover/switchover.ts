@@ -21,7 +21,8 @@ import {
   type CommandRecord,
 } from "../status/index.ts";
 import { shutdownLsnIn, type WatchOutcome } from "../switchover/index.ts";
-import type { ConductorEvent, ConductorState, Switching, Task, Turn } from "./conductor-state.ts";
+import type { ConductorEvent } from "./conductor-events.ts";
+import type { ConductorState, Switching, Task, Turn } from "./conductor-state.ts";
 import { recordOf } from "./run-command.ts";
 import {
   advanceCommand,

@@ -34,10 +34,46 @@ export function findProblems(
   );
   const problems = new Map<number, ServerProblem>(silent);
   for (const answer of answers) {
-    const problem = answer.id === primaryId ? null : problemOf(answer, primaryId, ours);
+    const isPrimary = answer.id === primaryId;
+    const problem = isPrimary
+      ? primaryProblem(answer, cluster.identity)
+      : problemOf(answer, primaryId, ours);
     if (problem !== null) problems.set(answer.id, problem);
   }
   return problems;
+}
+
+/** Nothing is kept from it for that, because nobody else could take it; but people have to know. */
+function primaryProblem(
+  { isInRecovery, identity }: ReplicationAnswer,
+  known: ServerIdentity | null,
+): ServerProblem | null {
+  if (isInRecovery || known === null || identity === null) return null;
+  if (identity.systemIdentifier === known.systemIdentifier) return null;
+  const ids = `system identifier ${identity.systemIdentifier}, not ${known.systemIdentifier}`;
+  return { kind: "other-system", text: `is the primary, but was made anew (${ids})` };
+}
+
+/**
+ * What the primary is now, when the whole cluster was made anew, as by pg_upgrade: all servers of
+ * the configuration say the same, and none is left of what stands recorded. Null when that is
+ * not so; then it may be that the primary alone has lost its data.
+ */
+export function renewedIdentity(
+  { primaryId, identity: known }: Pick<ClusterState, "primaryId" | "identity">,
+  answers: readonly ReplicationAnswer[],
+  serverIds: readonly number[],
+): ServerIdentity | null {
+  const [primary, second] = answers.filter(({ isInRecovery }) => !isInRecovery);
+  if (primary === undefined || second !== undefined) return null;
+  const told = primaryId === null || primaryId === primary.id ? primary.identity : null;
+  if (known === null || told === null) return null;
+  if (told.systemIdentifier === known.systemIdentifier) return null;
+  const isSame = serverIds.every((id) => {
+    const answer = answers.find((one) => one.id === id);
+    return answer?.identity?.systemIdentifier === told.systemIdentifier;
+  });
+  return isSame ? told : null;
 }
 
 /** The newest that is known: a primary may have been promoted again since it was found. */

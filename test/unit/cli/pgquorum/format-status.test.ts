@@ -78,6 +78,14 @@ failover in progress: detach backend 0, promote 1
     ]);
   });
 
+  it("says what is wrong with the primary", () => {
+    const primaryProblem = { text: "was made anew", remedy: "pcp_detach_node -n 0" };
+    const plain = { epoch: 3, intent: null, failure: null, followingIds: [], recovery: null };
+    expect(formatStatus({ ...STATUS, cluster: { ...plain, primaryProblem } }, 65_000)).toContain(
+      "\nbackend 0 was made anew\n  if that was nobody's wish: pcp_detach_node -n 0\n",
+    );
+  });
+
   it("names a backend that is paused, and says how long yet", () => {
     const one = { by: "pgquorum pause", since: 1000, until: 61_000, running: 2, isDrained: false };
     const pauses = [

@@ -686,3 +686,30 @@ describe("the conductor of failovers", () => {
     expect(decodeClusterState(JSON.parse(text))).toEqual({ ok: true, value: story.committed });
   });
 });
+
+describe("servers that were all made anew", () => {
+  const before = { systemIdentifier: "7000", timeline: 3 };
+  const identity = { systemIdentifier: "7999", timeline: 1 };
+
+  function known(): ClusterStory {
+    const story = new ClusterStory(makeSettings()).settle();
+    const { committed } = story;
+    if (committed === null) throw new Error("nothing was committed");
+    return story.commitState({ ...committed, identity: before });
+  }
+
+  it("are recorded with the history, and then no news", () => {
+    const story = known().deliver({ type: "renewed", primaryId: 0, identity }).commit();
+    expect(story.committed).toMatchObject({ primaryId: 0, identity });
+    expect(story.committed?.history.at(-1)).toMatchObject({
+      kind: "primary",
+      reason: "all servers were made anew: system identifier 7999, not 7000",
+    });
+    story.deliver({ type: "renewed", primaryId: 0, identity });
+    expect(story.proposal).toBeNull();
+  });
+
+  it("are not recorded when the primary is another by now", () => {
+    expect(known().deliver({ type: "renewed", primaryId: 1, identity }).proposal).toBeNull();
+  });
+});

@@ -7,6 +7,7 @@ import {
   judgePrimaries,
   NOTHING_SUSPECTED,
   planFailbacks,
+  renewedIdentity,
   withBackends,
   type ClusterState,
   type PrimaryVerdict,
@@ -116,10 +117,42 @@ describe("a server that must not be routed to", () => {
     expect(findProblems({ ...cluster, primaryId: 1 }, [], before).size).toBe(0);
   });
 
+  it("is told of a primary that was made anew, or whose data are lost", () => {
+    const answers = [primaryAnswer(0, foreign), standbyAnswer(1, null)];
+    expect(problemTexts(answers)).toEqual({
+      0: `is the primary, but was made anew (system identifier 7999, not ${OURS})`,
+    });
+  });
+
   it("is not judged anew while nobody is known to be the primary", () => {
     const before = findProblems(cluster, [primaryAnswer(0), primaryAnswer(1, promoted)], new Map());
     const during = { ...cluster, primaryId: null };
     expect(findProblems(during, [primaryAnswer(2, promoted)], before)).toBe(before);
+  });
+});
+
+describe("a cluster that was made anew", () => {
+  const all = [primaryAnswer(0, foreign), standbyAnswer(1, 0, foreign)];
+
+  it("is known by all servers of the configuration, with or without a known primary", () => {
+    expect(renewedIdentity(cluster, all, [0, 1])).toEqual(foreign.identity);
+    expect(renewedIdentity({ ...cluster, primaryId: null }, all, [0, 1])).toEqual(foreign.identity);
+  });
+
+  it.each<[string, readonly ReplicationAnswer[], Partial<ClusterState>]>([
+    ["a server does not answer", all.slice(0, 1), {}],
+    ["a standby has what was there before", [primaryAnswer(0, foreign), standbyAnswer(1, 0)], {}],
+    [
+      "a server may not tell",
+      [primaryAnswer(0, foreign), standbyAnswer(1, 0, { identity: null })],
+      {},
+    ],
+    ["two call themselves the primary", [primaryAnswer(0, foreign), primaryAnswer(1, foreign)], {}],
+    ["another is the primary", all, { primaryId: 1 }],
+    ["it is what stands recorded", [primaryAnswer(0), standbyAnswer(1, 0)], {}],
+    ["nothing stands recorded", all, { identity: null }],
+  ])("is not taken for it when %s", (_why, answers, change) => {
+    expect(renewedIdentity({ ...cluster, ...change }, answers, [0, 1])).toBeNull();
   });
 });
 
