@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { difference, play, shrinkPipeline } from "../support/pipeline-oracle.ts";
 import { startPostgres, type PostgresCluster } from "../support/postgres.ts";
 import { drawPipeline, type Unit } from "../support/random-pipeline.ts";
+import { say } from "../support/raw-client.ts";
 import { startWorker, type WorkerHarness } from "../support/worker-harness.ts";
 
 const PIPELINES = Number(process.env.PIPELINES ?? "60");
@@ -121,4 +122,36 @@ test(
     await checkThrough(await startWorker({ postgres: single, config }), true);
   },
   TIMEOUT_MS,
+);
+
+/** An EXECUTE without a name, parsed when its name meant nothing; a function call; then its Describe. */
+const ONCE_DIFFERENT: readonly Unit[] = [
+  say.query("values (1), (2); select 1; deallocate s3"),
+  say.parse("", "execute s1"),
+  say.parse("s1", "select $1::int + 1, $2::text"),
+  say.bind("", "s1", ["1", "x"]),
+  say.execute(),
+  say.any("F", Buffer.from("000000b100000002000000013100000001320000", "hex")),
+  say.parse("s1", "select a from fixed"),
+  say.parse("", "execute s2"),
+  say.sync(),
+  say.describe("S", ""),
+  say.sync(),
+].map((message) => ({ text: "", messages: [message] }));
+
+test.each(["session", "transaction"])(
+  "%s mode: a pipeline that differed once, because we asked the server something in between",
+  async (mode) => {
+    const worker = await startWorker({
+      postgres,
+      weights: [0, 1],
+      config: [`pool_mode = '${mode}'`],
+    });
+    try {
+      const stream = { number: 0, worker, readsOwnWrites: false };
+      expect(await differenceOf(ONCE_DIFFERENT, 141, stream)).toBeNull();
+    } finally {
+      await worker.stop();
+    }
+  },
 );

@@ -14,6 +14,8 @@ const REFUSED = /(\0C25P02\0.*)\0L\d+\0Rexec_(?:parse|describe_statement)_messag
 const THE_END = "the end of the pipeline";
 /** Whoever says nothing for this long is stuck. */
 const SILENCE_MS = 10_000;
+/** Behind that: on a busy machine it may be this process that has not come to read. */
+const LATE_MS = 2_000;
 
 /** Ends whatever is open, so that the last answer can be waited for. */
 const CLOSING = [
@@ -39,7 +41,12 @@ export async function play(units: readonly Unit[], o: PlayOptions): Promise<stri
   const isOver = new Promise<void>((resolve, reject) => {
     const fail = (why: string): void =>
       reject(new Error(`${why}; the last answers: ${answers.tail()}`));
-    socket.setTimeout(o.silenceMs ?? SILENCE_MS, () => fail("silence"));
+    socket.setTimeout(o.silenceMs ?? SILENCE_MS, () => {
+      const { length } = answers.lines;
+      setTimeout(() => {
+        if (answers.lines.length === length) fail("silence");
+      }, LATE_MS);
+    });
     socket.on("error", (error) => fail(error.message));
     socket.on("close", () => fail("the connection was closed"));
     socket.on("data", (chunk) => {

@@ -17,6 +17,7 @@ import {
 } from "../../../wire/postgres/index.ts";
 import { failure } from "../../../base/index.ts";
 import { LEAVES } from "../sql/index.ts";
+import { HiddenQuestions, type HiddenReply } from "./hidden-questions.ts";
 import { KnownStatements } from "./known-statements.ts";
 import { BatchCopy } from "./batch-copy.ts";
 import { asOutdated, isOfNobody, isOutdated } from "./outdated-plan.ts";
@@ -60,53 +61,10 @@ export interface LinkOwner {
   told(name: string, value: string): void;
 }
 
-/** What a server answered to queries that the client did not ask. */
-export interface HiddenReply {
-  /** All DataRow messages, behind each other. */
-  readonly rows: Buffer;
-  /** Of the first error; LINK_LOST when the connection ended before all was answered. */
-  readonly error: ReadonlyMap<string, string> | null;
-  /** There was more than is held. */
-  readonly isCut: boolean;
-}
-
 /** The routine that PostgreSQL names when a wait for a synchronous standby ends before its time. */
 const SYNC_WAIT = "SyncRepWaitForLSN";
 
-/** What a question gets that nobody answers any more. */
-export const LINK_LOST: ReadonlyMap<string, string> = new Map([
-  ["C", "08006"],
-  ["M", "the connection to the server was lost"],
-]);
-
 const COPY_FAIL = buildMessage(FRONTEND.copyFail, Buffer.from("a commit was not replicated\0"));
-
-/** All rows of one reply together. */
-const HIDDEN_ROWS_BYTES_MAX = 1024 * 1024;
-
-/** Queries of ours whose replies are being gathered. */
-class Question {
-  open: number;
-  error: ReadonlyMap<string, string> | null = null;
-  isCut = false;
-  readonly rows: Buffer[] = [];
-  readonly done: (reply: HiddenReply) => void;
-  #bytes = 0;
-
-  constructor(open: number, done: (reply: HiddenReply) => void) {
-    this.open = open;
-    this.done = done;
-  }
-
-  mayHold(lengthBytes: number): boolean {
-    this.#bytes += lengthBytes;
-    const mayHold = lengthBytes < HELD_BYTES_MAX && this.#bytes < HIDDEN_ROWS_BYTES_MAX;
-    this.isCut ||= !mayHold;
-    return mayHold;
-  }
-}
-
-const NO_ROWS = Buffer.alloc(0);
 
 /**
  * SQLSTATEs with which a server ends a connection that could go on at another one: it is stopped, has
@@ -198,8 +156,7 @@ export class BackendLink implements FrameSink {
   readonly #walker = new FrameWalker(this);
   /** A ParameterDescription that the client gets when no retry can take it back any more. */
   #early: Buffer | null = null;
-  /** The one whose replies come next, and those behind it. */
-  readonly #questions: Question[] = [];
+  readonly #questions = new HiddenQuestions();
 
   constructor(o: {
     readonly backendId: number;
@@ -296,7 +253,7 @@ export class BackendLink implements FrameSink {
   }
 
   #noteAsked(count: number, done: (reply: HiddenReply) => void): void {
-    this.#questions.push(new Question(count, done));
+    this.#questions.ask(count, done);
     for (let i = 0; i < count; i += 1) this.note(SENT.ask, HIDDEN);
   }
 
@@ -320,9 +277,7 @@ export class BackendLink implements FrameSink {
   /** The connection is gone: whoever waits for something learns that it will not come. */
   abandon(): void {
     this.pending.abandon();
-    for (const { done } of this.#questions.splice(0)) {
-      done({ rows: NO_ROWS, error: LINK_LOST, isCut: false });
-    }
+    this.#questions.abandon();
   }
 
   /** @returns null, or why the bytes cannot be the protocol. */
@@ -337,7 +292,7 @@ export class BackendLink implements FrameSink {
       case BACKEND.dataRow:
         if (!this.pending.isHidden) return TAKE.pass;
         if (!this.pending.isAsked) return TAKE.swallow;
-        return this.#questions[0]?.mayHold(lengthBytes) === true ? TAKE.hold : TAKE.swallow;
+        return this.#questions.mayHold(lengthBytes) ? TAKE.hold : TAKE.swallow;
       case BACKEND.copyData:
         return this.pending.isHidden ? TAKE.swallow : TAKE.pass;
       case BACKEND.ready:
@@ -375,7 +330,7 @@ export class BackendLink implements FrameSink {
     const isAsked = this.pending.isAsked;
     const hidden = this.pending.replied(type);
     if (this.isUnreplicated) return this.#readyUnreplicated(lastByte);
-    if (isAsked) this.#answered();
+    if (isAsked) this.#questions.answered();
     else if (!hidden && this.read.isUnseen) this.read.forget();
     // What is hidden was sent to another server: its reply begins anew.
     if (!hidden && this.isAside && this.read.hasCare) this.#giveHeld();
@@ -383,17 +338,14 @@ export class BackendLink implements FrameSink {
   }
 
   frameHeld(type: number, frame: Buffer): void {
-    if (type === BACKEND.dataRow) {
-      this.#questions[0]?.rows.push(Buffer.from(frame));
-      return;
-    }
+    if (type === BACKEND.dataRow) return this.#questions.row(frame);
     if (type === BACKEND.parameterStatus) return this.#parameterStatus(frame);
     if (type === BACKEND.notice) {
       this.#noticed(frame);
       return this.passed(frame, 0, frame.length);
     }
     if (type !== BACKEND.error) return this.#described(type, frame);
-    const question = this.pending.isAsked ? this.#questions[0] : undefined;
+    const { isAsked } = this.pending;
     const isUnanswered = this.#mayRetry;
     const wasMadeToFail = this.pending.isOutdated;
     const isStray = this.pending.count === 0 && !this.speaksForSession;
@@ -426,7 +378,7 @@ export class BackendLink implements FrameSink {
       const told = this.owner.errorTold(isOurs ? asOutdated(fields) : frame);
       this.owner.relayed(told, 0, told.length);
     }
-    if (question !== undefined) question.error ??= fields;
+    if (isAsked) this.#questions.failed(fields);
     this.owner.failedWith(this, fields);
   }
 
@@ -538,15 +490,6 @@ export class BackendLink implements FrameSink {
     if (this.read.hasCare) this.#giveHeld();
     this.owner.relayed(frame, 0, frame.length);
     this.owner.told(parameter.name, parameter.value);
-  }
-
-  #answered(): void {
-    const question = this.#questions[0] as Question;
-    question.open -= 1;
-    if (question.open > 0) return;
-    this.#questions.shift();
-    const { error, isCut } = question;
-    question.done({ rows: Buffer.concat(question.rows), error, isCut });
   }
 
   #isOurs(): boolean {

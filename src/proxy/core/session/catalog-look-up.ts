@@ -1,6 +1,7 @@
 import type { Catalog } from "../routing/index.ts";
 import { READY } from "../../../wire/postgres/index.ts";
-import { LINK_LOST, type BackendLink, type HiddenReply } from "./backend-link.ts";
+import type { BackendLink } from "./backend-link.ts";
+import { LINK_LOST, type HiddenReply } from "./hidden-questions.ts";
 import {
   CATALOG_NAMES_MAX,
   catalogQuery,

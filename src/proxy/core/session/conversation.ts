@@ -1,6 +1,7 @@
 import { assert, type Failure } from "../../../base/index.ts";
 import { FLUSH, READY } from "../../../wire/postgres/index.ts";
-import type { BackendLink, HiddenReply } from "./backend-link.ts";
+import type { BackendLink } from "./backend-link.ts";
+import type { HiddenReply } from "./hidden-questions.ts";
 import { LinkSet } from "./link-set.ts";
 import type { SessionPort } from "./port.ts";
 import { PreparedStatements } from "./prepared-statements.ts";

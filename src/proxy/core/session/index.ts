@@ -18,7 +18,8 @@ export {
   type LoggedIn,
 } from "./backend-login.ts";
 export { Session, type SessionOptions } from "./session.ts";
-export { BackendLink, NOBODY, type HiddenReply, type LinkPort } from "./backend-link.ts";
+export { BackendLink, NOBODY, type LinkPort } from "./backend-link.ts";
+export type { HiddenReply } from "./hidden-questions.ts";
 export { loggingOf } from "./statement-log.ts";
 export { catalogQuery, readCatalogAnswer } from "./catalog-query.ts";
 export { SharedStatements } from "./shared-statements.ts";

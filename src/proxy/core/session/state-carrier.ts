@@ -1,7 +1,8 @@
 import { failure, type Failure } from "../../../base/index.ts";
 import type { Catalog } from "../routing/index.ts";
 import { LEAVES, type SqlClass } from "../sql/index.ts";
-import { LINK_LOST, type BackendLink, type HiddenReply } from "./backend-link.ts";
+import type { BackendLink } from "./backend-link.ts";
+import { LINK_LOST, type HiddenReply } from "./hidden-questions.ts";
 import { carryOver } from "./carry-over.ts";
 import type { Conversation } from "./conversation.ts";
 import { LEAVING_QUERY, LeavingCalls } from "./leaving-functions.ts";
