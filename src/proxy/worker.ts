@@ -325,7 +325,8 @@ function viewChanged(next: ClusterView): void {
   takeView();
   if (next.drainingId !== before.drainingId) drainingChanged(before.drainingId);
   primary.viewTaken(next);
-  if (next.index !== before.index) tell({ type: "applied", index: next.index });
+  const { index } = next;
+  if (index !== before.index) pauses.whenCalm(() => tell({ type: "applied", index }));
 }
 
 /** A switchover has begun, or is over: then who waits for the old primary asks anew. */

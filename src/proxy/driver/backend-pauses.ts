@@ -1,8 +1,12 @@
-import { failure, type Failure } from "../../base/index.ts";
+import { failure, type Failure, type Ms } from "../../base/index.ts";
+import { monotonicNowMs } from "../../os/index.ts";
 import type { FromWorker } from "../../wire/ipc/index.ts";
 
 /** How often it is looked whether all that ran has ended. */
-const LOOK_EVERY_MS = 20;
+const LOOK_EVERY_MS: Ms = 20;
+/** So often, and for so long at most, while a switchover waits for it. */
+const CALM_EVERY_MS: Ms = 5;
+const CALM_WITHIN_MS: Ms = 100;
 
 export interface BackendPausesOptions {
   /** How long statements are held before they are refused; 0 for ever. */
@@ -15,6 +19,12 @@ export interface BackendPausesOptions {
 }
 
 type Wait = (why: Failure | null) => void;
+
+interface Draining {
+  readonly backendId: number;
+  readonly hold: Hold;
+  readonly calmUntilMs: Ms;
+}
 
 interface Hold {
   refusal: Failure | null;
@@ -39,7 +49,7 @@ export class BackendPauses {
   readonly #o: BackendPausesOptions;
   readonly #paused = new Map<number, Pause>();
   /** The one that a switchover takes out of service, whatever administrators do. */
-  #draining: { readonly backendId: number; readonly hold: Hold } | null = null;
+  #draining: Draining | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(o: BackendPausesOptions) {
@@ -83,8 +93,25 @@ export class BackendPauses {
     const why = (ms: number): Failure => {
       return failure("no-primary", { detail: `A switchover has been under way for ${ms} ms.` });
     };
-    this.#draining = backendId === null ? null : { backendId, hold: this.#newHold(why) };
+    const calmUntilMs = monotonicNowMs() + CALM_WITHIN_MS;
+    this.#draining =
+      backendId === null ? null : { backendId, hold: this.#newHold(why), calmUntilMs };
     if (before !== null) this.#endHold(before.hold);
+  }
+
+  /**
+   * Calls `go` when nothing runs on the server that a switchover drains, or soon after its
+   * beginning: what a busy server has not read yet shows in none of its views, so it would be
+   * taken for drained and stopped. What it has read by then, it shows.
+   */
+  whenCalm(go: () => void): void {
+    const draining = this.#draining;
+    const isCalm =
+      draining === null ||
+      monotonicNowMs() >= draining.calmUntilMs ||
+      this.#o.countRunning(draining.backendId) === 0;
+    if (isCalm) go();
+    else setTimeout(() => this.whenCalm(go), CALM_EVERY_MS);
   }
 
   /**
