@@ -25,6 +25,8 @@ export interface Planted {
   readonly repeatsCommand?: boolean;
   readonly neverProbes?: boolean;
   readonly ignoresLease?: boolean;
+  readonly ignoresDrain?: boolean;
+  readonly believesReplay?: boolean;
   readonly forgetsDamagedFile?: boolean;
   readonly armOpens?: boolean;
   readonly neverKills?: boolean;

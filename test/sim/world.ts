@@ -6,7 +6,7 @@ import type { Ms } from "../../src/base/index.ts";
 import type { ConsensusMessage } from "../../src/wire/watchdog/index.ts";
 import { decodePeerMessage, encodeFrame } from "../../src/wire/watchdog/index.ts";
 import { Clients } from "./model/clients.ts";
-import type { FailoverStep } from "./model/failover-step.ts";
+import type { AnyStep } from "./model/failover-step.ts";
 import { Host } from "./model/host.ts";
 import { Network } from "./model/network.ts";
 import { Postgres } from "./model/postgres.ts";
@@ -62,7 +62,7 @@ export class World implements Clockwork, Judge {
   /** After the healing nothing stays away for longer. */
   absenceMsMax: Ms = Infinity;
   /** Told of every step of a failover of the primary, and whose it is. */
-  atFailoverStep: ((step: FailoverStep, host: Host) => void) | null = null;
+  atFailoverStep: ((step: AnyStep, host: Host) => void) | null = null;
   /** Told of the host that runs the next failover command; once. */
   atNextCommand: ((host: Host) => void) | null = null;
   readonly #queue = new EventQueue();
@@ -76,7 +76,7 @@ export class World implements Clockwork, Judge {
     this.random = new Random(seed);
     this.profile = profileFor(this.random.fork(1), planted);
     this.network = new Network(this.random.fork(2), this);
-    this.postgres = new Postgres(BACKEND_COUNT);
+    this.postgres = new Postgres(BACKEND_COUNT, this, this.random.fork(3));
     this.promises = new Promises(this, () => this.hosts);
     this.hosts = Array.from(
       { length: nodeCount },

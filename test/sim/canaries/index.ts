@@ -5,6 +5,7 @@
 import type { Planted } from "../planted.ts";
 import {
   choosesAnew,
+  forgetsInheritance,
   forgetsIntent,
   keepsEpoch,
   repeatsEnded,
@@ -140,6 +141,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     about: "takes the word that a state is applied for the answer to the newest round",
     planted: { step: believesAnyWord },
   },
+  "drain-not-held": {
+    about: "lets writes begin on a primary that a switchover drains",
+    planted: { ignoresDrain: true },
+  },
+  "promoted-behind": {
+    about: "does not wait until the target of a switchover has replayed everything",
+    planted: { believesReplay: true },
+  },
   "proof-of-another-term": {
     about: "takes any secret for the holder's",
     planted: { step: acceptsAnyProof },
@@ -171,6 +180,15 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "damaged-file-is-empty": {
     about: "takes a damaged state file for a new one",
     planted: { forgetsDamagedFile: true },
+  },
+};
+
+/** Mistakes that take more than one loss at once to be seen. */
+export const RARE_CANARIES: Readonly<Record<string, Canary>> = {
+  "undone-unseen": {
+    about:
+      "starts the old primary of an inherited switchover, whether the target was promoted or not",
+    planted: { conduct: forgetsInheritance },
   },
 };
 

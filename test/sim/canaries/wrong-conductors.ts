@@ -26,6 +26,13 @@ function believesCandidate(step: ConductorStep, stage: Stage): ConductorStep {
   };
 }
 
+/** Whoever inherits a switchover that has stopped the old primary thinks that it did so itself. */
+export const forgetsInheritance: Wrong = (step) => (state, event, nowMs) => {
+  const { task } = state;
+  if (task?.switching?.stage !== "catching-up") return step(state, event, nowMs);
+  return step({ ...state, task: { ...task, isInherited: false } }, event, nowMs);
+};
+
 /** Whoever inherits an intent chooses another candidate, and does not look what was done. */
 export const choosesAnew: Wrong = (step) => (state, event, nowMs) => {
   const isAnswer = event.type === "primary-found" && state.task?.stage === "probing";

@@ -1,6 +1,6 @@
 /** The leader is lost at a chosen step of a failover of the primary. */
 import type { Ms } from "../../../src/base/index.ts";
-import { FAILOVER_STEPS, type FailoverStep } from "../model/failover-step.ts";
+import { FAILOVER_STEPS, SWITCHOVER_STEPS, type AnyStep } from "../model/failover-step.ts";
 import type { Host } from "../model/host.ts";
 import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
@@ -18,7 +18,7 @@ export const WAYS_TO_LOSE = [
 export type WayToLose = (typeof WAYS_TO_LOSE)[number];
 
 /** Does it to whoever comes to the step next. Nothing of the step has left its process by then. */
-export function loseAtStep(world: World, wanted: FailoverStep, lose: (host: Host) => void): void {
+export function loseAtStep(world: World, wanted: AnyStep, lose: (host: Host) => void): void {
   world.atFailoverStep = (step, host) => {
     if (step !== wanted) return;
     world.atFailoverStep = null;
@@ -47,8 +47,24 @@ export function loseLeader(world: World, host: Host, way: WayToLose, lengthMs: M
 
 /** A primary is lost, and its failover loses its leader, sometimes the next one at the same step. */
 export function strikeAtStep(world: World, host: Host, lengthMs: Ms, random: Random): void {
+  loseLeaders(world, random.pick(FAILOVER_STEPS), lengthMs, random);
+  backendDown(world, host, lengthMs, random);
+}
+
+/** The same while somebody moves the primary to another server. */
+export function strikeAtSwitchoverStep(
+  world: World,
+  host: Host,
+  lengthMs: Ms,
+  random: Random,
+): void {
+  loseLeaders(world, random.pick(SWITCHOVER_STEPS), lengthMs, random);
+  const standbys = world.postgres.servers.filter(({ id }) => world.postgres.mayBePromoted(id));
+  if (standbys.length > 0) host.supervisor?.switchOver(random.pick(standbys).id);
+}
+
+function loseLeaders(world: World, step: AnyStep, lengthMs: Ms, random: Random): void {
   const { era } = world.network;
-  const step = random.pick(FAILOVER_STEPS);
   const way = random.pick(WAYS_TO_LOSE);
   const isTwice = random.chance(0.3);
   loseAtStep(world, step, (leader) => {
@@ -59,5 +75,4 @@ export function strikeAtStep(world: World, host: Host, lengthMs: Ms, random: Ran
       if (era === world.network.era) loseLeader(world, next, way, lengthMs);
     });
   });
-  backendDown(world, host, lengthMs, random);
 }

@@ -1,7 +1,6 @@
 /** Faults of one host: its disk, clock, timers, the servers behind it, and who operates it. */
 import type { Ms } from "../../../src/base/index.ts";
 import type { Host } from "../model/host.ts";
-import type { Server } from "../model/postgres.ts";
 import type { Random } from "../random.ts";
 import type { World } from "../world.ts";
 
@@ -61,13 +60,7 @@ export function backendDown(world: World, _host: Host, lengthMs: Ms, random: Ran
   const primary = servers.find(({ isUp, isPrimary }) => isUp && isPrimary);
   const server = random.chance(0.7) ? (primary ?? random.pick(servers)) : random.pick(servers);
   server.isUp = false;
-  world.after(lengthMs, () => startServer(world, server));
-}
-
-export function startServer({ nowMs }: World, server: Server): void {
-  if (server.isUp) return;
-  server.isUp = true;
-  server.upSinceMs = nowMs;
+  world.after(lengthMs, () => world.postgres.start(server.id));
 }
 
 export function operate(world: World, host: Host, _lengthMs: Ms, random: Random): void {
@@ -75,4 +68,9 @@ export function operate(world: World, host: Host, _lengthMs: Ms, random: Random)
   const kind = random.pick(["attach", "attach", "attach", "detach", "promote"] as const);
   if (kind === "attach") world.postgres.followNewest(backendId);
   host.supervisor?.request(kind, backendId);
+}
+
+/** By somebody who does not look who the primary is. */
+export function switchOver(world: World, host: Host, _lengthMs: Ms, random: Random): void {
+  host.supervisor?.switchOver(random.below(world.postgres.servers.length));
 }

@@ -10,7 +10,7 @@ import type { Ms } from "../../../src/base/index.ts";
 import type { Host } from "../model/host.ts";
 import { Random } from "../random.ts";
 import type { World } from "../world.ts";
-import { strikeAtStep } from "./failover-steps.ts";
+import { strikeAtStep, strikeAtSwitchoverStep } from "./failover-steps.ts";
 import {
   backendDown,
   crashInWrite,
@@ -22,8 +22,8 @@ import {
   operate,
   slowChildren,
   slowDisk,
-  startServer,
   stepClock,
+  switchOver,
 } from "./hosts.ts";
 import {
   cutOff,
@@ -110,6 +110,8 @@ const KINDS = {
   "clock step": [2, (_world, host, _lengthMs, random) => stepClock(host, random)],
   "backend down": [8, backendDown],
   operator: [4, operate],
+  "switch over": [4, switchOver],
+  "lose the leader at a step of a switchover": [4, strikeAtSwitchoverStep],
   "hand over": [3, (_world, host) => host.watchdog?.handOver()],
 } as const satisfies Readonly<Record<string, readonly [number, Strike]>>;
 
@@ -163,7 +165,7 @@ export function describeFault({ number, atMs, kind, hostId, lengthMs }: Fault): 
 /** Everything that can be repaired without a person is repaired now. */
 export function repairAll(world: World, hosts: readonly Host[]): void {
   world.network.heal();
-  for (const server of world.postgres.servers) startServer(world, server);
+  for (const { id } of world.postgres.servers) world.postgres.start(id);
   for (const host of hosts) {
     world.clients.join(host.id);
     host.isCutFromPostgres = false;

@@ -1,4 +1,4 @@
-/** failover_command or follow_primary_command while it runs: its work is done at some point of it. */
+/** A command of the administrator while it runs: its work is done at some point of it. */
 import type { Ms } from "../../../src/base/index.ts";
 import type { ConductorAction } from "../../../src/backend/core/failover/index.ts";
 import type { Host } from "./host.ts";
@@ -14,6 +14,8 @@ export class Command {
   readonly hostId: number;
   readonly #host: Host;
   readonly #onEnd: (exitCode: number | null, signal: string | null) => void;
+  /** What it has printed. */
+  outputTail = "";
   #hasEnded = false;
   #mayRunUntilMs: Ms = -Infinity;
 
@@ -31,7 +33,11 @@ export class Command {
     world.trace?.(`${host.id} runs ${action.text} of ${action.env.PGQUORUM_EVENT_ID}`);
     world.onCommand(host);
     world.promises.oneCommand.onStarted(this, this.#isWorkVisible());
-    if (promotionEpoch !== null) world.promises.noStaleWrite.onPromotion(promotionEpoch);
+    // Who drains writes nothing any more when the server is stopped, by the intent's own epoch neither.
+    const leftEpochs = action.kind === "demote" ? 1 : 0;
+    if (promotionEpoch !== null) {
+      world.promises.noStaleWrite.onPromotion(promotionEpoch + leftEpochs);
+    }
     const lengthMs = random.magnitude(5, world.profile.commandMsMax);
     const workAtMs = lengthMs * random.next();
     let isDone = false;
@@ -78,6 +84,7 @@ export class Command {
   #work(): boolean {
     const { world } = this.#host;
     const [verb, word, lostId, oldPrimaryId] = this.action.text.split(" ");
+    if (verb === "demote") return this.#demote(word === "stop");
     const backendId = Number.parseInt(word ?? "", 10);
     if (verb === "promote") {
       // As every script does: the loss of a standby asks for nothing.
@@ -85,7 +92,9 @@ export class Command {
       const isPromoted = world.postgres.promote(backendId);
       if (isPromoted) {
         world.promises.oneCommand.onPromoted(this);
-        world.promises.oneSuccessor.onPromoted(this.action.env.PGQUORUM_EVENT_ID, backendId);
+        const { PGQUORUM_EVENT_ID: eventId } = this.action.env;
+        world.promises.oneSuccessor.onPromoted(eventId, backendId);
+        world.promises.nothingLost.onPromoted(eventId, world.postgres.server(backendId));
       }
       return isPromoted;
     }
@@ -94,9 +103,34 @@ export class Command {
     return true;
   }
 
+  /** Of a switchover: the old primary is shut down, or started again. */
+  #demote(isStop: boolean): boolean {
+    const { postgres, promises } = this.#host.world;
+    const { backendId, env } = this.action;
+    if (isStop) {
+      postgres.stop(backendId);
+      const server = postgres.server(backendId);
+      promises.nothingLost.onStopped(env.PGQUORUM_EVENT_ID, server);
+      this.outputTail = `Latest checkpoint location: ${lsnOf(server?.writtenCount ?? 0)}`;
+      return true;
+    }
+    promises.oneSuccessor.onOldStarted(env.PGQUORUM_EVENT_ID);
+    postgres.start(backendId);
+    return true;
+  }
+
   #end(exitCode: number | null, signal: string | null): void {
     if (this.#hasEnded) return;
     this.kill();
     this.#onEnd(exitCode, signal);
   }
+}
+
+/** The model's log has a byte for each write, from 1 on. */
+function lsnOf(writtenCount: number): string {
+  return `0/${(writtenCount + 1).toString(16).toUpperCase()}`;
+}
+
+export function writtenCountAt(lsn: string): number {
+  return Number.parseInt(lsn.slice(2), 16) - 1;
 }

@@ -11,3 +11,16 @@ export const FAILOVER_STEPS = [
   "before the new primary is published",
 ] as const;
 export type FailoverStep = (typeof FAILOVER_STEPS)[number];
+
+/** Of a switchover. Before its intent it is a wish of which only the leader knows. */
+export const SWITCHOVER_STEPS = [
+  "after the intent",
+  "while the old primary is stopped",
+  /** Its command has ended; its leader does not know yet. */
+  "after the old primary is stopped",
+  "during the command",
+  "after the command",
+  "before the new primary is published",
+] as const;
+export type SwitchoverStep = (typeof SWITCHOVER_STEPS)[number];
+export type AnyStep = FailoverStep | SwitchoverStep;

@@ -137,10 +137,22 @@ export class Holder {
       kernel.assignAddress(lifetimeMs);
       if (world.planted.armOpens === true) kernel.renewByDatagram(kernelLeaseMs, attempt);
     };
+    const { bootNumber } = this.#watchdog;
+    let isPermitted = false;
     this.#host.startChild(
-      () => kernel.permit(kernelLeaseMs, attempt, this.#watchdog.bootNumber),
+      () => {
+        isPermitted = kernel.permit(kernelLeaseMs, attempt, bootNumber);
+      },
       () =>
         process.run(() => {
+          // A child of an earlier run came late, and loaded its table in the place of this one's.
+          if (!isPermitted) {
+            this.#host.startChild(
+              () => kernel.loadTable(bootNumber),
+              () => process.run(() => this.#permit(attempt, onDone)),
+            );
+            return;
+          }
           this.#permitUntilMs = beforeMs + kernelLeaseMs;
           this.#host.startChild(addAddress, () => process.run(onDone));
         }),

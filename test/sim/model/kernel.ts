@@ -56,9 +56,10 @@ export class Kernel {
   }
 
   /** `nft -f`: one transaction, refused by the table of another run. It opens nothing. */
-  permit(kernelLeaseMs: Ms, number: number, run: number): void {
-    if (run !== this.#run) return;
+  permit(kernelLeaseMs: Ms, number: number, run: number): boolean {
+    if (run !== this.#run) return false;
     this.#permits.set(number, this.#elementEnd(kernelLeaseMs));
+    return true;
   }
 
   /** The datagram: only while the address is here (it is routed by it) and the permit lives. */

@@ -26,10 +26,11 @@ import {
   type AppliedViewsState,
 } from "../../../src/supervisor/core/applied-views.ts";
 import { Command } from "./command.ts";
-import type { FailoverStep } from "./failover-step.ts";
+import type { AnyStep } from "./failover-step.ts";
 import type { Host } from "./host.ts";
 import { Pipe } from "./pipe.ts";
 import { Process } from "./process.ts";
+import { Watch } from "./watch.ts";
 import { Worker } from "./worker.ts";
 
 export type ConductorStep = (
@@ -40,12 +41,15 @@ export type ConductorStep = (
 
 const stepConductor: ConductorStep = (state, event, nowMs) => conductor.step(state, event, nowMs);
 
+const ASKED = { confirmed: true, reason: "an operator asks" } as const;
+const MISSED = { confirmed: false, reason: "it does not answer" } as const;
 const CHECK_EVERY_MS = 500;
 const MISSES_MAX = 2;
 
 export class Supervisor {
   readonly process: Process;
   readonly worker: Worker;
+  readonly #watch: Watch;
   readonly #host: Host;
   readonly #step: ConductorStep;
   readonly #fromWatchdog: Pipe;
@@ -73,6 +77,9 @@ export class Supervisor {
     this.process = new Process(host.world);
     this.#step = host.world.planted.conduct?.(stepConductor) ?? stepConductor;
     this.worker = new Worker(host, this);
+    this.#watch = new Watch(host, this.process, (watchId, outcome) => {
+      this.#deliver({ type: "watched", watchId, outcome });
+    });
     const silentUntilMs = host.localMs + host.world.profile.promiseMs;
     this.#applied = { ...NOTHING_APPLIED, silentUntilMs };
     this.#count({ type: "worker-joined", id: 0 });
@@ -114,7 +121,7 @@ export class Supervisor {
 
   onCommitted(entry: Entry): void {
     const decoded = entry.value === null ? null : decodeClusterState(entry.value);
-    if (decoded?.ok === false) return;
+    if (decoded?.ok === false) return this.#host.world.broken("states can be read", decoded.error);
     const state = decoded?.value ?? null;
     this.#deliver({ type: "committed", index: entry.index, state });
     this.#count({ type: "committed", index: entry.index });
@@ -159,7 +166,19 @@ export class Supervisor {
 
   /** An operator asks for it here. */
   request(kind: ClusterRequest["kind"], backendId: number): void {
-    this.process.run(() => this.#vote(kind, backendId, true, "an operator asks"));
+    this.process.run(() => this.#vote({ kind, backendIds: [backendId], ...ASKED }));
+  }
+
+  /** An operator wants that server as the primary. */
+  switchOver(targetId: number): void {
+    const { world, random } = this.#host;
+    const switchover = {
+      id: `wish-${this.#host.id}-${Math.round(world.nowMs)}`,
+      drainTimeoutMs: Math.round(random.magnitude(50, 2000)),
+      onTimeout: random.pick(["abort", "cancel"] as const),
+    };
+    const wish = { kind: "switchover", backendIds: [targetId], switchover } as const;
+    this.process.run(() => this.#vote({ ...wish, ...ASKED }));
   }
 
   /** SIGKILL: its commands are killed by the kernel, its workers end. */
@@ -183,12 +202,13 @@ export class Supervisor {
   }
 
   onCommandEnded(commandId: number, exitCode: number | null, signal: string | null): void {
-    const kind = this.#commands.get(commandId)?.action.kind;
+    const { action, outputTail = "" } = this.#commands.get(commandId) ?? {};
     this.#commands.delete(commandId);
-    if (kind === "failover" && this.#isReplacing()) this.#tellStep("after the command");
+    if (action?.kind === "failover" && this.#isReplacing()) this.#tellStep("after the command");
+    if (action?.kind === "demote") this.#tellStep("after the old primary is stopped");
     this.process.run(() => {
       if (this.#commands.size === 0) this.#onIdle();
-      this.#deliver({ type: "command-finished", commandId, exitCode, signal, outputTail: "" });
+      this.#deliver({ type: "command-finished", commandId, exitCode, signal, outputTail });
       if (!this.#killedIds.delete(commandId) || this.#killedIds.size > 0) return;
       this.#count({ type: "command-ending", isEnding: false });
     });
@@ -203,21 +223,15 @@ export class Supervisor {
         this.#misses.set(id, misses);
         const standing = this.#cluster?.backends.find((backend) => backend.id === id);
         if (misses >= MISSES_MAX && standing !== undefined && isLive(standing)) {
-          this.#vote("detach", id, false, "it does not answer");
+          this.#vote({ kind: "detach", backendIds: [id], ...MISSED });
         }
       }
     });
     this.#host.after(CHECK_EVERY_MS * this.#host.random.between(0.9, 1.1), () => this.#check());
   }
 
-  #vote(kind: ClusterRequest["kind"], id: number, confirmed: boolean, reason: string): void {
-    const request: ClusterRequest = {
-      kind,
-      backendIds: [id],
-      confirmed,
-      switchoverTo: null,
-      reason,
-    };
+  #vote(wish: Omit<ClusterRequest, "switchoverTo">): void {
+    const request: ClusterRequest = { ...wish, switchoverTo: null };
     this.#toWatchdog((watchdog) => watchdog.castVote(request));
   }
 
@@ -264,6 +278,7 @@ export class Supervisor {
         world.promises.oneIntent.onCommand(this.#host.id, action, this.#cluster);
         this.#run(action, intent?.primaryChanges === true ? intent.epoch : null);
         if (action.kind === "failover" && this.#isReplacing()) this.#tellStep("during the command");
+        if (action.kind === "demote") this.#tellStep("while the old primary is stopped");
         return;
       }
       case "stop-command":
@@ -282,16 +297,29 @@ export class Supervisor {
         );
         return;
       }
-      // Nobody asks for online recovery or a switchover here.
+      case "prepare-switchover": {
+        const { preparationId, targetId } = action;
+        this.#host.after(this.#host.random.between(5, 60), () =>
+          this.process.run(() => {
+            const refusal = world.postgres.mayBePromoted(targetId) ? null : "it is no standby";
+            this.#deliver({ type: "switchover-prepared", preparationId, refusal });
+          }),
+        );
+        return;
+      }
+      case "watch":
+        return this.#watch.begin(action.watchId, action.order);
+      case "end-watch":
+        return this.#watch.end();
+      // Nobody asks for online recovery here.
       case "recover":
       case "permit-recovery":
       case "stop-recovery":
-      case "prepare-switchover":
-      case "watch":
-      case "end-watch":
       // Only compared, for the log: nobody waits for it.
       case "ask-candidates":
+        return undefined;
       case "log":
+        world.trace?.(`${this.#host.id} says: ${action.message}`);
         return undefined;
     }
   }
@@ -299,10 +327,11 @@ export class Supervisor {
   /** Whether what is carried out replaces the primary by another server. */
   #isReplacing(): boolean {
     const intent = this.#state.task?.intent;
-    return intent !== undefined && intent.kind === "detach" && intent.primaryChanges;
+    if (intent === undefined || !intent.primaryChanges) return false;
+    return intent.kind === "detach" || intent.kind === "switchover";
   }
 
-  #tellStep(step: FailoverStep): void {
+  #tellStep(step: AnyStep): void {
     this.#host.world.atFailoverStep?.(step, this.#host);
   }
 
@@ -420,7 +449,7 @@ function settingsFor(backendIds: readonly number[]): FailoverSettings {
     isStreaming: true,
     failoverCommand: "promote %m %d %P",
     failbackCommand: "",
-    demoteCommand: "",
+    demoteCommand: "demote %a %d %m",
     followPrimaryCommand: "follow %d",
     commandTimeoutMs: 60_000,
     followTimeoutMs: 0,

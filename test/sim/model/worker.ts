@@ -29,7 +29,11 @@ export class Worker {
     this.#writeLater();
   }
 
-  onView(index: number, { epoch, primaryId }: ClusterState): void {
+  onView(index: number, { epoch, intent, ...cluster }: ClusterState): void {
+    // What is drained takes nothing new.
+    const isDraining =
+      intent?.kind === "switchover" && this.#host.world.planted.ignoresDrain !== true;
+    const primaryId = isDraining ? null : cluster.primaryId;
     this.#fromSupervisor.send(() => {
       this.#host.world.trace?.(`${this.#host.id} worker routes by ${index}, epoch ${epoch}`);
       this.#view = { epoch, primaryId };
@@ -56,5 +60,8 @@ export class Worker {
     if (!this.#gate.isOpen(localMs) && world.planted.ignoresLease !== true) return;
     world.stats.writes += 1;
     world.promises.noStaleWrite.onWrite(this.#host.id, view.epoch);
+    const server = world.postgres.server(view.primaryId);
+    if (server === null || !world.postgres.write(view.primaryId)) return;
+    world.promises.nothingLost.onWritten(this.#host.id, server);
   }
 }

@@ -28,12 +28,14 @@ export class OneCommand {
       );
     }
     const isFollow = command.action.kind === "follow-primary";
+    // It is told to start until it does.
+    const mayRepeat = isFollow || isStart(command);
     if (isWorkVisible && !isFollow && this.#promoted.has(nameOf(command))) {
       this.#judge.broken(PROMISE, `node ${command.hostId} runs ${nameOf(command)} once more`);
     }
     const { PGQUORUM_EPOCH: epoch } = command.action.env;
     const run = `${nameOf(command)} in epoch ${epoch}`;
-    if (!isFollow && this.#begun.has(run)) {
+    if (!mayRepeat && this.#begun.has(run)) {
       this.#judge.broken(PROMISE, `node ${command.hostId} runs ${run} a second time`);
     }
     this.#begun.add(run);
@@ -54,6 +56,12 @@ function areRivals({ action: one }: Command, { action: other }: Command): boolea
   return follows === 0 || (follows === 2 && one.backendId === other.backendId);
 }
 
-function nameOf({ action }: Command): string {
-  return `${action.kind} of ${action.env.PGQUORUM_EVENT_ID} for backend ${action.backendId}`;
+function isStart({ action }: Command): boolean {
+  return action.text.startsWith("demote start ");
+}
+
+function nameOf(command: Command): string {
+  const { action } = command;
+  const kind = isStart(command) ? "start" : action.kind;
+  return `${kind} of ${action.env.PGQUORUM_EVENT_ID} for backend ${action.backendId}`;
 }

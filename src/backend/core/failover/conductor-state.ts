@@ -156,6 +156,7 @@ export interface Switching {
     | "draining"
     | "stopping"
     | "catching-up"
+    | "unsure"
     | "starting"
     | "refuting"
     | "given-up";
@@ -165,6 +166,8 @@ export interface Switching {
   readonly deadlineMs: Ms | null;
   /** How often the old primary was told to start again. */
   readonly startCount: number;
+  /** How often it was not clear whether a leader before us has promoted the target. */
+  readonly unsureCount: number;
 }
 
 /** A command that runs. */

@@ -16,6 +16,7 @@ export const SWITCHING_BEGINS: Switching = {
   outcome: null,
   deadlineMs: null,
   startCount: 0,
+  unsureCount: 0,
 };
 
 /** From here on it is as when a primary was lost: there is no way back. */

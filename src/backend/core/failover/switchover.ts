@@ -5,13 +5,13 @@
  *     settling ──> draining ──> stopping ──> catching-up ──> (commands, searching ──> finishing)
  *         │ inherited  │            │             │                        │ failed
  *         └> probing   └ gives up   └─────────────┴──> starting <──── refuting
- *                                                         └──> gives up
+ *               └─> catching-up ──> unsure ──> probing, refuting └──> gives up
  *
  * Clients wait from the commit of the intent, but their open transactions go on until `draining`
  * ends. Before the old primary is told to stop, giving up means letting the clients go on. After
  * that the decision between forward and back is recorded first: `stopped` with the position that the
  * target must have replayed, or `undoing`; a successor does what is recorded. The way back ends where
- * the target may have been promoted (`undo-switchover.ts`).
+ * the target may have been promoted (`undo-switchover.ts`): a successor that cannot tell looks again.
  */
 import { assert, unreachable, type Ms } from "../../../base/index.ts";
 import {
@@ -49,6 +49,8 @@ import {
 /** A server that is slow to stop is not worth more waiting: it is started again. */
 const STOP_MS_MAX: Ms = 60_000;
 const CATCH_UP_MS_MAX: Ms = 10_000;
+const UNSURE_MS: Ms = 1000;
+const UNSURE_MAX = 30;
 
 /** One move for the switchover of `cluster`, which is our own proposal. */
 export function advanceSwitchover(turn: Turn, cluster: ClusterState, task: Task): boolean {
@@ -74,6 +76,8 @@ export function advanceSwitchover(turn: Turn, cluster: ClusterState, task: Task)
       return advanceCommand(turn, task, "stop", STOP_MS_MAX);
     case "catching-up":
       return advanceCatchingUp(turn, task, switching);
+    case "unsure":
+      return advanceUnsure(turn, switching);
     case "starting":
       return advanceStarting(turn, task, switching);
     case "refuting":
@@ -142,18 +146,35 @@ function advanceCatchingUp(turn: Turn, task: Task, switching: Switching): boolea
   const lsn = switchover?.shutdownLsn ?? null;
   assert(newMainId !== null && lsn !== null, "the old primary was stopped");
   const lost = lostTarget(turn, task.intent);
-  if (lost !== null) return undo(turn, lost);
+  if (lost !== null) return goBack(turn, task, lost);
   const wanted = { what: "replayed", backendId: newMainId, lsn } as const;
   const outcome = watched(turn, switching, wanted, CATCH_UP_MS_MAX);
   if (outcome === null) {
     if (!isLate(turn)) return false;
-    return undo(turn, `node ${newMainId} has not replayed ${lsn} in ${CATCH_UP_MS_MAX} ms`);
+    return goBack(turn, task, `node ${newMainId} has not replayed ${lsn} in ${CATCH_UP_MS_MAX} ms`);
   }
   if (outcome.problem !== null) {
-    return undo(turn, `node ${newMainId} cannot be looked at: ${outcome.problem}`);
+    return goBack(turn, task, `node ${newMainId} cannot be looked at: ${outcome.problem}`);
   }
   turn.note(`node ${newMainId} has replayed everything`);
   handOver(turn, {});
+  return true;
+}
+
+/** A leader before us may have promoted the target: the old primary is not started beside it. */
+function goBack(turn: Turn, task: Task, problem: string): true {
+  if (!task.isInherited) return undo(turn, problem);
+  turn.log(`switchover: ${problem}; it may have been promoted`, "warning");
+  enter(turn, "unsure");
+  patch(turn, { deadlineMs: turn.nowMs + UNSURE_MS });
+  return true;
+}
+
+/** All is looked at once more; in the end the target itself has to say that it is no primary. */
+function advanceUnsure(turn: Turn, { unsureCount }: Switching): boolean {
+  if (!isLate(turn)) return false;
+  patch(turn, { unsureCount: unsureCount + 1 });
+  enter(turn, unsureCount + 1 < UNSURE_MAX ? "probing" : "refuting");
   return true;
 }
 

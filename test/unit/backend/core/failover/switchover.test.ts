@@ -334,6 +334,27 @@ describe("a leader that takes over a switchover", () => {
     expect(story.commands.map(({ kind }) => kind)).toEqual(["follow-primary"]);
   });
 
+  it("starts no old primary while it cannot see whether the target was promoted", () => {
+    const story = taken(stopping().finish(0, STOPPED).watched());
+    for (let look = 0; look < 3; look += 1) {
+      expect(story.watch?.order.what).toBe("roles");
+      story.watched().watched("connection refused");
+      expect(story.watch).toBeNull();
+      story.wait(1000);
+    }
+    story.watched(null, [1]).commit();
+    expect(story.committed?.primaryId).toBe(1);
+    expect(story.commands.map(({ kind }) => kind)).toEqual(["follow-primary"]);
+  });
+
+  it("undoes it in the end when the target says that it is no primary", () => {
+    const story = taken(stopping().finish(0, STOPPED).watched());
+    for (let look = 0; look < 30; look += 1) story.watched().watched("no session").wait(1000);
+    expect(story.watch?.order).toEqual({ what: "standby", backendId: 1 });
+    story.watched().commit();
+    expect(story.command?.text).toBe("demote start 0 1");
+  });
+
   it("undoes one whose failover_command has failed for good", () => {
     const first = unpromoted();
     const story = taken(first).watched().watched().answer(null).wait(2000);
