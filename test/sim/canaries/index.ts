@@ -137,10 +137,6 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     about: "says that it has applied what it has only heard of",
     planted: { step: appliesAtCommit },
   },
-  "applied-is-an-answer": {
-    about: "takes the word that a state is applied for the answer to the newest round",
-    planted: { step: believesAnyWord },
-  },
   "drain-not-held": {
     about: "lets writes begin on a primary that a switchover drains",
     planted: { ignoresDrain: true },
@@ -185,6 +181,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
 
 /** Mistakes that take more than one loss at once to be seen. */
 export const RARE_CANARIES: Readonly<Record<string, Canary>> = {
+  "applied-is-an-answer": {
+    about: "takes the word that a state is applied for the answer to the newest round",
+    planted: { step: believesAnyWord },
+  },
   "undone-unseen": {
     about:
       "starts the old primary of an inherited switchover, whether the target was promoted or not",
@@ -206,5 +206,5 @@ export function canaryNames(): readonly string[] {
 
 /** @param name null: nothing is planted. */
 export function plantedBy(name: string | null): Planted {
-  return name === null ? {} : (CANARIES[name]?.planted ?? {});
+  return name === null ? {} : ((CANARIES[name] ?? RARE_CANARIES[name])?.planted ?? {});
 }
