@@ -89,9 +89,20 @@ fits=$(query -c "SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_l
 query -c "ALTER SYSTEM SET primary_conninfo = \$\$$conninfo\$\$" \
   -c "ALTER SYSTEM SET primary_slot_name = \$\$$slot\$\$" -c "SELECT pg_reload_conf()" >/dev/null
 '
+# The files of its configuration stay those of the server, where they lie between its data: it may
+# have a port, addresses or memory of its own.
+# shellcheck disable=SC2016
+own_files='
+copy_own() {
+  local file
+  for file in postgresql.conf pg_hba.conf pg_ident.conf; do
+    [[ ! -f $1/$file ]] || cp -p "$1/$file" "$2/"
+  done
+}
+'
 # Stops the server and takes its data back to where it parted from the new primary.
 # shellcheck disable=SC2016
-rewind='
+rewind=$own_files'
 conninfo=$1 slot=$2 log=$3 source=$4
 if is_running; then
   "$bin/pg_ctl" -D "$data" -w -t 30 -m fast stop >/dev/null || "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null
@@ -100,17 +111,24 @@ wait_for_remainder
 file=$(config_file)
 options=()
 if [[ -n $file ]] && ((version >= 15)); then options=("--config-file=$file"); fi
+own=$(mktemp -d)
+copy_own "$data" "$own"
+trap "copy_own \"\$own\" \"\$data\"; rm -rf \"\$own\"" EXIT
 "$bin/pg_rewind" -D "$data" --source-server="$source" "${options[@]}" >&2
+copy_own "$own" "$data"
+rm -rf "$own"
+trap - EXIT
 '
 # Replaces the data by a copy of the new primary. The old data go only when the copy is complete.
 # shellcheck disable=SC2016
-clone='
+clone=$own_files'
 conninfo=$1 slot=$2 log=$3 more=$4
 if is_running; then "$bin/pg_ctl" -D "$data" -w -m immediate stop >/dev/null; fi
 wait_for_remainder
 config_file >/dev/null
 rm -rf "$data.new"
 "$bin/pg_basebackup" -D "$data.new" -d "$conninfo $more" -X stream --checkpoint=fast >&2
+copy_own "$data" "$data.new"
 rm -rf "$data.old"
 mv "$data" "$data.old"
 mv "$data.new" "$data"

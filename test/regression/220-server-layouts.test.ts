@@ -1,6 +1,7 @@
 /**
  * The ready scripts with a server as Debian lays one out, whose postgresql.conf is in
- * /etc/postgresql, and whose data directory has a name that a shell would take apart.
+ * /etc/postgresql, and whose data directory has a name that a shell would take apart; and with one
+ * whose postgresql.conf is between its data.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -77,13 +78,7 @@ describe.runIf(isRoot)(`a standby with its configuration in /etc/postgresql${WHY
   function inLayout(script: string, words: readonly string[]): Promise<Ended> {
     const mounted = 'mount --bind "$1" /etc/postgresql && shift && exec "$@"';
     const program = ["bash", "-c", mounted, "bash", configs, join(SCRIPTS, script), ...words];
-    const env = {
-      PGQUORUM_SSH: sshStandIn(postgres),
-      PGQUORUM_SSH_KEEP: "0",
-      PGQUORUM_REPLICATION_USER: "postgres",
-      PGQUORUM_ATTACH: "off",
-      PGQUORUM_FOLLOW_STOPPED: "on",
-    };
+    const env = { ...scriptSettings(postgres), PGQUORUM_FOLLOW_STOPPED: "on" };
     return run("unshare", ["--mount", ...program], { env });
   }
 
@@ -132,3 +127,63 @@ describe.runIf(isRoot)(`a standby with its configuration in /etc/postgresql${WHY
     expect(followed.stderr).toContain(`there is no postgresql.conf in ${data}, and none for it in`);
   });
 });
+
+describe("a standby with its configuration between its data", () => {
+  let postgres: PostgresCluster;
+  let primary: PostgresServer;
+  let standby: PostgresServer;
+
+  beforeAll(async () => {
+    postgres = await startScriptedPostgres(1);
+    [primary, standby] = postgres.servers as [PostgresServer, PostgresServer];
+  }, 120_000);
+
+  afterAll(async () => {
+    await postgres.stop();
+  });
+
+  async function follow(): Promise<Ended> {
+    const node = ["1", "127.0.0.1", String(standby.port), standby.dataDirectory];
+    const main = ["0", "127.0.0.1", "0", "0", String(primary.port), primary.dataDirectory];
+    const env = { ...scriptSettings(postgres), PGQUORUM_FOLLOW_STOPPED: "on" };
+    return await run(join(SCRIPTS, "follow_primary.sh"), [...node, ...main], { env });
+  }
+
+  async function expectOwnPort(): Promise<void> {
+    const port = [{ port: String(standby.port) }];
+    expect(await postgres.query(1, "SELECT current_setting('port') AS port")).toEqual(port);
+    expect(await postgres.query(1, "SELECT pg_is_in_recovery() AS is")).toEqual([{ is: true }]);
+  }
+
+  it("keeps it when it is taken back", async () => {
+    // Where the two part, and the WAL since their last common checkpoint, must still be there.
+    await postgres.query(0, "CHECKPOINT");
+    await postgres.caughtUp();
+    await postgres.query(1, "CHECKPOINT");
+    await runAsPostgres(programPath("pg_ctl"), ["-D", standby.dataDirectory, "-w", "promote"]);
+    await postgres.query(1, "CREATE TABLE gone ()");
+    await postgres.query(0, "CREATE TABLE kept ()");
+    const followed = await follow();
+    expect(followed.stderr).toContain("taken back and pointed");
+    expect(followed.exitCode).toBe(0);
+    await expectOwnPort();
+  });
+
+  it("keeps it when it is copied anew", async () => {
+    await postgres.stopServer(1);
+    rmSync(join(standby.dataDirectory, "global/pg_control"));
+    const followed = await follow();
+    expect(followed.stderr).toContain("copied anew and pointed");
+    expect(followed.exitCode).toBe(0);
+    await expectOwnPort();
+  });
+});
+
+function scriptSettings(postgres: PostgresCluster): Record<string, string> {
+  return {
+    PGQUORUM_SSH: sshStandIn(postgres),
+    PGQUORUM_SSH_KEEP: "0",
+    PGQUORUM_REPLICATION_USER: "postgres",
+    PGQUORUM_ATTACH: "off",
+  };
+}
