@@ -32,7 +32,7 @@ export interface ClusterState {
   /** By ascending id. */
   readonly backends: readonly BackendStatus[];
   readonly primaryId: number | null;
-  /** In which another server became or may have become the primary, or none was any more. */
+  /** In which a server became the primary, or none was any more. */
   readonly primaryEpoch: number;
   /** Of the last primary that was found: a server of another history is never taken for it. */
   readonly identity: ServerIdentity | null;
@@ -194,11 +194,10 @@ export function firstClusterState(
 
 /**
  * The state that comes after another, with the epoch of its primary: as long as that stays, the
- * primary is the same server, and was it all the time.
+ * primary is the same server, and was it all the time. While one is replaced there is none.
  */
 export function withPrimaryEpoch(before: ClusterState | null, next: ClusterState): ClusterState {
-  const isKept = before?.primaryId === next.primaryId && next.intent?.primaryChanges !== true;
-  return isKept ? next : { ...next, primaryEpoch: next.epoch };
+  return before?.primaryId === next.primaryId ? next : { ...next, primaryEpoch: next.epoch };
 }
 
 export function isLive(backend: BackendStatus): boolean {
