@@ -196,8 +196,9 @@ export class ModelServer {
     if (described === undefined) throw new ModelError(kind === "S" ? "26000" : "34000");
     const { text, columns } = described;
     if (this.#status === "E" && columns !== null) throw new ModelError("25P02");
-    // That of an EXECUTE tells nothing: one without text may stand in for it.
-    if (kind === "S") this.#reply("t", executedBy(text) === null ? text : "");
+    // For an EXECUTE, or where all has failed for what has no columns, one without text may stand in.
+    const mayBeAnother = executedBy(text) !== null || this.#status === "E";
+    if (kind === "S") this.#reply("t", mayBeAnother ? "" : text);
     if (columns !== null) this.#findTargets(described);
     this.#reply(columns === null ? "n" : "T", columns ?? "");
   }

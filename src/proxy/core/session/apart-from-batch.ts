@@ -6,7 +6,7 @@ import type { Conversation } from "./conversation.ts";
 import { HIDDEN, SENT } from "./pending-replies.ts";
 
 /**
- * Keeps what is prepared for a session, where connections are shared, out of the transaction that
+ * Keeps what is prepared for a session, where not all servers know all, out of the transaction that
  * may begin behind it: to prepare a statement takes a snapshot, and START TRANSACTION with an
  * isolation level may not be preceded by one, though it may by a Describe, or by the Parse of
  * SAVEPOINT. The client sees nothing of this.
@@ -40,7 +40,7 @@ export class ApartFromBatch {
   supplyDescribed(link: BackendLink, continues: boolean, endsWithSync: boolean): boolean {
     const isOutside = !continues && link.pending.isIdle && this.#talk.status === READY.idle;
     const mayBegin = isOutside && (!endsWithSync || this.#batch.begins);
-    const isFirstTime = mayBegin && this.#talk.isSharing && this.#supplied !== link;
+    const isFirstTime = mayBegin && this.#talk.mayLack && this.#supplied !== link;
     const isSupplied = isFirstTime && this.#forwarder.supplyDescribed(link);
     this.#supplied = isSupplied ? link : null;
     if (isSupplied) this.#talk.wait("drained");
@@ -67,7 +67,7 @@ export class ApartFromBatch {
   endTraceless(link: BackendLink): boolean {
     const { pending } = link;
     const isOutside = link.status === READY.idle && !pending.isSkipping && !pending.hasCopied;
-    if (!this.#isTraceless || !isOutside || !this.#talk.isSharing) return false;
+    if (!this.#isTraceless || !isOutside || !this.#talk.mayLack) return false;
     this.#isTraceless = false;
     link.note(SENT.sync, HIDDEN);
     link.send(SYNC);

@@ -336,11 +336,6 @@ export class ClientStream {
     return isFull ? this.#sendGiant(input, at, end) : at;
   }
 
-  /** There is a server that does not know all statements. */
-  get #mayLack(): boolean {
-    return this.#talk.isSharing || this.#talk.links.size > 1;
-  }
-
   /** A message too long to be held: its beginning says all that must be known. */
   #sendGiant(input: Buffer, at: number, end: number): number {
     const kind = batchKind(input[at] as number);
@@ -371,7 +366,7 @@ export class ClientStream {
     // Whether a transaction has failed decides how to prepare what the server lacks.
     const { pending } = first;
     const mayBeAborted = continues ? pending.reachesBack : !pending.isIdle;
-    if (mayBeAborted && this.#mayLack && this.#forwarder.lacksSome(first, continues)) {
+    if (mayBeAborted && this.#talk.mayLack && this.#forwarder.lacksSome(first, continues)) {
       if (continues) this.#talk.waitFlushed(first);
       else this.#talk.wait("drained");
       return at;

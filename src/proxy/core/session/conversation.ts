@@ -74,6 +74,11 @@ export class Conversation {
     this.statements = new PreparedStatements(shared);
   }
 
+  /** There may be a server that does not know all statements of the session. */
+  get mayLack(): boolean {
+    return this.isSharing || this.links.size > 1;
+  }
+
   get isWaiting(): boolean {
     return this.waitsFor !== "nothing";
   }

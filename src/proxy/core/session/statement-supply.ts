@@ -76,12 +76,12 @@ export class StatementSupply {
 
   /** Prepares what that server lacks before a batch that describes it. */
   addApart(link: BackendLink, statement: PreparedStatement): void {
-    const isShared = statement.shared !== null;
-    if ((!isShared && statement.name !== "") || this.has(link, statement)) return;
+    if (this.has(link, statement)) return;
     this.add(link, statement, HIDDEN);
-    if (isShared) return;
-    // It takes the place of whatever has no name there; the Describe tells what it is now.
-    link.isUnnamedForeign = false;
+    if (statement.shared !== null) return;
+    // It takes the place of whatever has no name there.
+    if (statement.name === "") link.isUnnamedForeign = false;
+    // The Describe tells what it is now.
     statement.columns = null;
   }
 
