@@ -15,7 +15,7 @@ export interface KeptSessionsOptions {
 /** A server that takes longer to let us in is not worth more waiting. */
 const OPEN_MS_MAX: Ms = 3000;
 
-/** At most one session to each server. Whoever takes one has it alone, and gives it back. */
+/** At most one session to each server. Whoever uses one has it alone. */
 export class KeptSessions {
   readonly #find: (id: number) => ServerAddress | null;
   #options: KeptSessionsOptions;
@@ -35,19 +35,45 @@ export class KeptSessions {
 
   /** Opens sessions to these servers, as far as that is possible; they stay until `close`. */
   async open(ids: readonly number[]): Promise<void> {
-    await Promise.all(
-      ids.map(async (id) => {
-        const generation = this.#generation;
-        const session = await this.take(id);
-        if (typeof session !== "string") this.giveBack(id, session, generation);
-      }),
-    );
+    await Promise.all(ids.map((id) => this.use(id, () => Promise.resolve(null))));
   }
 
-  /** The open session, or a new one; a text: why there is none. */
-  async take(id: number): Promise<ServerSession | string> {
-    const kept = this.takeOpen(id);
-    if (kept !== null) return kept;
+  /**
+   * @param work is given the open session to that server, or a new one.
+   * @returns what `work` makes of it; a text: why there is no session.
+   */
+  async use<T extends object | null>(
+    id: number,
+    work: (session: ServerSession) => Promise<T>,
+  ): Promise<T | string> {
+    const generation = this.#generation;
+    const session = this.#takeOpen(id) ?? (await this.#connect(id));
+    return typeof session === "string" ? session : await this.#lend(id, session, generation, work);
+  }
+
+  /** The same, but null when none is open. */
+  async useOpen<T extends object>(
+    id: number,
+    work: (session: ServerSession) => Promise<T>,
+  ): Promise<T | null> {
+    const session = this.#takeOpen(id);
+    return session === null ? null : await this.#lend(id, session, this.#generation, work);
+  }
+
+  async close(): Promise<void> {
+    this.#generation += 1;
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+
+  #takeOpen(id: number): ServerSession | null {
+    const kept = this.#sessions.get(id);
+    this.#sessions.delete(id);
+    return kept?.isOpen === true ? kept : null;
+  }
+
+  async #connect(id: number): Promise<ServerSession | string> {
     const server = this.#find(id);
     if (server === null) return `backend ${id} is not configured any more`;
     const { hostname, port } = server;
@@ -57,28 +83,17 @@ export class KeptSessions {
     return opened.ok ? opened.value : opened.error.message;
   }
 
-  /** The session that is open already, or null. */
-  takeOpen(id: number): ServerSession | null {
-    const kept = this.#sessions.get(id);
-    this.#sessions.delete(id);
-    return kept?.isOpen === true ? kept : null;
-  }
-
-  get generation(): number {
-    return this.#generation;
-  }
-
   /** @param generation as it was when the session was taken. */
-  giveBack(id: number, session: ServerSession, generation: number): void {
+  async #lend<T>(
+    id: number,
+    session: ServerSession,
+    generation: number,
+    work: (session: ServerSession) => Promise<T>,
+  ): Promise<T> {
+    const made = await work(session);
     const isWanted = generation === this.#generation && !this.#sessions.has(id);
     if (isWanted && session.isOpen) this.#sessions.set(id, session);
     else void session.close();
-  }
-
-  async close(): Promise<void> {
-    this.#generation += 1;
-    const sessions = [...this.#sessions.values()];
-    this.#sessions.clear();
-    await Promise.all(sessions.map((session) => session.close()));
+    return made;
   }
 }

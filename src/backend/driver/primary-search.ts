@@ -69,12 +69,7 @@ type Answer = Result<ProbeAnswer, ProbeFailure>;
 
 /** Null: no session to it is open. */
 async function askKept(id: number, { kept }: SearchOptions): Promise<Answer | null> {
-  const session = kept?.takeOpen(id) ?? null;
-  if (kept === undefined || session === null) return null;
-  const { generation } = kept;
-  const answer = await session.ask(askRole, LOOK_MS_MAX);
-  kept.giveBack(id, session, generation);
-  return answer;
+  return (await kept?.useOpen(id, (session) => session.ask(askRole, LOOK_MS_MAX))) ?? null;
 }
 
 async function askAnew(

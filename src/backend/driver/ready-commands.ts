@@ -1,4 +1,5 @@
 /** Keeps ready what `failover_command` needs, so that it does not begin to look for it in a crash. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Ms } from "../../base/index.ts";
 import { monotonicNowMs, runCommand, type CommandOutcome, type Log } from "../../os/index.ts";
 import {
@@ -64,7 +65,7 @@ export class ReadyCommands {
       // Of those that fail one after another the first is enough.
       if (pauseMs === 0 || ranMs >= READY_AFTER_MS) this.#complain(id, outcome);
       pauseMs = pauseBeforeReady(pauseMs, ranMs);
-      await rest(pauseMs, signal);
+      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
@@ -81,16 +82,4 @@ export class ReadyCommands {
 function textFor(template: string, backend: FailoverBackend): string {
   const nobody = { newMain: null, oldMainId: null, oldPrimary: null, oldPrimaryId: null };
   return formatCommand(template, { backend, ...nobody });
-}
-
-function rest(ms: Ms, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms).unref();
-    signal.addEventListener("abort", end);
-  });
 }

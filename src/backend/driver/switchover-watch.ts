@@ -80,25 +80,20 @@ export class SwitchoverWatch {
     signal: AbortSignal,
     look: (ask: Ask) => Promise<boolean>,
   ): Promise<WatchOutcome> {
-    const { generation } = this.#sessions;
-    const session = await this.#sessions.take(id);
-    if (typeof session === "string") return { problem: session, primaries: [] };
-    const outcome = await repeat(session, looks, signal, look);
-    this.#sessions.giveBack(id, session, generation);
-    return outcome;
+    const outcome = await this.#sessions.use(id, (session) => repeat(session, looks, signal, look));
+    return typeof outcome === "string" ? { problem: outcome, primaries: [] } : outcome;
   }
 
   async #askStandby(id: number): Promise<WatchOutcome> {
-    const { generation } = this.#sessions;
-    const session = await this.#sessions.take(id);
-    if (typeof session === "string") return { problem: session, primaries: [] };
-    const isStandby = await session.ask(async (ask) => {
-      const [row] = await ask(STANDBY_SQL);
-      if (row?.[0] !== "t") return false;
-      if (row[1] === "t") await ask(NOT_PROMOTED_SQL);
-      return true;
-    }, LOOK_MS_MAX);
-    this.#sessions.giveBack(id, session, generation);
+    const isStandby = await this.#sessions.use(id, (session) =>
+      session.ask(async (ask) => {
+        const [row] = await ask(STANDBY_SQL);
+        if (row?.[0] !== "t") return false;
+        if (row[1] === "t") await ask(NOT_PROMOTED_SQL);
+        return true;
+      }, LOOK_MS_MAX),
+    );
+    if (typeof isStandby === "string") return { problem: isStandby, primaries: [] };
     if (!isStandby.ok) return { problem: isStandby.error.message, primaries: [] };
     return { problem: isStandby.value ? null : "it is a primary", primaries: [] };
   }
