@@ -67,16 +67,15 @@ export class ClientStream {
     this.#talk = o.talk;
     this.#claims = o.claims;
     const { statements, links } = o.talk;
-    const batch = new ClientBatch(statements, o.classify, o.readsText || o.log.isOn);
+    const { talk, routing, claims, classify, memory, log, divergent } = o;
+    const batch = new ClientBatch(statements, classify, o.readsText || log.isOn);
     this.#batch = batch;
-    this.#own = new OwnMessages({
-      ...o,
-      batch,
-      discard: () => {
-        this.#discards = true;
-      },
-    });
-    this.#sent = new SentStatements({ ...o, own: this.#own });
+    const discard = (): void => {
+      this.#discards = true;
+    };
+    // Named one by one: spread, each session would make an object of a shape of its own.
+    this.#own = new OwnMessages({ talk, routing, claims, batch, classify, log, discard });
+    this.#sent = new SentStatements({ talk, routing, memory, log, own: this.#own, divergent });
     this.#forwarder = new BatchForwarder({ batch, statements, links, carrier: o.carrier });
     this.#apart = new ApartFromBatch(o.talk, batch, this.#forwarder);
   }
