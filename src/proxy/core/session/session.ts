@@ -253,8 +253,8 @@ export class Session implements LinkOwner {
     } else if (this.#movesFrom === link && link.isQuiet) {
       this.#moveRead(link);
     } else {
-      if (this.#stream.waitsForSupplied(link)) return this.#resumeSupplied(link);
       if (this.#carrier === null) this.#lookWhenOver();
+      else if (this.#stream.waitsForSupplied(link)) return this.#resumeSupplied(link);
       else this.#releaseWhenOver(link);
       if (!this.#memory.isProbing) this.#talk.goOn("probed");
     }
