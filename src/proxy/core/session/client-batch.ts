@@ -148,6 +148,15 @@ export class ClientBatch {
     return false;
   }
 
+  /** It executes what clears the session. */
+  get clearsSession(): boolean {
+    for (let i = 0; i < this.count; i += 1) {
+      if (this.kinds[i] === SENT.bind && this.statements[i]?.sql.clearsSession === true)
+        return true;
+    }
+    return false;
+  }
+
   /** The statement that it executes first, as far as is known. */
   get firstBound(): SqlClass | null {
     for (let i = 0; i < this.count; i += 1) {

@@ -248,7 +248,7 @@ export class ClientStream {
     const mayMove = isWhole && isAlone && this.#sent.isReadFor(first) && first.pending.isIdle;
     for (const link of links) link.mayHaveUnnamed = false;
     this.#talk.statements.forgetUnnamed();
-    const outcome = this.#sent.outcomeOf(links, query.watcher);
+    const outcome = this.#sent.outcomeOf(links, query.watcher, sql.clearsSession);
     for (let i = 0; i < links.length; i += 1) {
       const link = links[i] as BackendLink;
       this.#o.log.sent(link.backendId, text);
@@ -376,7 +376,8 @@ export class ClientStream {
     this.#own.forwarded();
     this.#talk.batchLink = isSynced ? null : (links[0] as BackendLink);
     this.#talk.batchEndsWithReady = false;
-    const outcome = this.#sent.outcomeOf(links, null);
+    const clears = links.length > 1 && this.#batch.clearsSession;
+    const outcome = this.#sent.outcomeOf(links, null, clears);
     const isFirst = this.#o.carrier !== null && !continues && !this.#talk.isInTransaction;
     for (let i = 0; i < links.length; i += 1) {
       const flags = i === 0 ? 0 : HIDDEN;

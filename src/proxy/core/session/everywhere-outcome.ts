@@ -10,18 +10,24 @@ export class EverywhereOutcome {
   readonly #failed: boolean[];
   readonly #divergent: (link: BackendLink) => void;
   readonly #first: ReplyWatcher | null;
+  readonly #succeeded: (() => void) | null;
   #open: number;
 
-  /** @param first who wants to know it of the first as well. */
+  /**
+   * @param first who wants to know it of the first as well.
+   * @param succeeded to be called when it has failed nowhere.
+   */
   constructor(
     links: readonly BackendLink[],
     divergent: (link: BackendLink) => void,
     first: ReplyWatcher | null,
+    succeeded: (() => void) | null,
   ) {
     this.#links = links;
     this.#failed = links.map(() => false);
     this.#divergent = divergent;
     this.#first = first;
+    this.#succeeded = succeeded;
     this.#open = links.length;
   }
 
@@ -40,6 +46,7 @@ export class EverywhereOutcome {
   }
 
   #compare(): void {
+    if (!this.#failed.includes(true)) this.#succeeded?.();
     this.#links.forEach((link, index) => {
       if (index > 0 && this.#failed[index] !== this.#failed[0]) this.#divergent(link);
     });

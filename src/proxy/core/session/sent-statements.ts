@@ -48,14 +48,25 @@ export class SentStatements {
    * The first link's reply is the client's; those of the others are compared with it.
    *
    * @param first who wants to know the outcome on the first link as well.
+   * @param clears it clears the session.
    */
-  outcomeOf(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome | null {
+  outcomeOf(
+    links: readonly BackendLink[],
+    first: ReplyWatcher | null,
+    clears: boolean,
+  ): EverywhereOutcome | null {
     // Apart, as a function with a closure in it costs an object however it returns.
-    return links.length === 1 ? null : this.#outcomeOfAll(links, first);
+    return links.length === 1 ? null : this.#outcomeOfAll(links, first, clears);
   }
 
-  #outcomeOfAll(links: readonly BackendLink[], first: ReplyWatcher | null): EverywhereOutcome {
-    return new EverywhereOutcome(links, (link) => this.#divergent(link), first);
+  #outcomeOfAll(
+    links: readonly BackendLink[],
+    first: ReplyWatcher | null,
+    clears: boolean,
+  ): EverywhereOutcome {
+    const coversSession = links.length === this.#talk.links.size;
+    const cleared = clears && coversSession ? this.#routing.whenCleared : null;
+    return new EverywhereOutcome(links, (link) => this.#divergent(link), first, cleared);
   }
 
   /** What the batch says was sent there. */

@@ -44,6 +44,8 @@ export type Destination =
 export class SessionRouting {
   readonly #context: Mutable<RoutingContext>;
   readonly #tempRelations = new Set<string>();
+  /** How often a statement was sent that leaves something on the primary alone. */
+  #leavings = 0;
   readonly #nextRandom: () => number;
   readonly #catalog: Catalog | null;
   readonly #transaction: TransactionMemory;
@@ -306,9 +308,22 @@ export class SessionRouting {
     const targets = links.map((link) => link.backendId);
     const chosen: Route = { targets, reason: NOT_ASKED, writes: this.#writes, coversSession };
     if (this.#writes) context.writeSeen = true;
-    context.pinned = nextPinned(context.pinned, sql, chosen);
     for (const relation of sql.createsTemp) this.#tempRelations.add(relation);
+    if (sql.createsTemp.length > 0 || (sql.changesSession && !coversSession)) this.#leavings += 1;
+    // What several links clear is cleared when all of them have said so: it may be skipped.
+    if (sql.clearsSession && links.length > 1) return;
+    context.pinned = nextPinned(context.pinned, sql, chosen);
     if (sql.clearsSession) this.#tempRelations.clear();
+  }
+
+  /** What is sent now clears the session on all its links: to be called when it has succeeded. */
+  get whenCleared(): () => void {
+    const leavings = this.#leavings;
+    return () => {
+      if (leavings !== this.#leavings) return;
+      this.#context.pinned = false;
+      this.#tempRelations.clear();
+    };
   }
 
   /** All that was sent to the primary is answered there, and no transaction is open. */
