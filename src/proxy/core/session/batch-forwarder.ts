@@ -111,6 +111,7 @@ export class BatchForwarder {
     this.stoppedAt = -1;
     this.#renewed = null;
     this.#wasIdle = link.pending.isIdle;
+    if (!this.#isRepeated) this.#parse.begin();
     if (link.pending.isSkipping) {
       link.send(input, o.at, o.end);
       return true;

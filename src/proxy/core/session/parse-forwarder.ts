@@ -22,6 +22,8 @@ export class ParseForwarder {
   readonly #carrier: StateCarrier | null;
   readonly #supply: StatementSupply;
   readonly #bytes: BatchBytes;
+  /** By where its Parse starts in the batch: the statement that has the name already. */
+  readonly #refused = new Map<number, PreparedStatement>();
   /** The one that was forwarded last is a shared statement whose columns its text tells. */
   isNew = false;
 
@@ -35,6 +37,11 @@ export class ParseForwarder {
     this.#carrier = o.carrier;
     this.#supply = o.supply;
     this.#bytes = o.bytes;
+  }
+
+  /** A batch comes that no backend has got yet. */
+  begin(): void {
+    if (this.#refused.size > 0) this.#refused.clear();
   }
 
   /**
@@ -54,8 +61,11 @@ export class ParseForwarder {
       statement.backends |= link.bit;
       return null;
     }
-    if (statement.name !== "" && known !== undefined) {
-      this.#refuse(link, start, known, flags);
+    // What the first backend refuses they all do, although the batch may drop the name behind it.
+    const taken = isRepeated ? this.#refused.get(start) : known;
+    if (statement.name !== "" && taken !== undefined) {
+      if (!isRepeated) this.#refused.set(start, taken);
+      this.#refuse(link, start, taken, flags);
       return null;
     }
     const stop = this.#bytes.stopOf(start);
