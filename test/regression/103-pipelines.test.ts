@@ -178,7 +178,7 @@ test.each(
   const worker = await startWorker({ postgres, weights: [0, 1], config });
   try {
     const stream = { number: 0, worker, readsOwnWrites: false };
-    expect(await differenceOf(ONCE_DIFFERENT[why as string] ?? [], 135, stream)).toBeNull();
+    expect(await differenceOf(ONCE_DIFFERENT[why] ?? [], 135, stream)).toBeNull();
   } finally {
     await worker.stop();
   }
