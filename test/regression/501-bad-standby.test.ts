@@ -59,7 +59,8 @@ const CONFIG = ["failover_on_backend_error = off", "standby_silence_timeout = 10
 
 describe.each(["session", "transaction"])("in %s mode, under 64 clients that read", (mode) => {
   async function whileReading(protocol: string, work: (node: LoneNode) => Promise<void>) {
-    const config = [...CONFIG, `pool_mode = ${mode}`, "num_workers = 2"];
+    const places = `num_init_children = ${CLIENTS}`;
+    const config = [...CONFIG, `pool_mode = ${mode}`, "num_workers = 2", places];
     const node = await LoneNode.start({ postgres, config });
     try {
       const seconds = `${8 + 8 * ROUNDS}`;
