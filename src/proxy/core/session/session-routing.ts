@@ -177,11 +177,6 @@ export class SessionRouting {
     this.#isRepeatable = false;
   }
 
-  /** That backend left the session. */
-  forgetBackend(backendId: number): void {
-    if (this.#context.loadBalanceNode === backendId) this.#context.loadBalanceNode = null;
-  }
-
   /** What has to be asked before the statement is routed; null when nothing has. */
   openQuestion(sql: SqlClass, inTransaction: boolean): OpenQuestion | null {
     const { judge } = this.#context;

@@ -621,7 +621,6 @@ export class Session implements LinkOwner {
     const wasPrimary = link === this.#talk.primary || backendId === this.#routing.view.primaryId;
     this.#talk.remove(link);
     if (this.#talk.isSharing || wasPrimary) return;
-    this.#routing.forgetBackend(backendId);
     this.#claims.lost(backendId);
   }
 

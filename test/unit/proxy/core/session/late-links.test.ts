@@ -121,6 +121,21 @@ describe("a standby", () => {
     expect(world.story()).toBe(`>0 Q(${READ})`);
   });
 
+  test("that was lost has the reads of its session again when it is back", () => {
+    const view = { ...VIEW, backends: [...VIEW.backends, { ...backend(1), id: 2 }] };
+    const world = new World({ view, backends: [0, 1, 2], loadBalanceNode: 2 });
+    const read = (from: number): string => {
+      world.client(say.query(READ)).backend(from, says.rows, says.done, says.ready());
+      return world.story();
+    };
+    const answered = ">client T D C ZI";
+    expect(read(2)).toBe(`>2 Q(${READ})\n${answered}`);
+    expect(world.lost(2, "gone").story()).toBe("");
+    expect(read(1)).toBe(`>1 Q(${READ})\n${answered}`);
+    world.session.viewChanged({ ...view, index: view.index + 1 });
+    expect(world.client(say.query(READ)).story()).toBe("pause client\nopen 2");
+  });
+
   test.each([
     ["", [say.query(WRITE)], `Q(${WRITE})`],
     [
