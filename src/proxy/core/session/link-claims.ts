@@ -75,10 +75,13 @@ export class LinkClaims {
     else this.#openFailure = why;
   }
 
-  /** It was there and is gone: the session does without it. */
-  lost(backendId: number): void {
-    this.#without.add(backendId);
-    this.#routing.avoid(backendId);
+  /** That link is gone: the session does without its server, unless that is the primary. */
+  lost(link: BackendLink): void {
+    const talk = this.#talk;
+    const { backendId } = link;
+    const wasPrimary = link === talk.primary || backendId === this.#routing.view.primaryId;
+    talk.remove(link);
+    if (!talk.isSharing && !wasPrimary) this.#doWithout(backendId);
   }
 
   viewChanged(): void {
@@ -467,8 +470,14 @@ export class LinkClaims {
     const tells = primaryId === null || link.backendId === primaryId;
     const isNeeded = talk.isSharing || tells;
     if (isNeeded) talk.active = link;
-    const failed = isNeeded ? this.#notBrought : (): void => this.lost(link.backendId);
+    const failed = isNeeded ? this.#notBrought : (): void => this.#doWithout(link.backendId);
     return this.#memory.bring(link, tells, failed);
+  }
+
+  /** Until the next view. */
+  #doWithout(backendId: number): void {
+    this.#without.add(backendId);
+    this.#routing.avoid(backendId);
   }
 
   #claimLinks(links: BackendLink[]): BackendLink[] | "wait" {

@@ -11,8 +11,8 @@ import { Conversation } from "./conversation.ts";
 import { LinkClaims } from "./link-claims.ts";
 import type { SessionPort } from "./port.ts";
 import { ReadConsistency } from "./read-consistency.ts";
+import { SecondAttempts } from "./second-attempts.ts";
 import { SessionRouting } from "./session-routing.ts";
-import { isStandbysFault } from "./unseen-read.ts";
 import { reasonWords } from "./session-state.ts";
 import { restoreNames } from "./shared-statements.ts";
 import { StatementLog, type StatementLogging } from "./statement-log.ts";
@@ -23,9 +23,6 @@ import { StateCarrier, type FirstState, type KnownStates } from "./state-carrier
 export type SessionActivity = "idle" | "idle in transaction" | "active" | "waiting for a backend";
 
 const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
-
-/** A table may change again while a statement is prepared anew. */
-const RETRIES_MAX = 3;
 
 /** That wait for the end of a message. */
 const NOTICES_MAX = 1000;
@@ -77,19 +74,12 @@ export class Session implements LinkOwner {
   /** What the session has made of its connections, shared or not. */
   readonly #memory: StateCarrier;
   readonly #losses: LinkLosses;
+  readonly #seconds: SecondAttempts;
   readonly #known: KnownStates;
   readonly #log: StatementLog;
   #isRelaying = false;
   /** They came when the client may have had but a part of a message. */
   readonly #notices: Buffer[] = [];
-  /** Where a batch that failed is sent again. */
-  #retries: BackendLink | null = null;
-  /** How often in a row. */
-  #retryCount = 0;
-  /** A standby where a read failed; it is sent to another when this one has said all. */
-  #movesFrom: BackendLink | null = null;
-  /** Reads go elsewhere until this one is answered. */
-  #avoidsForOne = false;
 
   constructor(o: SessionOptions) {
     this.#port = o.port;
@@ -138,6 +128,13 @@ export class Session implements LinkOwner {
       talk: this.#talk,
       memory: this.#memory,
       stream: this.#stream,
+    });
+    this.#seconds = new SecondAttempts({
+      talk: this.#talk,
+      routing: this.#routing,
+      claims: this.#claims,
+      stream: this.#stream,
+      release: (link) => this.#releaseWhenOver(link),
     });
   }
 
@@ -246,13 +243,7 @@ export class Session implements LinkOwner {
     const why = complaint ?? (link.lastWords === null ? null : wordsOf(link.lastWords));
     if (why !== null) {
       this.#leave(link, why);
-    } else if (this.#retries === link && link.isQuiet) {
-      this.#retries = null;
-      this.#stream.again(link.copy.bytes);
-      this.#talk.goOn("carried");
-    } else if (this.#movesFrom === link && link.isQuiet) {
-      this.#moveRead(link);
-    } else {
+    } else if (!this.#seconds.begin(link)) {
       if (this.#carrier === null) this.#lookWhenOver();
       else if (this.#stream.waitsForSupplied(link)) return this.#resumeSupplied(link);
       else this.#releaseWhenOver(link);
@@ -321,13 +312,11 @@ export class Session implements LinkOwner {
   linkLost(link: BackendLink, why: string): void {
     const talk = this.#talk;
     if (talk.hasEnded || !talk.links.has(link)) return;
-    const isMoved = this.#movesFrom === link || (link.read.mayMove && this.#mayMove(link));
-    if (isMoved) return this.#moveFromLost(link, why);
-    if (this.#retries === link) return this.#retryElsewhere(link);
-    const isRepeated = link.read.mayMove && this.#mayRepeat(link);
+    if (this.#seconds.leaveLost(link, why)) return;
+    const isRepeated = this.#seconds.mayRepeat(link);
     if (!this.#losses.mayGoOn(link, why, isRepeated)) return;
-    if (isRepeated) return this.#moveFromLost(link, why);
-    this.#removeLost(link);
+    if (isRepeated) return this.#seconds.moveFromLost(link, why);
+    this.#claims.lost(link);
     link.abandon();
     this.#resumeWhenDrained();
   }
@@ -415,40 +404,26 @@ export class Session implements LinkOwner {
     if (this.#talk.changesCatalog && link.status === READY.idle) this.#catalogChanged();
     // More may have been sent already, so that it does not rest: a BEGIN, say.
     if (link.status === READY.idle && this.#memory.suspects(link)) this.#memory.rests();
-    this.#retryCount = 0;
+    this.#seconds.answered();
     const { consistency, primary } = this.#talk;
     if (link === primary) {
       const isOver = link.status === READY.idle && link.pending.isIdle;
       if (isOver) this.#routing.settled();
       consistency?.primaryReady(isOver);
     }
-    if (!this.#avoidsForOne) return;
-    this.#avoidsForOne = false;
-    this.#routing.avoidsNone();
   }
 
   failedWith(link: BackendLink, fields: ReadonlyMap<string, string>): void {
     this.#port.backendFailed(link, fields);
   }
 
-  /** What was prepared there is outdated: the table looks different now. It is prepared anew. */
   retries(link: BackendLink): boolean {
-    for (const shared of link.copy.statements) link.known.doubt(shared);
-    if (this.#retryCount >= RETRIES_MAX) return false;
-    this.#retryCount += 1;
-    this.#retries = link;
-    if (!this.#talk.isWaiting) this.#talk.wait("carried");
-    return true;
+    return this.#seconds.retries(link);
   }
 
   movesRead(link: BackendLink, fields: ReadonlyMap<string, string>): boolean {
-    if (!this.#mayMove(link)) return false;
-    this.#movesFrom = link;
-    const isFault = isStandbysFault(fields);
-    if (isFault)
-      this.#port.readMoved(link.backendId, `${fields.get("C") ?? ""} ${fields.get("M") ?? ""}`);
+    if (!this.#seconds.moves(link, fields)) return false;
     this.failedWith(link, fields);
-    if (!this.#talk.isWaiting) this.#talk.wait("carried");
     return true;
   }
 
@@ -556,72 +531,6 @@ export class Session implements LinkOwner {
     talk.remove(link);
     link.letGo();
     this.#port.releaseLink(link);
-  }
-
-  /** The read that runs on this standby can be sent to another server instead. */
-  #mayMove(link: BackendLink): boolean {
-    const talk = this.#talk;
-    if (talk.hasEnded || link === talk.primary) return false;
-    if (link.isAside) return talk.primary !== null;
-    if (talk.status !== READY.idle) return false;
-    if (link === talk.batchLink || this.#stream.isInsideMessageFor(link)) return false;
-    const isBound = talk.isSharing ? link.isKept : talk.primary === null;
-    return !isBound && this.#routing.hasOther(link.backendId);
-  }
-
-  /** The read that ran on this server, which is gone, can run again, also on that server. */
-  #mayRepeat(link: BackendLink): boolean {
-    const talk = this.#talk;
-    if (talk.status !== READY.idle || link.status !== READY.idle || link.isAside) return false;
-    return link !== talk.batchLink && !this.#stream.isInsideMessageFor(link);
-  }
-
-  /** The standby has answered all that it will: the read that failed there goes elsewhere. */
-  #moveRead(link: BackendLink): void {
-    this.#movesFrom = null;
-    if (link.isAside) this.#routing.staysInTransaction();
-    else {
-      this.#routing.avoid(link.backendId);
-      this.#avoidsForOne = true;
-    }
-    link.isAside = false;
-    const read = link.read.take();
-    if (this.#talk.isSharing) this.#releaseWhenOver(link);
-    this.#stream.again(read);
-    this.#talk.goOn("carried");
-  }
-
-  /** The batch that was to be sent again there is sent to whatever takes its place. */
-  #retryElsewhere(link: BackendLink): void {
-    this.#retries = null;
-    const { bytes } = link.copy;
-    this.#removeLost(link);
-    link.abandon();
-    this.#stream.again(bytes);
-    this.#talk.goOn("carried");
-  }
-
-  #moveFromLost(link: BackendLink, why: string): void {
-    const talk = this.#talk;
-    const read = link.read.take();
-    if (this.#movesFrom === link) this.#movesFrom = null;
-    else this.#port.readMoved(link.backendId, why);
-    const isPrimarys = link === talk.primary;
-    if (link.isAside) this.#routing.staysInTransaction();
-    this.#removeLost(link);
-    link.abandon();
-    if (!isPrimarys) this.#routing.avoid(link.backendId);
-    else if (this.#routing.avoidForRead(link.backendId)) this.#avoidsForOne = true;
-    this.#stream.again(read);
-    if (talk.waitsFor !== "gate") this.#resume();
-  }
-
-  #removeLost(link: BackendLink): void {
-    const { backendId } = link;
-    const wasPrimary = link === this.#talk.primary || backendId === this.#routing.view.primaryId;
-    this.#talk.remove(link);
-    if (this.#talk.isSharing || wasPrimary) return;
-    this.#claims.lost(backendId);
   }
 
   #resumeWhenDrained(): void {
