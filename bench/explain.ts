@@ -3,14 +3,15 @@
  * it makes (strace) and which functions it is in (perf). A node of its own for each look: both slow
  * it down.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { putLoad, warmUp } from "./loads.ts";
 import type { Cell } from "./plan.ts";
 import { runToEnd } from "./processes.ts";
 import type { Product } from "./products.ts";
+import { parseShares, type Shares, type SharesOfCell } from "./shares.ts";
 import type { Stage } from "./stage.ts";
 
 const LOOK_SECONDS = 3;
@@ -18,6 +19,27 @@ const LOOK_SECONDS = 3;
 const LOAD_SECONDS = LOOK_SECONDS + 4;
 const LINES_MAX = 45;
 const PROGRAMS = { strace: "/usr/bin/strace", perf: "/usr/bin/perf" };
+
+/** @returns of pgquorum and of what it is measured by, as far as perf is there and saw them. */
+export async function measureShares(cell: Cell, stage: Stage): Promise<readonly SharesOfCell[]> {
+  const names = [cell.measure, "pgquorum"] as const;
+  const company = await stage.open(cell.setting, names);
+  const found: SharesOfCell[] = [];
+  try {
+    for (const name of names) {
+      const product = company.products.get(name);
+      if (product === undefined) continue;
+      await warmUp(cell, product, stage.tools);
+      const shares = await lookWith(cell, product, stage, objectSharesOf);
+      if (shares !== null) found.push({ cell: cell.name, product: name, shares });
+    }
+    return found;
+  } finally {
+    await company.close();
+  }
+}
+
+export const hasPerf = (): boolean => existsSync(PROGRAMS.perf);
 
 /** @returns text in Markdown. */
 export async function explain(cell: Cell, stage: Stage): Promise<string> {
@@ -33,27 +55,27 @@ export async function explain(cell: Cell, stage: Stage): Promise<string> {
     await warmUp(cell, product, stage.tools);
     const processes = await lookWith(cell, product, stage, () => sharesOf(product));
     const calls = await lookWith(cell, product, stage, straceOf);
-    const functions = await lookWith(cell, product, stage, perfOf);
-    const rival = company.products.get(cell.measure);
-    const beside = rival === undefined ? "" : await lookWith(cell, rival, stage, objectsOf);
-    const title = `The same of the busiest process of ${cell.measure}`;
-    return [`### ${cell.name}`, processes, calls, functions, `${title}: ${beside}`].join("\n\n");
+    const functions = await lookWith(cell, product, stage, functionsOf);
+    return [`### ${cell.name}`, processes, calls, functions].join("\n\n");
   } finally {
     await company.close();
     await Promise.all(maps.map((map) => rm(map, { force: true })));
   }
 }
 
-type Look = (pid: number, stage: Stage) => Promise<string>;
-
-async function lookWith(cell: Cell, product: Product, stage: Stage, look: Look): Promise<string> {
+async function lookWith<T>(
+  cell: Cell,
+  product: Product,
+  stage: Stage,
+  look: (pid: number, stage: Stage) => Promise<T>,
+): Promise<T | null> {
   const load = putLoad(cell, product, LOAD_SECONDS, stage.tools);
   await sleep(2000);
   // The worker is the busiest of its processes: the supervisor only accepts.
   const busiest = product.server
     ?.tree()
     .toSorted((left, right) => right.ownTicks - left.ownTicks)[0];
-  const seen = busiest === undefined ? "it is gone" : await look(busiest.pid, stage);
+  const seen = busiest === undefined ? null : await look(busiest.pid, stage);
   await load;
   return seen;
 }
@@ -92,39 +114,46 @@ async function straceOf(pid: number, { tools }: Stage): Promise<string> {
   return fenced(`System calls of ${LOOK_SECONDS} s (strace -c)`, table);
 }
 
-async function objectsOf(pid: number, stage: Stage): Promise<string> {
-  return perfOf(pid, stage, false);
+async function objectSharesOf(pid: number, stage: Stage): Promise<Shares | null> {
+  const program = basename(readlinkSync(`/proc/${pid}/exe`));
+  return withPerf(pid, stage, async (report) => parseShares(await report("dso"), program));
 }
 
-async function perfOf(pid: number, { tools }: Stage, isWhole = true): Promise<string> {
-  if (!existsSync(PROGRAMS.perf)) return "perf is not installed";
+async function functionsOf(pid: number, stage: Stage): Promise<string> {
+  if (!hasPerf()) return "perf is not installed";
+  return withPerf(pid, stage, async (report) => {
+    const short = (text: string): string => text.replaceAll(/file:\S*\/dist\//g, "");
+    const functions = short(await report("dso,symbol"));
+    const calls = short(await report("symbol", "--children"));
+    const scripts = calls.split("\n").filter((line) => line.includes("JS:"));
+    return [
+      fenced("By function (perf)", functions),
+      fenced("In JavaScript functions and all they call; in them alone", scripts.join("\n")),
+    ].join("\n\n");
+  });
+}
+
+type PerfReport = (keys: string, children?: "--children") => Promise<string>;
+
+/** @param work may ask for reports of what the process did meanwhile, which is then forgotten. */
+async function withPerf<T>(
+  pid: number,
+  { tools }: Stage,
+  work: (report: PerfReport) => Promise<T>,
+): Promise<T> {
   const data = join(tools.directory, `perf-${pid}.data`);
   const o = { timeoutMs: 60_000, abort: tools.abort };
   const record = [PROGRAMS.perf, "record", "-e", "cpu-clock", "-F", "999", "-g", "-o", data];
   await runToEnd([...record, "-p", `${pid}`, "--", "sleep", `${LOOK_SECONDS}`], o);
-  const reportBy = async (keys: string, ...how: readonly string[]): Promise<string> => {
+  const made = await work(async (keys, children) => {
     const report = ["report", "-i", data, "--stdio", "-g", "none", "--percent-limit", "0.5"];
-    const ended = await runToEnd([PROGRAMS.perf, ...report, "--sort", keys, ...how], o);
+    const how = [...report, "--sort", keys, children ?? "--no-children"];
+    const ended = await runToEnd([PROGRAMS.perf, ...how], o);
     if (ended.exitCode !== 0) return ended.stderr;
-    return ended.stdout
-      .replaceAll(/^(#.*)?\n/gm, "")
-      .replaceAll(/file:\S*\/dist\//g, "")
-      .replaceAll(/[ -]+$/gm, "");
-  };
-  const objects = fenced(
-    "By program, library and kernel (perf)",
-    await reportBy("dso", "--no-children"),
-  );
-  if (!isWhole) return objects;
-  const functions = fenced("By function (perf)", await reportBy("dso,symbol", "--no-children"));
-  const calls = await reportBy("symbol", "--children");
-  const scripts = calls.split("\n").filter((line) => line.includes("JS:"));
-  const within = fenced(
-    "In JavaScript functions and all they call; in them alone",
-    scripts.join("\n"),
-  );
+    return ended.stdout.replaceAll(/^(#.*)?\n/gm, "").replaceAll(/[ -]+$/gm, "");
+  });
   await rm(data, { force: true });
-  return [objects, functions, within].join("\n\n");
+  return made;
 }
 
 function fenced(title: string, text: string): string {

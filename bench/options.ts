@@ -10,7 +10,9 @@ export interface RelayOptions {
   /** A commit to measure beside the files as they are. */
   readonly against: string | null;
   readonly isJson: boolean;
-  /** Look into our worker where its processor time is above the target. */
+  /** A first look: nothing is looked into that is dear. */
+  readonly isQuick: boolean;
+  /** Look closer into our worker where its processor time is above the target. */
   readonly explains: boolean;
   /** Of the file below bench/results/. */
   readonly name: string;
@@ -36,14 +38,14 @@ server programs; what else is missing is left out and named.
 
   --seconds N        of each run (2; at most ${SECONDS_MAX})
   --rounds N         the medians are over so many (2; at most ${ROUNDS_MAX})
-  --quick            one round of one second
+  --quick            one round of one second, and no table of where the time goes
   --cells A,B,…      all unless given; a name may end in * :
 ${listed(CELLS)}
   --products A,B,…   all unless given:
 ${listed(PRODUCTS.filter((product) => product.name !== "against"))}
   --against COMMIT   measure the sources of that commit as well
   --explain          where pgquorum uses more processor time than it should: what its worker calls
-                     (strace) and where it spends its time (perf)
+                     (strace) and which functions it is in (perf), at length
   --name NAME        the figures go to bench/results/NAME.json (last)
   --from FILE        print such a file instead of measuring
   --write-docs       put the tables into docs/performance.md; the name is then ${KEPT_NAME}
@@ -65,6 +67,7 @@ export function parseOptions(words: readonly string[]): Result<RelayOptions | "h
     products: PRODUCTS.map((one) => one.name).filter((name) => name !== "against"),
     against: null,
     isJson: false,
+    isQuick: false,
     explains: false,
     name: "last",
     from: null,
@@ -93,7 +96,7 @@ export function parseOptions(words: readonly string[]): Result<RelayOptions | "h
 
 const FLAGS: Readonly<Record<string, Partial<RelayOptions>>> = {
   "--json": { isJson: true },
-  "--quick": { rounds: 1, seconds: 1 },
+  "--quick": { rounds: 1, seconds: 1, isQuick: true },
   "--explain": { explains: true },
   "--write-docs": { writesDocs: true, name: KEPT_NAME },
 };

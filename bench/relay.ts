@@ -10,12 +10,13 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { putTables } from "./docs-table.ts";
-import { explain } from "./explain.ts";
+import { explain, hasPerf, measureShares } from "./explain.ts";
 import { putLoad, warmUp } from "./loads.ts";
 import { HELP, parseOptions, type RelayOptions } from "./options.ts";
 import { planActs, type Act } from "./plan.ts";
-import { formatReport, verdictsOf, type Report } from "./report.ts";
+import { costlyCells, formatReport, type Report } from "./report.ts";
 import { formatResults, parseResults } from "./results.ts";
+import type { SharesOfCell } from "./shares.ts";
 import { Stage, type Company } from "./stage.ts";
 import type { Sample } from "./summary.ts";
 
@@ -67,9 +68,10 @@ async function measureAll(options: RelayOptions, places: Places): Promise<number
       say,
       abort: abort.signal,
     });
-    const report = await measure(options, stage, abort.signal);
+    const measured = await measure(options, stage, abort.signal);
+    const report = options.isQuick ? measured : await withShares(measured, stage);
     await publish(options, report, places);
-    if (options.explains) await explainMissed(report, stage);
+    if (options.explains) await explainCostly(report, stage);
     return isComplete(report) ? 0 : 1;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -96,7 +98,7 @@ async function measure(options: RelayOptions, stage: Stage, abort: AbortSignal):
   }
   const load = `load of the machine ${loadBefore} before and ${stage.loadAverage()} after`;
   const facts = [...stage.facts, `${rounds} rounds of ${seconds} s; ${load}`];
-  return { cells, products, samples, facts };
+  return { cells, products, samples, shares: [], facts };
 }
 
 async function play(
@@ -153,13 +155,24 @@ async function publish(options: RelayOptions, report: Report, { root }: Places):
   say(`wrote ${page}`);
 }
 
-async function explainMissed(report: Report, stage: Stage): Promise<void> {
-  const missed = verdictsOf(report).filter(
-    ({ target, isMet }) => isMet === false && target.figure.startsWith("cpu"),
-  );
-  for (const { target } of missed) {
-    say(`looking into ${target.cell.name}`);
-    process.stdout.write(`\n${await explain(target.cell, stage)}\n`);
+async function withShares(report: Report, stage: Stage): Promise<Report> {
+  const costly = costlyCells(report);
+  if (costly.length > 0 && !hasPerf()) {
+    say('where the time goes is not looked into: "apt-get install linux-perf" brings perf');
+    return report;
+  }
+  const shares: SharesOfCell[] = [];
+  for (const cell of costly) {
+    say(`looking into ${cell.name}`);
+    shares.push(...(await measureShares(cell, stage)));
+  }
+  return { ...report, shares };
+}
+
+async function explainCostly(report: Report, stage: Stage): Promise<void> {
+  for (const cell of costlyCells(report)) {
+    say(`looking closer into ${cell.name}`);
+    process.stdout.write(`\n${await explain(cell, stage)}\n`);
   }
 }
 

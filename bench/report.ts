@@ -1,5 +1,6 @@
 /** The figures as text: tables in Markdown that can be read as they are. Pure. */
 import { isMeasured, PRODUCTS, type Cell, type ProductName } from "./plan.ts";
+import { PARTS, type SharesOfCell } from "./shares.ts";
 import { Figures, type Figure, type Sample } from "./summary.ts";
 import { judge, TARGETS, type Verdict } from "./targets.ts";
 
@@ -7,6 +8,8 @@ export interface Report {
   readonly cells: readonly Cell[];
   readonly products: readonly ProductName[];
   readonly samples: readonly Sample[];
+  /** Of cells that cost more than they should; empty where nobody looked. */
+  readonly shares: readonly SharesOfCell[];
   /** About machine, versions and the run, a line each. */
   readonly facts: readonly string[];
 }
@@ -73,11 +76,19 @@ export function formatReport(report: Report): string {
   const parts = [
     report.facts.map((fact) => `- ${fact}`).join("\n"),
     ...targetsPart(report, figures),
+    ...sharesPart(report, figures),
     ...TABLES.flatMap((table) => tablePart(report, figures, table)),
     remarks(report, figures).join("\n"),
     legend(report),
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+/** Cells where pgquorum takes more processor time than it should. */
+export function costlyCells(report: Report): readonly Cell[] {
+  return verdictsOf(report)
+    .filter(({ target, isMet }) => isMet === false && target.figure.startsWith("cpu"))
+    .map(({ target }) => target.cell);
 }
 
 /** What was asked of pgquorum in the cells that were measured. */
@@ -108,6 +119,24 @@ function targetsPart(report: Report, figures: Figures): readonly string[] {
     `Targets, ${count} of ${verdicts.length} met:`,
     markdownTable([...head, "verdict"], rows),
   ];
+}
+
+function sharesPart({ cells, shares }: Report, figures: Figures): readonly string[] {
+  const rows = cells.flatMap((cell) =>
+    shares
+      .filter((one) => one.cell === cell.name)
+      .map(({ product, shares: of }) => {
+        const micros = figures.middle(cell, product, "cpuMicros");
+        const cost = micros ?? figures.middle(cell, product, "cpuMsPerGb") ?? 0;
+        const digits = micros === null ? 0 : 1;
+        const parts = PARTS.map((part) => show(cost * of[part], digits));
+        return [cell.name, product, ...parts, show(cost, digits)];
+      }),
+  );
+  if (rows.length === 0) return [];
+  const title =
+    "Where the processor time goes in the cells that miss a target for it, µs per query (large answers: ms per GB), by the shares of perf in the busiest process";
+  return [`${title}:`, markdownTable(["cell", "product", ...PARTS, "in all"], rows)];
 }
 
 const WORDS: Readonly<Partial<Record<Figure, string>>> = {

@@ -2,6 +2,7 @@
 import { fail, succeed, type Result } from "../src/base/index.ts";
 import { CELLS, PRODUCTS } from "./plan.ts";
 import { verdictsOf, type Report } from "./report.ts";
+import type { SharesOfCell } from "./shares.ts";
 import { Figures, type Sample } from "./summary.ts";
 
 /** Medians first, for those who read it; the samples are what it is read back from. */
@@ -23,9 +24,9 @@ export function formatResults(report: Report): string {
     measured,
     isMet,
   }));
-  const { facts, products, samples } = report;
+  const { facts, products, samples, shares } = report;
   const cells = report.cells.map((cell) => cell.name);
-  return `${JSON.stringify({ facts, targets, medians, products, cells, samples }, null, 1)}\n`;
+  return `${JSON.stringify({ facts, targets, medians, shares, products, cells, samples }, null, 1)}\n`;
 }
 
 /** Errors: that it is no such file. Cells that are no longer known are left out. */
@@ -34,7 +35,8 @@ export function parseResults(text: string): Result<Report, string> {
   if (!isResults(read)) return fail("it is no file of results");
   const cells = CELLS.filter((cell) => read.cells.includes(cell.name));
   const products = PRODUCTS.map((one) => one.name).filter((name) => read.products.includes(name));
-  return succeed({ cells, products, samples: read.samples, facts: read.facts });
+  const { samples, shares, facts } = read;
+  return succeed({ cells, products, samples, shares, facts });
 }
 
 interface Results {
@@ -42,6 +44,7 @@ interface Results {
   readonly products: readonly string[];
   readonly cells: readonly string[];
   readonly samples: readonly Sample[];
+  readonly shares: readonly SharesOfCell[];
 }
 
 function readJson(text: string): unknown {
@@ -54,6 +57,6 @@ function readJson(text: string): unknown {
 
 function isResults(read: unknown): read is Results {
   if (typeof read !== "object" || read === null) return false;
-  const { facts, products, cells, samples } = read as Record<string, unknown>;
-  return [facts, products, cells, samples].every((one) => Array.isArray(one));
+  const { facts, products, cells, samples, shares } = read as Record<string, unknown>;
+  return [facts, products, cells, samples, shares].every((one) => Array.isArray(one));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BEGIN, END, putTables } from "../../../bench/docs-table.ts";
 import { CELLS, type ProductName } from "../../../bench/plan.ts";
-import { formatReport, markdownTable, type Report } from "../../../bench/report.ts";
+import { costlyCells, formatReport, markdownTable, type Report } from "../../../bench/report.ts";
 import { formatResults, parseResults } from "../../../bench/results.ts";
 import type { MeasuredFigure, Sample } from "../../../bench/summary.ts";
 import { TARGETS } from "../../../bench/targets.ts";
@@ -28,6 +28,13 @@ const report: Report = {
     { ...sample("copy-200", "pgquorum", {}), outcome: { kind: "failed", reason: "it hung" } },
     sample("split-simple", "pgpool2", { tps: 400, cpuMicros: 80 }),
     sample("split-simple", "pgquorum", { tps: 420, cpuMicros: 20 }),
+  ],
+  shares: [
+    {
+      cell: "simple-32",
+      product: "pgquorum",
+      shares: { kernel: 0.5, JavaScript: 0.25, program: 0.125, libraries: 0.125 },
+    },
   ],
   facts: ["a machine"],
 };
@@ -63,8 +70,13 @@ describe("the report", () => {
   });
 
   it("shows figures beside the rivals', with the ratio to the one that the cell is measured by", () => {
-    expect(rowsOf("simple-32")[2]).toBe("| simple-32 | 10.0 (1.00) | 30.0 (3.00) | 12.0 (1.20) |");
+    expect(rowsOf("simple-32")[3]).toBe("| simple-32 | 10.0 (1.00) | 30.0 (3.00) | 12.0 (1.20) |");
     expect(rowsOf("split-simple")[2]).toBe("| split-simple | cannot | 80.0 (1.00) | 20.0 (0.25) |");
+  });
+
+  it("shares out the processor time of what costs more than it should", () => {
+    expect(costlyCells(report).map((cell) => cell.name)).toEqual(["simple-32"]);
+    expect(rowsOf("simple-32")[2]).toBe("| simple-32 | pgquorum | 6.0 | 3.0 | 1.5 | 1.5 | 12.0 |");
   });
 
   it("has no processor time of PostgreSQL itself, but its queries per second", () => {
