@@ -80,7 +80,7 @@ export interface WorkersOptions {
 const FAST_STOP_MS: Ms = 3000;
 /**
  * The garbage of a worker is that of connections and of SQL that is new to it: with a small nursery it costs
- * as much of the processor as with V8's 16 MiB, and 10 to 20 MiB less.
+ * as much of the processor as with V8's 16 MiB, and up to 30 MiB less.
  */
 const LEAN: readonly string[] = ["--max-semi-space-size=2"];
 /** Longer than a worker takes to look names up, shorter than who asks waits. */
