@@ -164,7 +164,9 @@ async function withShares(report: Report, stage: Stage): Promise<Report> {
   const shares: SharesOfCell[] = [];
   for (const cell of costly) {
     say(`looking into ${cell.name}`);
-    shares.push(...(await measureShares(cell, stage)));
+    const found = await measureShares(cell, stage);
+    if (found.length === 0) say("perf saw nothing there: it may need root");
+    shares.push(...found);
   }
   return { ...report, shares };
 }
